@@ -1,0 +1,229 @@
+#!/usr/bin/env bash
+# Makes everything Lapwing needs inside this folder: .tools/ (uv, pinned), .venv/ (requirements.txt, hash-checked,
+# compiled) and .env (secrets of this copy). Safe to run at any time; does nothing when nothing changed.
+#
+#   scripts/setup.sh           all of it
+#   scripts/setup.sh tools     only .tools/
+#   scripts/setup.sh env       only .env
+#
+# PYTHON=/path/to/python picks the interpreter; without it the newest tried one of 3.12, 3.13, 3.11 is taken.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+STAMP=.venv/.made-from
+LOG=.tools/setup.log
+BEGAN=$SECONDS
+
+say() { printf '%s\n' "$*" >&2; }
+fail() {
+    say "setup: $*"
+    exit 1
+}
+
+# ---- which Python ---------------------------------------------------------------------------------------------
+
+# A shim such as pyenv's may exist and yet run nothing, so each candidate is run.
+is_python() {
+    [[ $("$1" -I -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) == "$2" ]]
+}
+
+candidates() {
+    local version=$1 folder
+    type -ap "python$version" "python3" 2>/dev/null || true
+    for folder in "${PYENV_ROOT:-}" "${HOME:-}/.pyenv" /usr /usr/local /opt/homebrew; do
+        [[ -n $folder ]] || continue
+        compgen -G "$folder/versions/$version.*/bin/python" || true
+        compgen -G "$folder/bin/python$version" || true
+    done
+}
+
+find_python() {
+    local version candidate
+    if [[ -n ${PYTHON:-} ]]; then
+        for version in 3.12 3.13 3.11; do
+            if is_python "$PYTHON" "$version"; then
+                command -v "$PYTHON"
+                return
+            fi
+        done
+        fail "PYTHON=$PYTHON is no Python 3.11, 3.12 or 3.13 that runs; name another or leave PYTHON out."
+    fi
+    for version in 3.12 3.13 3.11; do
+        while read -r candidate; do
+            if is_python "$candidate" "$version"; then
+                echo "$candidate"
+                return
+            fi
+        done < <(candidates "$version")
+    done
+    fail "no Python 3.12, 3.13 or 3.11 runs here; install one (Debian: apt-get install python3 python3-venv)."
+}
+
+# ---- steps with a progress display ----------------------------------------------------------------------------
+
+# step TITLE COMMAND...: on a terminal a spinner with seconds, elsewhere two plain lines; the output goes to the log.
+step() {
+    local title=$1 began=$SECONDS pid mark=0 status=0
+    shift
+    "$@" >>"$LOG" 2>&1 </dev/null &
+    pid=$!
+    if [[ -t 2 ]]; then
+        while kill -0 "$pid" 2>/dev/null; do
+            printf '\r  %s %s (%ds) ' "${spinner:mark++%4:1}" "$title" $((SECONDS - began)) >&2
+            sleep 0.1
+        done
+        printf '\r\033[K' >&2
+    else
+        say "  $title ..."
+    fi
+    wait "$pid" || status=$?
+    if ((status)); then
+        tail -n 25 "$LOG" >&2
+        fail "'$title' failed; the lines above are the end of $LOG."
+    fi
+    say "  $title: done in $((SECONDS - began)) s"
+}
+spinner='|/-\'
+
+# uv draws its own progress on a terminal; elsewhere it prints plain lines.
+step_by_uv() {
+    local title=$1 began=$SECONDS
+    shift
+    if [[ -t 2 ]]; then
+        say "  $title"
+        "$@" </dev/null || fail "'$title' failed; see the lines above."
+        say "  $title: done in $((SECONDS - began)) s"
+    else
+        step "$title" "$@"
+    fi
+}
+
+# ---- the three things made ------------------------------------------------------------------------------------
+
+apt_install() {
+    local sudo=()
+    ((EUID == 0)) || sudo=(sudo -n)
+    "${sudo[@]}" apt-get -o DPkg::Lock::Timeout=300 update -q &&
+        "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+            apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends "$@"
+}
+
+# Debian ships Python without ensurepip unless python3-venv is installed.
+need_venv() {
+    local python=$1 package
+    if "$python" -I -c 'import ensurepip, venv' 2>/dev/null; then return; fi
+    package=$("$python" -I -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+    if command -v apt-get >/dev/null && { ((EUID == 0)) || sudo -n true 2>/dev/null; }; then
+        step "install $package" apt_install "$package"
+    else
+        fail "$python cannot make environments; run 'sudo apt-get install $package' and try again."
+    fi
+}
+
+make_tools() {
+    local wanted
+    wanted=$(sha256sum <requirements-tools.txt)
+    if [[ -x .tools/bin/uv && -f .tools/.made-from && $(<.tools/.made-from) == "$wanted" ]]; then return; fi
+    local python
+    python=$(find_python)
+    need_venv "$python"
+    step "environment of the tools ($("$python" -V))" "$python" -m venv --clear .tools/env
+    step "install uv, hash-checked" .tools/env/bin/python -m pip install --quiet --disable-pip-version-check \
+        --no-input --require-hashes --no-deps --only-binary :all: -r requirements-tools.txt
+    mkdir -p .tools/bin
+    ln -sfn ../env/bin/uv .tools/bin/uv
+    echo "$wanted" >.tools/.made-from
+}
+
+# What .venv is made from: the lock file and the Python it holds.
+fingerprint() {
+    printf '%s %s\n' "$(sha256sum <requirements.txt)" "$("$1" -I -c 'import sys; print(sys.version)' | tr '\n' ' ')"
+}
+
+is_up_to_date() {
+    [[ -f $STAMP && -x .venv/bin/python ]] || return 1
+    [[ -z ${PYTHON:-} || $(fingerprint "$PYTHON") == "$(<"$STAMP")" ]] || return 1
+    [[ $(fingerprint .venv/bin/python 2>/dev/null) == "$(<"$STAMP")" ]]
+}
+
+compile_all() {
+    # Some packages carry files that are no Python of today (templates); those may fail, the rest is compiled.
+    # Their own tests, a fifth of all code, are never run here.
+    env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m compileall -q -j2 -x '/tests/' .venv/lib || true
+}
+
+make_environment() {
+    if is_up_to_date; then return; fi
+    make_tools
+    local python uv=.tools/bin/uv
+    python=$(find_python)
+    say "  Python: $("$python" -V) ($python)"
+    rm -f "$STAMP"
+    if ! { [[ -x .venv/bin/python ]] && [[ $(fingerprint .venv/bin/python) == "$(fingerprint "$python")" ]]; }; then
+        step "make .venv" "$uv" venv --clear --python "$python" --no-python-downloads .venv
+    fi
+    step_by_uv "install $(grep -c '^[a-z].*==' requirements.txt) packages, hash-checked (requirements.txt)" \
+        "$uv" pip sync --python .venv/bin/python --require-hashes requirements.txt
+    step "compile them once" compile_all
+    fingerprint .venv/bin/python >"$STAMP"
+}
+
+# Secrets of this copy: made once, readable by their owner only, never overwritten.
+make_env_file() {
+    [[ -e .env ]] && return
+    local python
+    python=$(if [[ -x .venv/bin/python ]]; then echo .venv/bin/python; else find_python; fi)
+    "$python" -I - <<'PYTHON'
+import base64, os, secrets
+
+lines = [
+    "# Made by scripts/setup.sh: the secrets of this copy. Keep them: with another token key, links in mail",
+    "# that is out already stop working. Every other setting is explained in .env.example.",
+    f"LAPWING_TOKEN_KEY={secrets.token_urlsafe(48)}",
+    f"AIRFLOW__API_AUTH__JWT_SECRET={secrets.token_urlsafe(64)}",
+    f"AIRFLOW__API__SECRET_KEY={secrets.token_urlsafe(64)}",
+    f"AIRFLOW__CORE__FERNET_KEY={base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}",
+    "# The demo's shop is of 2017: past days are replayed, and mail stays on this machine. Remove the line when you",
+    "# bring your own shop.",
+    "LAPWING_REPLAY=true",
+    "# docker-compose.yml only:",
+    f"AIRFLOW_ADMIN_PASSWORD={secrets.token_urlsafe(12)}",
+    f"POSTGRES_PASSWORD={secrets.token_urlsafe(24)}",
+    f"REDIS_PASSWORD={secrets.token_urlsafe(24)}",
+]
+draft = f".env.{os.getpid()}"
+with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    file.write("\n".join(lines) + "\n")
+try:
+    os.link(draft, ".env")  # fails where somebody made one meanwhile
+except FileExistsError:
+    pass
+finally:
+    os.unlink(draft)
+PYTHON
+    say "  made .env with fresh secrets (mode 600)"
+}
+
+# ---- main -----------------------------------------------------------------------------------------------------
+
+mkdir -p .tools
+if [[ -z ${HOME:-} || ! -w ${HOME:-/} ]]; then export UV_CACHE_DIR=$PWD/.tools/cache; fi
+if command -v flock >/dev/null; then # two makes at once: the second waits, then finds everything done
+    exec 9>.tools/lock
+    flock 9
+fi
+case ${1:-all} in
+    all)
+        if is_up_to_date && [[ -e .env ]]; then
+            say "setup: up to date"
+            exit 0
+        fi
+        say "setup:"
+        make_environment
+        make_env_file
+        ;;
+    tools) make_tools ;;
+    env) make_env_file ;;
+    *) fail "unknown part '$1'; say nothing, 'tools' or 'env'." ;;
+esac
+say "setup: finished in $((SECONDS - BEGAN)) s"
