@@ -1,0 +1,1 @@
+"""What every part of Lapwing shares: settings, errors, logs, clock, published tables, tokens. Knows no part."""

@@ -1,0 +1,133 @@
+"""The ledger's tables, known to its two writers: campaigns (sends) and tracking (unsubscribes).
+
+SQLite or PostgreSQL. Beside one dbt staging model this is the only place that holds an address.
+"""
+
+import sqlite3
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Date,
+    DateTime,
+    Engine,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment, stored as UTC without a zone (SQLite knows none), read back with one."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"}
+)
+
+# Spelled out, not bound: SQLite uses a partial index only where the query repeats the index's own words.
+IS_PLANNED = text("state = 'planned'")
+
+sends = Table(
+    "sends",
+    metadata,
+    Column("send_id", String(32), primary_key=True),
+    Column("campaign_id", String(64), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("customer_id", String(64), nullable=False),
+    Column("as_of_date", Date, nullable=False),
+    Column("address", String(320), nullable=False),
+    Column("pseudonym", String(32), nullable=False),
+    Column("send_at", UtcDateTime, nullable=False, doc="Not handed over before this moment."),
+    Column("state", String(16), nullable=False),
+    Column("claim_id", String(32), doc="Who holds the claim: one id per run of the sender."),
+    Column("claimed_at", UtcDateTime),
+    Column("sending_at", UtcDateTime, doc="Committed before the server hears of the message."),
+    Column("ended_at", UtcDateTime),
+    Column("reply", Text, doc="The server's last words, without addresses."),
+    Column(
+        "server", String(128), doc="Which server heard of it last; only that one can say what became of it."
+    ),
+    Column("message_id", String(320), doc="Message-ID header of the bytes handed over."),
+    Column("message_digest", String(64), doc="SHA-256 of the bytes handed over."),
+    Column("attempts", Integer, nullable=False, default=0),
+    # The state changes four times in the life of a send; an index that holds it would be written as often.
+    Index("ix_sends_as_of_date", "as_of_date"),
+    Index("ix_sends_customer_id", "customer_id"),
+    Index("ix_sends_due", "send_at", "send_id", sqlite_where=IS_PLANNED, postgresql_where=IS_PLANNED),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("customer_id", String(64), primary_key=True),
+    Column("pseudonym", String(32), nullable=False, index=True),
+    Column("reason", String(32), nullable=False, doc="unsubscribed | refused | complained"),
+    Column("send_id", String(32), doc="The send it answers, where there is one."),
+    Column("suppressed_at", UtcDateTime, nullable=False),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("link_id", String(16), primary_key=True, doc="First 16 hex digits of SHA-256 of the target."),
+    Column("target", Text, nullable=False),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("audit_id", Integer, primary_key=True, autoincrement=True),
+    Column("happened_at", UtcDateTime, nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("detail", JSON, nullable=False),
+)
+
+
+def open_ledger(url: str, *, read_only: bool = False) -> Engine:
+    """Return an engine for the ledger.
+
+    SQLite keeps its rollback journal (the WAL of 3.40 can be corrupted by several connections), syncs fully at
+    each commit and takes the write lock when a transaction begins, so that a check inside it stays true;
+    pages that only look open it `read_only` and take no write lock.
+    """
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def _configure(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
+            connection.isolation_level = None  # we begin ourselves
+            for pragma in ("journal_mode=DELETE", "synchronous=FULL", "busy_timeout=30000"):
+                connection.execute(f"pragma {pragma}").close()
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql("begin" if read_only else "begin immediate")
+
+    return engine

@@ -1,0 +1,23 @@
+"""What DAG files share. Never import one DAG file from another."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+# logical_date is None for runs started without one (by hand, by an asset); run_after never is.
+AS_OF = "{{ params.as_of_date or ((dag_run.logical_date or dag_run.run_after) | ds) }}"
+RUN_DAY = "{{ dag_run.run_after | ds }}"
+WAREHOUSE_POOL = "warehouse"  # one slot: while one process writes a DuckDB file, no other opens it
+
+TASK_DEFAULTS = {
+    "owner": "lifecycle",
+    "retries": 1,
+    "retry_delay": timedelta(minutes=2),
+    "execution_timeout": timedelta(hours=2),
+}
+
+
+class Tier(StrEnum):
+    """The tag every DAG carries: who is hurt when it fails."""
+
+    CUSTOMER_FACING = "tier:customer-facing"
+    INTERNAL = "tier:internal"

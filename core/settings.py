@@ -1,0 +1,132 @@
+"""Every setting of the platform, typed, read once at a front door and passed on."""
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import SettingsError
+
+PROJECT = Path(__file__).resolve().parents[1]
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class Settings(BaseSettings):
+    """Environment variables `LAPWING_*`; `.env.example` lists every one, and a test says so."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LAPWING_", env_file=PROJECT / ".env", frozen=True, extra="ignore"
+    )
+
+    data_dir: Path = Path("data")
+    """Folder of the landing files, the warehouse, the published tables and the local stores."""
+    token_key: SecretStr = Field(min_length=32)
+    """Key of links, unsubscribe tokens and pseudonyms. A secret with a default is known to everybody."""
+    ledger_url: str = ""
+    """SQLAlchemy address of the ledger; empty: a SQLite file in `data_dir`."""
+    mlflow_url: str = ""
+    """MLflow tracking address; empty: a SQLite file and artifacts in `data_dir`."""
+    currency: str = "USD"
+    """ISO 4217 code of every amount the shop brings."""
+    shop_time_zone: str = "America/New_York"
+    """IANA zone of customers of whom no other is known."""
+    shop_locale: str = "en"
+    """Locale of customers of whom no other is known."""
+    from_address: str = "Juniper Market <hello@juniper.example>"
+    """What the From header says."""
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = Field(8125, ge=1, le=65535)
+    smtp_username: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    smtp_starttls: bool = False
+    tracking_url: str = "http://127.0.0.1:8180"
+    """Where customers' mail programs reach the tracking service: links, pixel, unsubscribe."""
+    console_url: str = "http://127.0.0.1:8190"
+    """Where people who run the shop reach the console: inbox, why-page, report."""
+    pause_after_errors: int = Field(20, ge=1)
+    """Consecutive unreachable-server errors after which a batch stops."""
+    churn_horizon_days: int = Field(28, ge=1)
+    """A customer without an order for this many days after a day has lapsed by its label."""
+    replay: bool = False
+    """Past days are replayed (the demo): the clock stands on the day being run, mail stays on loopback."""
+
+    @field_validator("data_dir")
+    @classmethod
+    def _from_the_project(cls, value: Path) -> Path:
+        return (PROJECT / value).resolve()
+
+    @field_validator("shop_time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (
+            KeyError,
+            OSError,
+            ValueError,
+        ):  # pydantic would let the first two through, and show the third
+            raise ValueError("is no IANA time zone, such as Europe/Berlin") from None
+        return value
+
+    @model_validator(mode="after")
+    def _replay_stays_at_home(self) -> "Settings":
+        if self.replay and self.smtp_host not in LOOPBACK:
+            raise ValueError(
+                "LAPWING_REPLAY is on, so mail may only go to this machine: LAPWING_SMTP_HOST must be 127.0.0.1"
+            )
+        return self
+
+    @property
+    def landing(self) -> Path:
+        return self.data_dir / "landing"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.data_dir / "warehouse.duckdb"
+
+    @property
+    def published(self) -> Path:
+        return self.data_dir / "published"
+
+    @property
+    def inbox(self) -> Path:
+        """Maildir of the local inbox."""
+        return self.data_dir / "inbox"
+
+    @property
+    def tracking_log(self) -> Path:
+        """Folder of the tracking service's append-only segments."""
+        return self.data_dir / "tracking"
+
+    @property
+    def data_docs(self) -> Path:
+        """Folder of the gates' pages."""
+        return self.data_dir / "data_docs"
+
+    @property
+    def ledger(self) -> str:
+        return self.ledger_url or f"sqlite:///{self.data_dir / 'ledger.sqlite'}"
+
+    @property
+    def mlflow(self) -> str:
+        return self.mlflow_url or f"sqlite:///{self.data_dir / 'mlflow.sqlite'}"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment (and `.env`) once.
+
+    Raises
+    ------
+    SettingsError
+        Naming the first variable that is missing or wrong, never its value.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks the values
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        name = "LAPWING_" + "_".join(str(part) for part in first["loc"]).upper()
+        if first["loc"]:
+            raise SettingsError(f"{name}: {message} (see .env.example)") from None
+        raise SettingsError(f"{message} (see .env.example)") from None

@@ -1,0 +1,51 @@
+"""The one DuckDB file, opened for as short as can be: one process at a time may have it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from core.errors import NotPublished
+from core.published import Published
+from core.settings import Settings
+
+KEYS = {
+    "ml.customer_features": "customer_id",
+    "ml.churn_examples": "as_of_date, customer_id",
+    "ml.interactions": "customer_id, product_id, ordered_date",
+    "shop.products": "product_id",
+    "shop.rejected_rows": "table_name, source_file, row_number, column_name",
+    "campaigns.campaign_plan": "campaign_id, customer_id, step",
+    "reports.campaign_funnel": "campaign_id",
+    "mail.mail_events": "event_id",
+}
+"""The marts that leave the warehouse, and the order of their rows: the same rows give the same bytes."""
+
+PARTITIONED = frozenset({"ml.customer_features"})
+"""Marts that keep other days too."""
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse to look.
+
+    Raises
+    ------
+    NotPublished
+        If nothing has been built yet.
+    """
+    if not settings.warehouse.exists():
+        raise NotPublished("there is no warehouse yet; run `lapwing features build --as-of DATE` first")
+    with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
+        yield connection
+
+
+def export(settings: Settings, mart: str, as_of: date) -> Path:
+    """Write a day of a mart (`schema.name`) as the candidate snapshot of a published table; return the file."""
+    path = Published(settings.published).candidate(mart.partition(".")[2], as_of)
+    day = f"where as_of_date = date '{as_of}'" if mart in PARTITIONED else ""
+    with reading(settings) as connection:
+        connection.execute(f"copy (from {mart} {day} order by {KEYS[mart]}) to '{path}' (format parquet)")
+    return path
