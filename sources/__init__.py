@@ -1,0 +1,1 @@
+"""Ways in: each source writes landing files that keep the contract; `landing` loads them into the warehouse."""
