@@ -1,0 +1,25 @@
+{#- The day of the run, as a date. -#}
+{% macro as_of_date() -%}
+    date '{{ var("as_of_date") }}'
+{%- endmacro %}
+
+{#- A one-column table of the days to compute features for: those asked for, or the day of the run alone.
+    An environment variable, not a var: dbt parses the whole project anew when a var changes. -#}
+{% macro feature_dates() -%}
+    (
+        {%- for day in (env_var("LAPWING_FEATURE_DATES", "") or var("as_of_date")).split(",") %}
+        select date '{{ day }}' as as_of_date
+        {%- if not loop.last %} union all{% endif %}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{#- True for the version of a row that counted at 00:00 UTC of `day`: known by then, not yet replaced. -#}
+{% macro known_at_day(row, day) -%}
+    {{ row }}.known_at < {{ day }} and ({{ row }}.known_until is null or {{ row }}.known_until >= {{ day }})
+{%- endmacro %}
+
+{#- When a newer version of the row with the same key became known; null for the newest. -#}
+{% macro known_until(key) -%}
+    lead(known_at) over (partition by {{ key }} order by known_at, source_file, source_row)
+{%- endmacro %}

@@ -1,0 +1,70 @@
+-- Customers the churn model expects to lose, who used to come often enough to be missed.
+{% set rule = "likely to lapse, at least 4 orders before, none in the last 14 days" %}
+
+with scores as (
+    select * from {{ ref("stg_published__churn_scores") }}
+),
+
+-- Products that share a name look like the same thing twice in a mail: the one bought more often stands for both.
+habits as (
+    select
+        rhythms.*,
+        row_number() over (
+            partition by rhythms.customer_id, products.name order by rhythms.times_bought desc, rhythms.product_id
+        ) as namesake
+    from {{ ref("int_product_rhythms") }} as rhythms
+    inner join {{ ref("products") }} as products on rhythms.product_id = products.product_id
+    where products.is_recommendable and products.sold_90d_count > 0
+),
+
+favourites as (
+    select
+        habits.customer_id,
+        list(
+            {{ product_fact("products", "favourite", times_bought="habits.times_bought",
+                            usual_gap_days="round(habits.usual_gap_days, 1)", days_since="habits.days_since") }}
+            order by habits.times_bought desc, habits.product_id
+        )[1:3] as facts
+    from habits
+    inner join {{ ref("products") }} as products on habits.product_id = products.product_id
+    where habits.namesake = 1
+    group by habits.customer_id
+)
+
+select
+    scores.customer_id,
+    1 as step,
+    -- What is at stake: the chance of losing the customer times what a month with them used to be worth.
+    scores.churn_probability * features.spend_lifetime_cents / greatest(features.tenure_days, 30) * 30 as rank_score,
+    coalesce(len(favourites.facts), 0) as product_count,
+    to_json(struct_pack(
+        first_name := customers.first_name,
+        days_since_last_order := features.recency_days,
+        usual_gap_days := round(features.gap_mean_days, 1),
+        products := coalesce(favourites.facts, [])
+    ))::varchar as facts,
+    to_json(struct_pack(
+        audience_rule := '{{ rule }}',
+        features := struct_pack(
+            recency_days := features.recency_days,
+            gap_mean_days := round(features.gap_mean_days, 1),
+            gap_ratio := round(features.gap_ratio, 2),
+            orders_lifetime_count := features.orders_lifetime_count,
+            orders_trend_ratio := round(features.orders_trend_ratio, 2),
+            spend_90d_cents := features.spend_90d_cents
+        ),
+        scores := [struct_pack(
+            name := 'churn_probability', value := round(scores.churn_probability, 4), model_name := scores.model_name,
+            model_version := scores.model_version, run_id := scores.run_id
+        )]
+    ))::varchar as evidence
+from scores
+inner join {{ ref("customer_features") }} as features
+    on scores.customer_id = features.customer_id and features.as_of_date = {{ as_of_date() }}
+inner join {{ ref("customers") }} as customers on scores.customer_id = customers.customer_id
+left join favourites on scores.customer_id = favourites.customer_id
+where
+    scores.churn_band in ('medium', 'high')
+    and scores.churn_probability >= 0.5
+    and features.orders_lifetime_count >= 4
+    and features.recency_days >= 14

@@ -1,0 +1,28 @@
+{{ config(tags = ["training"]) }}
+
+with cohort as (
+    select customer_id, as_of_date
+    from {{ ref("customer_features") }}
+    where
+        as_of_date in (select dates.as_of_date from {{ feature_dates() }} as dates)
+        -- The window must have closed before the day of the run, or "no order" may only mean "not yet".
+        and as_of_date + {{ var("churn_horizon_days") }} <= {{ as_of_date() }}
+),
+
+orders as (
+    select customer_id, ordered_date
+    from {{ ref("int_orders_known") }} as int_orders_known
+    where {{ known_at_day("int_orders_known", as_of_date()) }}
+)
+
+select
+    cohort.customer_id,
+    cohort.as_of_date,
+    count(orders.ordered_date) = 0 as has_churned
+from cohort
+left join orders
+    on
+        cohort.customer_id = orders.customer_id
+        and orders.ordered_date >= cohort.as_of_date
+        and orders.ordered_date < cohort.as_of_date + {{ var("churn_horizon_days") }}
+group by cohort.customer_id, cohort.as_of_date

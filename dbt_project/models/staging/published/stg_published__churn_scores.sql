@@ -1,0 +1,2 @@
+select *
+from {{ source("published", "churn_scores") }}

@@ -1,0 +1,8 @@
+select
+    customer_id,
+    purpose,
+    is_given,
+    proof,
+    decided_at,
+    known_at
+from {{ source("landing", "consents") }}

@@ -1,0 +1,11 @@
+select
+    customer_id,
+    email as address,
+    nullif(first_name, '') as first_name,
+    locale,
+    country_code,
+    time_zone,
+    signed_up_at,
+    known_at,
+    {{ known_until("customer_id") }} as known_until
+from {{ source("landing", "customers") }}

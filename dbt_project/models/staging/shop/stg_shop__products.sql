@@ -1,0 +1,10 @@
+select
+    product_id,
+    nullif(name, '') as name,
+    category,
+    subcategory,
+    brand,
+    size,
+    known_at,
+    {{ known_until("product_id") }} as known_until
+from {{ source("landing", "products") }}
