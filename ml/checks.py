@@ -1,0 +1,58 @@
+"""What must hold of a table of scores before readers see it. A broken rule stops the day; nothing is released."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.errors import GateFailed
+from ml.tables import CHURN_PROBABILITY, CHURN_SCORES, CUSTOMER_ID, PRODUCT_ID, RECOMMENDATIONS
+
+
+def check_churn_scores(scores: pa.Table, customers: pa.ChunkedArray) -> None:
+    """Require one score, from 0 to 1, for every customer that has features."""
+    _require_no_null(CHURN_SCORES, scores)
+    _require_unique(CHURN_SCORES, scores, [CUSTOMER_ID])
+    if set(scores[CUSTOMER_ID].to_pylist()) != set(customers.to_pylist()):
+        raise GateFailed(
+            f"{CHURN_SCORES}: {len(scores)} customers are scored, {len(customers)} have features; score the day again"
+        )
+    probability = scores[CHURN_PROBABILITY]
+    # not (0 <= p <= 1) rather than p < 0 or p > 1: it also catches what is not a number
+    inside = pc.and_(pc.greater_equal(probability, 0.0), pc.less_equal(probability, 1.0))
+    if not pc.all(inside).as_py():
+        outside = len(scores) - pc.sum(inside).as_py()
+        raise GateFailed(
+            f"{CHURN_SCORES}: {outside} probabilities lie outside 0 to 1; roll the champion back"
+        )
+
+
+def check_recommendations(rows: pa.Table, *, allowed: set[str], most: int) -> None:
+    """Require ranks 1, 2, … to `most` without a gap, no product twice for a customer, and allowed products only."""
+    _require_no_null(RECOMMENDATIONS, rows)
+    _require_unique(RECOMMENDATIONS, rows, [CUSTOMER_ID, "rank"])
+    _require_unique(RECOMMENDATIONS, rows, [CUSTOMER_ID, PRODUCT_ID])
+    wrong = set(rows[PRODUCT_ID].to_pylist()) - allowed
+    if wrong:
+        raise GateFailed(
+            f"{RECOMMENDATIONS}: product '{min(wrong)}' may not be recommended; score the day again"
+        )
+    per_customer = rows.group_by(CUSTOMER_ID).aggregate([("rank", "min"), ("rank", "max"), ("rank", "count")])
+    for first, last, count in zip(
+        *(per_customer[f"rank_{what}"].to_pylist() for what in ("min", "max", "count")),
+        strict=True,
+    ):
+        if first != 1 or last != count or count > most:
+            raise GateFailed(
+                f"{RECOMMENDATIONS}: a customer has {count} ranks from {first} to {last}, not 1 to {most}"
+            )
+
+
+def _require_no_null(name: str, rows: pa.Table) -> None:
+    for field in rows.schema:
+        if not field.nullable and rows[field.name].null_count:
+            raise GateFailed(f"{name}: '{field.name}' is missing in {rows[field.name].null_count} rows")
+
+
+def _require_unique(name: str, rows: pa.Table, keys: list[str]) -> None:
+    distinct = len(rows.group_by(keys).aggregate([]))
+    if distinct != len(rows):
+        raise GateFailed(f"{name}: {len(rows) - distinct} rows repeat ({', '.join(keys)})")

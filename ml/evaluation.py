@@ -1,0 +1,114 @@
+"""Metrics. Arithmetic only; each has an example one can check by hand."""
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+Floats = npt.NDArray[np.floating]
+Bools = npt.NDArray[np.bool_]
+
+
+def roc_auc(truth: Bools, probability: Floats) -> float:
+    """Return the chance that a customer who lapsed scores above one who did not (ties count half).
+
+    Of the four pairs here three are in the right order.
+
+    >>> roc_auc(np.array([True, False, True, False]), np.array([0.9, 0.4, 0.3, 0.1]))
+    0.75
+    """
+    return float(roc_auc_score(truth, probability))
+
+
+def pr_auc(truth: Bools, probability: Floats) -> float:
+    """Return the area under precision and recall, as average precision (no interpolation).
+
+    Those who lapsed stand at ranks 1 and 3: precision there is 1/1 and 2/3.
+
+    >>> round(pr_auc(np.array([True, False, True, False]), np.array([0.9, 0.4, 0.3, 0.1])), 4)
+    0.8333
+    """
+    return float(average_precision_score(truth, probability))
+
+
+def brier(truth: Bools, probability: Floats) -> float:
+    """Return the mean squared distance of probability and outcome; 0 is perfect.
+
+    >>> round(brier(np.array([True, False]), np.array([0.8, 0.4])), 4)  # (0.04 + 0.16) / 2
+    0.1
+    """
+    return float(np.mean((probability - truth) ** 2))
+
+
+def calibration_bins(truth: Bools, probability: Floats, *, bins: int = 10) -> list[tuple[float, float, int]]:
+    """Return (mean probability, share that lapsed, customers) of equal-count bins, lowest first.
+
+    Equal scores keep the order they came in; fewer customers than bins leave no bin empty.
+    """
+    order = np.argsort(probability, kind="stable")
+    parts = np.array_split(order, min(bins, len(order)))
+    return [(float(probability[part].mean()), float(truth[part].mean()), len(part)) for part in parts]
+
+
+def expected_calibration_error(truth: Bools, probability: Floats, *, bins: int = 10) -> float:
+    """Return the mean gap of probability and share over equal-count bins, weighted by their size.
+
+    Lower half: said 0.2, none lapsed; upper half: said 0.6, half of them did. (0.2 + 0.1) / 2.
+
+    >>> said = np.array([0.2, 0.2, 0.6, 0.6])
+    >>> round(expected_calibration_error(np.array([False, False, True, False]), said, bins=2), 4)
+    0.15
+    """
+    found = calibration_bins(truth, probability, bins=bins)
+    return sum(abs(said - share) * count for said, share, count in found) / len(truth)
+
+
+def recall_at_k(hits: Bools, truth_counts: npt.NDArray[np.integer]) -> Floats:
+    """Return per customer the share of the products bought that the list of k products holds.
+
+    Parameters
+    ----------
+    hits : shape (n_customers, k)
+        Whether the product at each rank was bought.
+    truth_counts : shape (n_customers,)
+        How many products each bought; above 0.
+
+    >>> recall_at_k(np.array([[True, False, True]]), np.array([4])).tolist()
+    [0.5]
+    """
+    found: Floats = hits.sum(axis=1) / truth_counts
+    return found
+
+
+def ndcg_at_k(hits: Bools, truth_counts: npt.NDArray[np.integer]) -> Floats:
+    """Return per customer the discounted gain of the list over that of the best list of k products.
+
+    A hit at rank r counts 1 / log2(r + 1). Hits at ranks 1 and 3 of 3 where two products were bought:
+    (1 + 0.5) / (1 + 0.6309).
+
+    Source: Järvelin & Kekäläinen, "Cumulated gain-based evaluation of IR techniques", TOIS 20(4), 2002.
+
+    >>> ndcg_at_k(np.array([[True, False, True]]), np.array([2])).round(4).tolist()
+    [0.9197]
+    """
+    k = hits.shape[1]
+    discounts = 1.0 / np.log2(np.arange(2, k + 2))
+    best = np.cumsum(discounts)[np.minimum(truth_counts, k) - 1]
+    gained: Floats = hits @ discounts / best
+    return gained
+
+
+def bootstrap_interval(
+    values: Floats, *, seed: int, level: float = 0.95, rounds: int = 1000
+) -> tuple[float, float]:
+    """Return the percentile interval of the mean when the values (customers, or folds) are drawn anew.
+
+    Source: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+
+    >>> bootstrap_interval(np.array([0.5, 0.5, 0.5]), seed=1)
+    (0.5, 0.5)
+    """
+    rng = np.random.default_rng(seed)
+    # drawn in rounds: one matrix of all draws would hold a thousand numbers per customer at once
+    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(rounds)]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -1,0 +1,95 @@
+"""The figures a reviewer sees beside a run. Numbers in, a matplotlib figure out; no file, no window."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from ml.evaluation import Bools, Floats, calibration_bins
+
+SIZE = (6.0, 4.5)  # inches
+
+
+def roc_figure(truth: Bools, probabilities: Mapping[str, Floats]) -> Figure:
+    """Show how many who lapsed are found at the price of how many false alarms, a line per method."""
+    figure, axes = _axes("ROC, all judged cut-offs together", "false positive rate", "true positive rate")
+    for name, probability in probabilities.items():
+        wrong, right, _ = roc_curve(truth, probability)
+        axes.plot(wrong, right, label=name)
+    axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="chance")
+    axes.legend()
+    return figure
+
+
+def precision_recall_figure(truth: Bools, probabilities: Mapping[str, Floats]) -> Figure:
+    """Show how right the warnings are against how many who lapsed they find, a line per method."""
+    figure, axes = _axes("Precision and recall, all judged cut-offs together", "recall", "precision")
+    for name, probability in probabilities.items():
+        precision, recall, _ = precision_recall_curve(truth, probability)
+        axes.plot(recall, precision, label=name)
+    axes.axhline(float(truth.mean()), linestyle=":", color="grey", label="chance")
+    axes.legend()
+    return figure
+
+
+def calibration_figure(truth: Bools, probabilities: Mapping[str, Floats]) -> Figure:
+    """Show what was predicted against what happened in ten bins of equal count, a line per method."""
+    figure, axes = _axes("Calibration, ten bins of equal size", "predicted probability", "share that lapsed")
+    for name, probability in probabilities.items():
+        bins = calibration_bins(truth, probability)
+        axes.plot([said for said, _, _ in bins], [share for _, share, _ in bins], marker="o", label=name)
+    axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="perfect")
+    axes.legend()
+    return figure
+
+
+def importance_figure(importances: Mapping[str, float], *, shown: int = 15) -> Figure:
+    """Show the features whose shuffling costs the most PR-AUC, largest on top."""
+    largest = sorted(importances.items(), key=lambda pair: pair[1])[-shown:]
+    figure, axes = _axes("Importance, last judged cut-off", "PR-AUC lost when shuffled", "")
+    axes.barh([name for name, _ in largest], [value for _, value in largest])
+    return figure
+
+
+def folds_figure(metric: str, days: list[str], by_method: Mapping[str, list[float]]) -> Figure:
+    """Show a metric of every method at every cut-off."""
+    figure, axes = _axes(f"{metric} by cut-off", "cut-off", metric)
+    for name, values in by_method.items():
+        axes.plot(days, values, marker="o", label=name)
+    axes.tick_params(axis="x", rotation=30)
+    axes.legend()
+    return figure
+
+
+def quality_figure(title: str, by_method: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Show metrics as groups of bars, one bar per method."""
+    figure, axes = _axes(title, "", "mean over customers")
+    metrics = list(next(iter(by_method.values())))
+    width = 0.8 / len(by_method)
+    for number, (name, values) in enumerate(by_method.items()):
+        places = np.arange(len(metrics)) + (number - (len(by_method) - 1) / 2) * width
+        bars = axes.bar(places, [values[metric] for metric in metrics], width, label=name)
+        axes.bar_label(bars, fmt="%.3f", fontsize=6)
+    axes.set_xticks(np.arange(len(metrics)), metrics)
+    axes.legend()
+    return figure
+
+
+def coverage_figure(title: str, points: Mapping[str, tuple[float, float]]) -> Figure:
+    """Show quality (NDCG) against coverage (share of the catalogue on anybody's list), a point per method."""
+    figure, axes = _axes(title, "coverage of the catalogue", "NDCG@20, new products")
+    for name, (coverage, quality) in points.items():
+        axes.scatter([coverage], [quality])
+        axes.annotate(name, (coverage, quality), textcoords="offset points", xytext=(6, 4))
+    return figure
+
+
+def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=SIZE, layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    return figure, axes

@@ -1,0 +1,1 @@
+"""Recommendations: which products a customer will buy, and which they have never had but would."""

@@ -1,0 +1,167 @@
+"""Training the recommender: candidates compete at an early cut-off, the winner is judged at the last three."""
+
+from collections.abc import Mapping
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from matplotlib.figure import Figure
+
+from ml.evaluation import bootstrap_interval
+from ml.figures import coverage_figure, folds_figure, quality_figure
+from ml.promotion import Bar, judge
+from ml.provenance import SEED, Source
+from ml.recommend.baselines import POPULAR
+from ml.recommend.models import CANDIDATES, PARAMETERS, TRUSTED_TYPES
+from ml.recommend.purchases import LEAST_LINES, Histories, Purchases, catalogue, histories
+from ml.recommend.trial import (
+    HORIZON_DAYS,
+    METRICS,
+    K,
+    Quality,
+    Split,
+    baseline_qualities,
+    model_quality,
+    split,
+)
+from ml.tables import RECOMMENDER
+from ml.training import FittedModel, Training, days_text, means, refused_for_want_of_history, with_baselines
+from ml.windows import adjoining_cutoffs, has_closed
+
+JUDGED_CUTOFFS = 3
+CHOOSING_CUTOFFS = 1
+
+# `picked_for_you` shows what a customer never bought, so that question decides. Over the judged cut-offs of Complete
+# Journey the gain over the most popular (the same customers compared) has a standard error of 0.0008, so 0.002 is
+# beyond luck; it is one twentieth of what the most popular reach.
+BARS = [Bar("ndcg_new", margin=0.002)]
+
+Methods = dict[str, Quality]
+
+
+def train_recommender_model(interactions: pa.Table, products: pa.Table, source: Source) -> Training:
+    """Return the record of a training on the published `interactions` and `products`: nothing is logged here."""
+    purchases = Purchases.of(interactions, products)
+    splits = _splits(purchases, source.as_of)
+    if len(splits) < 2:
+        reason = (
+            f"too little history: {len(splits)} usable cut-offs before {source.as_of}, 2 or more are needed"
+        )
+        return refused_for_want_of_history(RECOMMENDER, source, reason)
+    choice = _compete(splits[0])
+    method = max(CANDIDATES, key=lambda name: choice[name].figures["ndcg_new"])
+    judged = {at.cutoff: _judge(method, at) for at in splits[1:]}
+    figures = {name: _per_cutoff(name, judged) for name in next(iter(judged.values()))}
+    mine = figures.pop(method)
+    verdict = judge(mine, figures, BARS)
+    fold_figures = with_baselines(mine, figures)
+    known = histories(purchases, catalogue(purchases, before=source.as_of), before=source.as_of)
+    return Training(
+        RECOMMENDER,
+        source,
+        method,
+        _parameters(method, known, [at.cutoff for at in splits], purchases),
+        means(fold_figures)
+        | _gain_interval(method, judged)
+        | {
+            f"choice/{name}/{metric}": value
+            for name, q in choice.items()
+            for metric, value in q.figures.items()
+        },
+        fold_figures,
+        {
+            "cutoffs": {"judged_cutoffs": [str(day) for day in judged]} | fold_figures,
+            "choice": {name: quality.figures for name, quality in choice.items()},
+        },
+        _drawings(method, choice, judged),
+        verdict.is_promoted,
+        verdict.reason,
+        _fit_on_all(method, known),
+    )
+
+
+def _splits(purchases: Purchases, as_of: date) -> list[Split]:
+    first = purchases.first_day()
+    if first is None:
+        return []
+    days = adjoining_cutoffs(as_of, HORIZON_DAYS, count=JUDGED_CUTOFFS + CHOOSING_CUTOFFS)
+    splits = [split(purchases, day) for day in days if has_closed(first, HORIZON_DAYS, by=day)]
+    return [at for at in splits if at.is_usable()]
+
+
+def _compete(at: Split) -> Methods:
+    models = {name: model_quality(make().fit(at.before, seed=SEED), at) for name, make in CANDIDATES.items()}
+    return models | baseline_qualities(at)
+
+
+def _judge(method: str, at: Split) -> Methods:
+    return {method: model_quality(CANDIDATES[method]().fit(at.before, seed=SEED), at)} | baseline_qualities(
+        at
+    )
+
+
+def _per_cutoff(name: str, judged: Mapping[date, Methods]) -> dict[str, list[float]]:
+    return {metric: [methods[name].figures[metric] for methods in judged.values()] for metric in METRICS}
+
+
+def _fit_on_all(method: str, known: Histories) -> FittedModel:
+    model = CANDIDATES[method]().fit(known, seed=SEED)
+    some = known.counts[:2].tocoo()
+    shown = pd.DataFrame(
+        {
+            "customer_id": known.customer_ids[some.coords[0]],
+            "product_id": known.product_ids[some.coords[1]],
+            "order_count": some.data.astype(float),
+        }
+    )
+    return FittedModel(model, shown, model.predict(shown), TRUSTED_TYPES)
+
+
+def _parameters(
+    method: str, known: Histories, cutoffs: list[date], purchases: Purchases
+) -> dict[str, object]:
+    return {
+        "method": method,
+        "horizon_days": HORIZON_DAYS,
+        "k": K,
+        "least_lines": LEAST_LINES,
+        "seed": SEED,
+        "features": "order counts by customer and product",
+        "choosing_cutoffs": days_text(cutoffs[:1]),
+        "judged_cutoffs": days_text(cutoffs[1:]),
+        "rows_trained": len(purchases.days),
+        "customers": len(known.customer_ids),
+        "products": len(known.product_ids),
+    } | {f"model.{name}": value for name, value in PARAMETERS[method].items()}
+
+
+def _gain_interval(method: str, judged: Mapping[date, Methods]) -> dict[str, float]:
+    """Return the interval of the gain in NDCG over the most popular when customers are drawn anew."""
+    gains = [methods[method].ndcg_new - methods[POPULAR].ndcg_new for methods in judged.values()]
+    low, high = bootstrap_interval(np.concatenate(gains), seed=SEED)
+    return {"ndcg_new_gain_low": low, "ndcg_new_gain_high": high}
+
+
+def _drawings(method: str, choice: Methods, judged: Mapping[date, Methods]) -> dict[str, Figure]:
+    names = list(next(iter(judged.values())))
+    mean = {name: means(_per_cutoff(name, judged)) for name in names}
+    asked = ["ndcg_new", "recall_new", "ndcg_everything", "recall_everything"]
+    days = [str(day) for day in judged]
+    return {
+        "quality_by_method": quality_figure(
+            "Quality at 20, mean of the judged cut-offs",
+            {name: {m: mean[name][m] for m in asked} for name in names},
+        ),
+        "choice_by_method": quality_figure(
+            "Quality at 20, cut-off of the choice",
+            {n: {m: q.figures[m] for m in asked} for n, q in choice.items()},
+        ),
+        "coverage": coverage_figure(
+            "Quality and coverage, cut-off of the choice",
+            {name: (q.figures["coverage_new"], q.figures["ndcg_new"]) for name, q in choice.items()},
+        ),
+        "ndcg_new_by_cutoff": folds_figure(
+            "NDCG@20, new products", days, {name: _per_cutoff(name, judged)["ndcg_new"] for name in names}
+        ),
+    }

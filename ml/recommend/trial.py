@@ -1,0 +1,110 @@
+"""Trying a recommender out at a cut-off: fitted on what was bought before, judged by what was bought after.
+
+Two questions are asked apart. "everything": which products will the customer buy; "new": which that they never
+bought before. Protocol (issue 5): quantity above 0, recommendable products with at least 20 lines before the cut-off,
+customers with a purchase before it and one of the asked kind in the 28 days after.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.evaluation import ndcg_at_k, recall_at_k
+from ml.recommend.baselines import BASELINES, POPULAR, Scorer
+from ml.recommend.lists import NONE, Bools, Lists, best, blocks, filled, never_bought, stacked
+from ml.recommend.models import Recommender
+from ml.recommend.purchases import Histories, Purchases, catalogue, histories
+from ml.windows import window
+
+HORIZON_DAYS = 28
+K = 20
+EVERYTHING, NEW = "everything", "new"
+METRICS = [
+    f"{metric}_{question}" for question in (EVERYTHING, NEW) for metric in ("ndcg", "recall", "coverage")
+]
+
+
+@dataclass(frozen=True)
+class Split:
+    """What was bought before a cut-off and, by question, whether it was bought in the window from it.
+
+    `bought` has the shape of `before.counts`: (n_customers, n_products).
+    """
+
+    cutoff: date
+    before: Histories
+    bought: Mapping[str, Bools]
+
+    def is_usable(self) -> bool:
+        """Say whether both questions can be asked: somebody bought something they never had."""
+        return bool(self.bought[NEW].any())
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Figures of one method at one cut-off, and NDCG of "new" of each customer it was asked for."""
+
+    figures: dict[str, float]
+    ndcg_new: npt.NDArray[np.floating]
+
+
+def split(purchases: Purchases, cutoff: date) -> Split:
+    """Cut purchases at a day: customers and products as they were known before, and what they bought from it."""
+    first, end = window(cutoff, HORIZON_DAYS)
+    product_ids = catalogue(purchases, before=cutoff)
+    before = histories(purchases, product_ids, before=cutoff)
+    known = np.diff(before.counts.indptr) > 0
+    after = histories(purchases, product_ids, before=end, since=first).counts[known]
+    counts = before.counts[known]
+    bought = after.toarray() > 0
+    return Split(
+        cutoff,
+        Histories(before.customer_ids[known], product_ids, counts),
+        {EVERYTHING: bought, NEW: bought & never_bought(counts)},
+    )
+
+
+def baseline_qualities(at: Split) -> dict[str, Quality]:
+    return {name: judge_lists(make(at.before.counts), at) for name, make in BASELINES.items()}
+
+
+def model_quality(model: Recommender, at: Split) -> Quality:
+    """Judge a model as it would be served: where it has nothing to say, the most popular products fill in."""
+    return judge_lists(model.scores, at, fallback=BASELINES[POPULAR](at.before.counts))
+
+
+def judge_lists(scorer: Scorer, at: Split, *, fallback: Scorer | None = None) -> Quality:
+    """Return recall, NDCG and coverage at `K` for both questions."""
+    figures: dict[str, float] = {}
+    by_question = _lists(scorer, at)
+    if fallback is not None and any((lists.products == NONE).any() for lists in by_question.values()):
+        instead = _lists(fallback, at)
+        by_question = {name: filled(lists, instead[name])[0] for name, lists in by_question.items()}
+    for question, lists in by_question.items():
+        bought = at.bought[question]
+        truth_counts = bought.sum(axis=1)
+        asked = truth_counts > 0
+        hits = _hits(lists, bought)[asked]
+        gains = ndcg_at_k(hits, truth_counts[asked])
+        figures[f"ndcg_{question}"] = float(gains.mean())
+        figures[f"recall_{question}"] = float(recall_at_k(hits, truth_counts[asked]).mean())
+        figures[f"coverage_{question}"] = len(np.setdiff1d(lists.products, [NONE])) / bought.shape[1]
+    return Quality(figures, gains)  # the last question asked is "new"
+
+
+def _lists(scorer: Scorer, at: Split) -> dict[str, Lists]:
+    """Return the lists for both questions; the scores are made once."""
+    found: dict[str, list[Lists]] = {EVERYTHING: [], NEW: []}
+    for block in blocks(at.before.counts):
+        scores, unknown = scorer(block), never_bought(block)
+        found[EVERYTHING].append(best(scores, np.ones_like(unknown), K))
+        found[NEW].append(best(scores, unknown, K))
+    return {question: stacked(lists) for question, lists in found.items()}
+
+
+def _hits(lists: Lists, bought: Bools) -> Bools:
+    hits: Bools = np.take_along_axis(bought, np.maximum(lists.products, 0), axis=1) & (lists.products != NONE)
+    return hits

@@ -1,0 +1,185 @@
+"""Scoring a day: the champions' answers for every customer, written as published tables.
+
+Without a champion a table has no rows: the day goes on, and no campaign finds anybody to write to.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+
+import pyarrow as pa
+
+from core.errors import ModelRefused
+from core.logging import get_logger
+from core.published import Published
+from core.settings import Settings
+from ml.checks import check_churn_scores, check_recommendations
+from ml.churn.features import feature_frame
+from ml.churn.models import TRUSTED_TYPES as CHURN_TYPES
+from ml.churn.models import churn_bands
+from ml.churn.trial import churn_probability
+from ml.recommend.models import TRUSTED_TYPES as RECOMMENDER_TYPES
+from ml.recommend.purchases import Purchases
+from ml.recommend.serving import LISTED, may_be_listed, recommend
+from ml.registry import LoggedModel, Registry
+from ml.tables import (
+    AS_OF_DATE,
+    CHURN,
+    CHURN_SCORES,
+    CHURN_SCORES_SCHEMA,
+    CUSTOMER_FEATURES,
+    CUSTOMER_ID,
+    INTERACTIONS,
+    MODEL_FIGURES,
+    MODEL_FIGURES_SCHEMA,
+    PRODUCTS,
+    RECOMMENDATIONS,
+    RECOMMENDATIONS_SCHEMA,
+    RECOMMENDER,
+)
+from ml.threads import one_thread
+
+log = get_logger(__name__)
+
+
+def score(settings: Settings, as_of: date) -> dict[str, int]:
+    """Write and release `churn_scores`, `recommendations` and `model_figures` of a day; return their row counts.
+
+    All three are made before the first is released.
+
+    Raises
+    ------
+    NotPublished
+        If the day's features, interactions or products are missing.
+    ModelRefused
+        If a champion was trained after the day, or is not what was logged.
+    GateFailed
+        If a table is not fit to be read.
+    """
+    published, registry = Published(settings.published), Registry(settings)
+    with one_thread():
+        champions = {name: _champion(registry, name, as_of) for name in (CHURN, RECOMMENDER)}
+        tables = {
+            CHURN_SCORES: churn_scores(published, registry, champions[CHURN], as_of),
+            RECOMMENDATIONS: recommendations(published, registry, champions[RECOMMENDER], as_of),
+            MODEL_FIGURES: model_figures(registry, champions, as_of),
+        }
+    for name, rows in tables.items():
+        published.write_candidate(name, as_of, rows)
+    for name in tables:
+        published.release(name, as_of)
+    counts = {name: len(rows) for name, rows in tables.items()}
+    log.info("day scored", as_of_date=str(as_of), **counts)
+    return counts
+
+
+def churn_scores(
+    published: Published, registry: Registry, champion: LoggedModel | None, as_of: date
+) -> pa.Table:
+    """Return `churn_scores` of a day, checked; no rows without a champion."""
+    features = published.read(CUSTOMER_FEATURES, as_of).sort_by(CUSTOMER_ID)
+    if champion is None or not len(features):
+        return CHURN_SCORES_SCHEMA.empty_table()
+    model = registry.load(champion, CHURN_TYPES)
+    probability = churn_probability(model, feature_frame(features))
+    columns = [
+        features[CUSTOMER_ID],
+        _same(as_of, len(features)),
+        pa.array(probability),
+        churn_bands(probability),
+    ]
+    rows = pa.table([*columns, *_made_by(champion, len(features))], schema=CHURN_SCORES_SCHEMA)
+    check_churn_scores(rows, features[CUSTOMER_ID])
+    return rows
+
+
+def recommendations(
+    published: Published, registry: Registry, champion: LoggedModel | None, as_of: date
+) -> pa.Table:
+    """Return `recommendations` of a day, checked: for every customer with features, products never bought before."""
+    features = published.read(CUSTOMER_FEATURES, as_of, [CUSTOMER_ID])
+    interactions, products = published.read(INTERACTIONS, as_of), published.read(PRODUCTS, as_of)
+    if champion is None or not len(features):
+        return RECOMMENDATIONS_SCHEMA.empty_table()
+    allowed = may_be_listed(products, as_of)
+    found = recommend(
+        registry.load(champion, RECOMMENDER_TYPES),
+        Purchases.of(interactions, products),
+        sorted(features[CUSTOMER_ID].to_pylist()),
+        as_of=as_of,
+        allowed=allowed,
+    )
+    count = len(found.customer_ids)
+    rows = pa.table(
+        [
+            pa.array(found.customer_ids, pa.string()),
+            _same(as_of, count),
+            pa.array(found.ranks, pa.int64()),
+            pa.array(found.product_ids, pa.string()),
+            pa.array(found.scores, pa.float64()),
+            pa.array(found.methods, pa.string()),
+            pa.array(found.because, pa.string()),
+            *_made_by(champion, count),
+        ],
+        schema=RECOMMENDATIONS_SCHEMA,
+    )
+    check_recommendations(rows, allowed=set(allowed), most=LISTED)
+    return rows
+
+
+def model_figures(registry: Registry, champions: Mapping[str, LoggedModel | None], as_of: date) -> pa.Table:
+    """Return `model_figures` of a day: what models showed when they were judged, beside their baselines.
+
+    The champions, and the newest version of each model where that is another one (refused, or rolled back).
+    """
+    rows = []
+    for name, champion in champions.items():
+        newest = registry.newest(name, by=as_of)
+        shown = {found.version: found for found in (champion, newest) if found is not None}
+        for version, found in shown.items():
+            rows += _figure_rows(
+                found, as_of, is_champion=champion is not None and version == champion.version
+            )
+    return pa.Table.from_pylist(rows, schema=MODEL_FIGURES_SCHEMA)
+
+
+def _figure_rows(model: LoggedModel, as_of: date, *, is_champion: bool) -> list[dict[str, object]]:
+    about = {
+        AS_OF_DATE: as_of,
+        "model_name": model.model_name,
+        "model_version": model.version,
+        "run_id": model.run_id,
+        "trained_as_of_date": model.trained_as_of,
+        "is_champion": is_champion,
+    }
+    theirs = [(*name.split(".", 1), value) for name, value in sorted(model.figures.items()) if "." in name]
+    rows = []
+    for metric, value in sorted(model.figures.items()):
+        if "." in metric:
+            continue
+        beside = [(name, figure) for name, theirs_metric, figure in theirs if theirs_metric == metric]
+        rows += [
+            about | {"metric": metric, "value": value, "baseline_name": name, "baseline_value": figure}
+            for name, figure in beside or [(None, None)]
+        ]
+    return rows
+
+
+def _champion(registry: Registry, model_name: str, as_of: date) -> LoggedModel | None:
+    champion = registry.champion(model_name)
+    if champion is None:
+        log.warning("no champion: nobody is scored", model=model_name, as_of_date=str(as_of))
+        return None
+    if champion.trained_as_of > as_of:
+        raise ModelRefused(
+            f"the champion of '{model_name}' (version {champion.version}) was trained as of {champion.trained_as_of} "
+            f"and knows what {as_of} must not; move the alias to an older version, or train as of {as_of}"
+        )
+    return champion
+
+
+def _same(value: date | str, count: int) -> pa.Array:
+    return pa.array([value] * count, pa.date32() if isinstance(value, date) else pa.string())
+
+
+def _made_by(champion: LoggedModel, count: int) -> list[pa.Array]:
+    return [_same(value, count) for value in (champion.model_name, champion.version, champion.run_id)]

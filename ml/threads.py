@@ -1,0 +1,11 @@
+"""How many threads the arithmetic takes."""
+
+from contextlib import AbstractContextManager
+
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Keep BLAS and OpenMP to one thread: on a busy machine more are slower, and sums keep their order."""
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1)
+    return limits

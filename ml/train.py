@@ -1,0 +1,93 @@
+"""Training as of a day: candidates compete, the winner is held against the baselines, logged, and promoted or not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from core.logging import get_logger
+from core.published import Published
+from core.settings import Settings
+from ml.churn.training import train_churn_model
+from ml.provenance import Source, code_commit, code_digest, data_hash, training_key
+from ml.recommend.training import train_recommender_model
+from ml.registry import LoggedModel, Registry
+from ml.tables import CHURN, CHURN_EXAMPLES, INTERACTIONS, PRODUCTS, RECOMMENDER
+from ml.threads import one_thread
+from ml.training import Training
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What training came to. `version` is empty where there was too little history to fit a model.
+
+    `figures` are means over the judged cut-offs; a baseline's are named `<baseline>.<metric>`.
+    """
+
+    model_name: str
+    version: str
+    run_id: str
+    promoted: bool
+    reason: str
+    figures: dict[str, float]
+
+
+def train_churn(settings: Settings, as_of: date) -> TrainingOutcome:
+    """Train the churn model on `churn_examples` of a day.
+
+    Raises
+    ------
+    NotPublished
+        If the day has no examples.
+    """
+    published = Published(settings.published)
+
+    def make(source: Source) -> Training:
+        examples = published.read(CHURN_EXAMPLES, as_of)
+        return train_churn_model(examples, source, horizon_days=settings.churn_horizon_days)
+
+    return _train(settings, CHURN, as_of, [CHURN_EXAMPLES], make)
+
+
+def train_recommender(settings: Settings, as_of: date) -> TrainingOutcome:
+    """Train the recommender on `interactions` and `products` of a day.
+
+    Raises
+    ------
+    NotPublished
+        If the day has none.
+    """
+    published = Published(settings.published)
+
+    def make(source: Source) -> Training:
+        interactions, products = published.read(INTERACTIONS, as_of), published.read(PRODUCTS, as_of)
+        return train_recommender_model(interactions, products, source)
+
+    return _train(settings, RECOMMENDER, as_of, [INTERACTIONS, PRODUCTS], make)
+
+
+def _train(
+    settings: Settings, model_name: str, as_of: date, tables: list[str], make: Callable[[Source], Training]
+) -> TrainingOutcome:
+    published, registry = Published(settings.published), Registry(settings)
+    for table in tables:
+        published.read(table, as_of, columns=[])  # says which days there are, if not this one
+    data, code = data_hash(published, tables, as_of), code_digest()
+    key = training_key(model_name, as_of, data, code)
+    logged = registry.finished(model_name, key)
+    if logged is None:
+        tags = {"lapwing.data_hash": data, "lapwing.code_digest": code, "lapwing.code_commit": code_commit()}
+        with one_thread():
+            logged = registry.log(make(Source(as_of, key, tags)))
+    else:
+        log.info("trained before on the same data and code", model=model_name, run_id=logged.run_id)
+    if logged.is_promoted:
+        registry.promote(logged)
+    return _outcome(logged)
+
+
+def _outcome(logged: LoggedModel) -> TrainingOutcome:
+    return TrainingOutcome(
+        logged.model_name, logged.version, logged.run_id, logged.is_promoted, logged.reason, logged.figures
+    )

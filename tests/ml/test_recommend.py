@@ -1,0 +1,224 @@
+"""One kit of properties that every recommender passes, and the lists they end up in."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import skops.io
+from scipy.sparse import csr_array
+
+from ml.recommend.baselines import BASELINES
+from ml.recommend.lists import NONE, Lists, best, filled, never_bought
+from ml.recommend.models import CANDIDATES, TRUSTED_TYPES
+from ml.recommend.purchases import Histories, Purchases, catalogue, histories, rows_of
+from ml.recommend.reasons import because
+from ml.recommend.serving import LISTED, may_be_listed, recommend
+from ml.recommend.trial import baseline_qualities, model_quality, split
+from tests.ml.shop import AS_OF, CUSTOMERS, NEWCOMER, simulated_purchases
+
+EVERY_MODEL = pytest.mark.parametrize("name", CANDIDATES)
+
+
+@pytest.fixture(scope="module")
+def purchases():
+    return Purchases.of(*simulated_purchases())
+
+
+@pytest.fixture(scope="module")
+def known(purchases):
+    return histories(purchases, catalogue(purchases, before=AS_OF), before=AS_OF)
+
+
+def checkerboard(size: int = 40) -> Histories:
+    """Customer i bought every product of the same parity but product i: that one is the known answer."""
+    board = np.fromfunction(lambda i, j: (i + j) % 2 == 0, (size, size)) & ~np.eye(size, dtype=bool)
+    names = np.array([f"{number:02d}" for number in range(size)])
+    return Histories(names, names, csr_array(board.astype(np.float32)))
+
+
+@EVERY_MODEL
+def test_the_checkerboard_has_its_known_answer(name):
+    board = checkerboard()
+    model = CANDIDATES[name]().fit(board, seed=1)
+    found = best(model.scores(board.counts), never_bought(board.counts), 1)
+    assert found.products[:, 0].tolist() == list(range(40))
+
+
+@EVERY_MODEL
+def test_fitted_twice_a_model_scores_the_same(name, known):
+    first, again = (CANDIDATES[name]().fit(known, seed=3).scores(known.counts) for _ in range(2))
+    assert np.array_equal(first, again)
+    assert first.max() > 0
+
+
+@EVERY_MODEL
+def test_saved_and_loaded_a_model_scores_the_same(name, known):
+    model = CANDIDATES[name]().fit(known, seed=3)
+    loaded = skops.io.loads(skops.io.dumps(model), trusted=TRUSTED_TYPES)
+    assert np.array_equal(model.scores(known.counts), loaded.scores(known.counts))
+    assert loaded.product_ids.tolist() == known.product_ids.tolist()
+
+
+@EVERY_MODEL
+def test_lists_hold_no_product_that_is_excluded_or_was_bought(name, purchases, known):
+    interactions, products = simulated_purchases()
+    model = CANDIDATES[name]().fit(known, seed=3)
+    allowed = may_be_listed(products, AS_OF)
+    assert {"fuel", "gone", "p00"}.isdisjoint(allowed)
+    assert len(allowed) == 59
+    found = recommend(model, purchases, CUSTOMERS, as_of=AS_OF, allowed=allowed[:40])
+    assert set(found.product_ids) <= set(allowed[:40])
+    bought = set(
+        zip(*(interactions[each].to_pylist() for each in ("customer_id", "product_id")), strict=True)
+    )
+    assert bought.isdisjoint(zip(found.customer_ids, found.product_ids, strict=True))
+
+
+@EVERY_MODEL
+def test_rows_in_another_order_make_the_same_lists(name):
+    interactions, products = simulated_purchases()
+    shuffled = interactions.take(np.random.default_rng(1).permutation(len(interactions)))
+
+    def lists(rows: pa.Table):
+        given = Purchases.of(rows, products)
+        model = CANDIDATES[name]().fit(histories(given, catalogue(given, before=AS_OF), before=AS_OF), seed=3)
+        return recommend(model, given, CUSTOMERS, as_of=AS_OF, allowed=may_be_listed(products, AS_OF))
+
+    assert lists(interactions) == lists(shuffled)
+
+
+@EVERY_MODEL
+def test_a_customer_without_a_known_purchase_gets_the_most_popular_products(name, purchases, known):
+    model = CANDIDATES[name]().fit(known, seed=3)
+    allowed = may_be_listed(simulated_purchases()[1], AS_OF)
+    found = recommend(model, purchases, [NEWCOMER], as_of=AS_OF, allowed=allowed)
+    buyers = dict.fromkeys(allowed, 0)
+    pairs = {
+        (c, p)
+        for c, p in zip(
+            *(simulated_purchases()[0][k].to_pylist() for k in ("customer_id", "product_id")), strict=True
+        )
+    }
+    for _, product in pairs:
+        if product in buyers:
+            buyers[product] += 1
+    expected = sorted(buyers, key=lambda product: (-buyers[product], product))[:LISTED]
+    assert found.product_ids == expected
+    assert found.ranks == list(range(1, LISTED + 1))
+    assert set(found.methods) == {"popular"}
+    assert set(found.because) == {None}
+
+
+@EVERY_MODEL
+def test_the_reason_is_a_product_of_the_customers_own_taste(name, purchases, known):
+    interactions, products = simulated_purchases()
+    model = CANDIDATES[name]().fit(known, seed=3)
+    found = recommend(model, purchases, CUSTOMERS, as_of=AS_OF, allowed=may_be_listed(products, AS_OF))
+    bought = set(
+        zip(*(interactions[each].to_pylist() for each in ("customer_id", "product_id")), strict=True)
+    )
+    reasons = [(c, why) for c, why in zip(found.customer_ids, found.because, strict=True) if why is not None]
+    assert len(reasons) > 500
+    assert set(reasons) <= bought
+
+
+@EVERY_MODEL
+def test_the_reason_is_the_own_purchase_with_the_greatest_cosine(name, known):
+    model = CANDIDATES[name]().fit(known, seed=3)
+    lists = best(model.scores(known.counts[:5]), never_bought(known.counts[:5]), 3)
+    reasons = because(model, known.counts[:5], lists, np.zeros((5, 3), dtype=bool))
+    for row in range(5):
+        own = known.counts[row : row + 1].indices
+        for rank in range(3):
+            alike = {
+                place: model.resemblance(lists.products[row, [rank]], np.array([place]))[0, 0]
+                for place in own
+            }
+            assert alike[reasons[row, rank]] == pytest.approx(max(alike.values()), rel=1e-5)
+
+
+@EVERY_MODEL
+def test_knowing_the_taste_beats_both_baselines_on_the_simulated_shop(name, purchases):
+    at = split(purchases, AS_OF - timedelta(days=28))
+    ours = model_quality(CANDIDATES[name]().fit(at.before, seed=3), at).figures["ndcg_new"]
+    theirs = {each: quality.figures["ndcg_new"] for each, quality in baseline_qualities(at).items()}
+    assert theirs["repeat"] == 0.0  # what was bought before is never new
+    assert ours > theirs["popular"] + 0.1
+
+
+def test_purchases_after_a_cutoff_change_nothing_that_was_known_before():
+    interactions, products = simulated_purchases()
+    cutoff = AS_OF - timedelta(days=28)
+    early = interactions.filter(pa.compute.less(interactions["ordered_date"], pa.scalar(cutoff)))
+    assert len(early) < len(interactions)
+    # the late lines stay, but all of one product: only what is asked about may change
+    late = interactions.filter(pa.compute.greater_equal(interactions["ordered_date"], pa.scalar(cutoff)))
+    changed = late.set_column(1, "product_id", pa.array(["p05"] * len(late)))
+    whole, other = (
+        split(Purchases.of(rows, products), cutoff)
+        for rows in (interactions, pa.concat_tables([early, changed]))
+    )
+    assert np.array_equal(whole.before.counts.toarray(), other.before.counts.toarray())
+    assert whole.before.product_ids.tolist() == other.before.product_ids.tolist()
+    assert not np.array_equal(whole.bought["everything"], other.bought["everything"])
+
+
+def test_the_protocol_leaves_out_returns_and_products_with_few_lines():
+    day = date(2017, 5, 1)
+    rows = [("a", "often", 1, 20), ("b", "rare", 1, 19), ("c", "often", 0, 5), ("d", "fuel", 3, 50)]
+    interactions = pa.table(
+        {
+            "customer_id": [row[0] for row in rows],
+            "product_id": [row[1] for row in rows],
+            "ordered_date": pa.array([day] * 4, pa.date32()),
+            "quantity": [row[2] for row in rows],
+            "order_count": [row[3] for row in rows],
+        }
+    )
+    products = pa.table({"product_id": ["often", "rare", "fuel"], "is_recommendable": [True, True, False]})
+    found = Purchases.of(interactions, products)
+    assert found.customer_ids.tolist() == ["a", "b"]
+    assert catalogue(found, before=day + timedelta(days=1)).tolist() == ["often"]
+    assert catalogue(found, before=day).tolist() == []
+
+
+def test_histories_of_asked_customers_come_in_the_order_asked(known):
+    asked = rows_of(known, ["c007", "nobody", "c001"])
+    expected = known.counts.toarray()[[7, 0, 1]]
+    expected[1] = 0
+    assert np.array_equal(asked.counts.toarray(), expected)
+
+
+def test_of_equal_scores_the_first_in_the_catalogue_wins():
+    scores = np.array([[0.5, 0.9, 0.5, 0.5, 0.9]], dtype=np.float32)
+    assert best(scores, np.ones((1, 5), dtype=bool), 3).products.tolist() == [[1, 4, 0]]
+
+
+def test_best_agrees_with_sorting_everything():
+    rng = np.random.default_rng(2)
+    scores = (rng.integers(-3, 9, (50, 30)) / 8).astype(np.float32)
+    allowed = rng.random((50, 30)) < 0.6
+    found = best(scores, allowed, 10)
+    for row in range(50):
+        usable = [place for place in range(30) if allowed[row, place] and scores[row, place] > 0]
+        expected = sorted(usable, key=lambda place: (-scores[row, place], place))[:10]
+        assert found.products[row].tolist() == expected + [NONE] * (10 - len(expected))
+
+
+def test_a_catalogue_shorter_than_the_list_leaves_the_rest_empty():
+    found = best(np.array([[0.2, 0.0]], dtype=np.float32), np.ones((1, 2), dtype=bool), 3)
+    assert found.products.tolist() == [[0, NONE, NONE]]
+
+
+def test_the_fallback_fills_what_is_short_and_repeats_nothing():
+    lists = Lists(np.array([[4, NONE, NONE]]), np.array([[0.3, 0, 0]], dtype=np.float32))
+    popular = Lists(np.array([[7, 4, 2]]), np.array([[0.9, 0.8, 0.7]], dtype=np.float32))
+    whole, from_fallback = filled(lists, popular)
+    assert whole.products.tolist() == [[4, 7, 2]]
+    assert from_fallback.tolist() == [[False, True, True]]
+
+
+def test_popularity_counts_customers_not_orders():
+    counts = csr_array(np.array([[9, 1], [0, 1]], dtype=np.float32))
+    assert BASELINES["popular"](counts)(counts).tolist() == [[0.5, 1.0], [0.5, 1.0]]

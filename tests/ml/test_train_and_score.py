@@ -1,0 +1,203 @@
+"""From published tables to published scores, with real MLflow, on the simulated shop."""
+
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from mlflow import MlflowClient
+
+from core.errors import GateFailed, ModelRefused, NotPublished
+from core.published import Published
+from ml.checks import check_churn_scores, check_recommendations
+from ml.churn.baselines import recency
+from ml.registry import Registry
+from ml.scoring import score
+from ml.tables import CHURN_SCORES_SCHEMA, MODEL_FIGURES_SCHEMA, RECOMMENDATIONS_SCHEMA
+from ml.train import train_churn, train_recommender
+from tests.ml.shop import AS_OF, CUSTOMERS, NEWCOMER, PRODUCTS
+
+SCHEMAS = {
+    "churn_scores": CHURN_SCORES_SCHEMA,
+    "recommendations": RECOMMENDATIONS_SCHEMA,
+    "model_figures": MODEL_FIGURES_SCHEMA,
+}
+
+
+@pytest.fixture
+def scored(trained, tmp_path):
+    """Settings of a shop that is trained and scored, and its published tables by name."""
+    settings = trained(tmp_path / "shop")
+    counts = score(settings, AS_OF)
+    published = Published(settings.published)
+    tables = {name: published.read(name, AS_OF) for name in SCHEMAS}
+    assert {name: len(rows) for name, rows in tables.items()} == counts
+    return tables
+
+
+def test_tables_have_the_contracted_columns_and_name_the_champion(scored):
+    assert {name: rows.schema.remove_metadata() for name, rows in scored.items()} == SCHEMAS
+    for name, model in {"churn_scores": "churn", "recommendations": "recommender"}.items():
+        assert set(scored[name]["model_name"].to_pylist()) == {model}
+        assert set(scored[name]["model_version"].to_pylist()) == {"1"}
+
+
+def test_every_customer_has_one_probability_and_its_band(scored):
+    rows = scored["churn_scores"].to_pylist()
+    assert [row["customer_id"] for row in rows] == [*CUSTOMERS, NEWCOMER]
+    for row in rows:
+        chance = row["churn_probability"]
+        assert row["churn_band"] == ("high" if chance >= 0.6 else "medium" if chance >= 0.3 else "low")
+    assert {row["churn_band"] for row in rows} == {"high", "medium", "low"}
+
+
+def test_every_customer_gets_twelve_new_products_in_trade(scored, trained, tmp_path):
+    interactions = Published(tmp_path / "shop" / "published").read("interactions", AS_OF)
+    bought = set(
+        zip(*(interactions[each].to_pylist() for each in ("customer_id", "product_id")), strict=True)
+    )
+    rows = scored["recommendations"].to_pylist()
+    by_customer = {
+        each: [row for row in rows if row["customer_id"] == each] for each in [*CUSTOMERS, NEWCOMER]
+    }
+    assert sum(len(listed) for listed in by_customer.values()) == len(rows)
+    for customer, listed in by_customer.items():
+        products = [row["product_id"] for row in listed]
+        assert [row["rank"] for row in listed] == list(range(1, 13))
+        assert len(set(products)) == 12
+        assert set(products) <= set(PRODUCTS) - {
+            "p00"
+        }  # no fuel, nothing out of trade, nothing without price
+        assert not bought & {(customer, product) for product in products}
+    assert {row["method"] for row in by_customer[NEWCOMER]} == {"popular"}
+
+
+def test_customers_are_recommended_their_own_taste_first(scored):
+    first = scored["recommendations"].filter(pc.equal(scored["recommendations"]["rank"], 1)).to_pylist()
+    halves = {product: place // 30 for place, product in enumerate(PRODUCTS)}
+    right = [
+        halves[row["product_id"]] == CUSTOMERS.index(row["customer_id"]) % 2
+        for row in first
+        if row["method"] != "popular"
+    ]
+    assert len(right) > 150
+    assert np.mean(right) > 0.95
+
+
+def test_figures_of_a_model_stand_beside_each_baseline(scored):
+    rows = scored["model_figures"].to_pylist()
+    beside = {(row["model_name"], row["metric"], row["baseline_name"]): row for row in rows}
+    assert (
+        beside["churn", "pr_auc", "recency"]["value"] > beside["churn", "pr_auc", "recency"]["baseline_value"]
+    )
+    assert beside["recommender", "ndcg_new", "repeat"]["baseline_value"] == 0.0
+    assert ("recommender", "ndcg_new", "popular") in beside
+    assert beside["churn", "pr_auc_gain_low", None]["baseline_value"] is None
+    assert {row["is_champion"] for row in rows} == {True}
+
+
+def test_training_and_scoring_anew_give_the_same_scores(scored, shop):
+    train_churn(shop, AS_OF)
+    train_recommender(shop, AS_OF)
+    score(shop, AS_OF)
+    for name in ("churn_scores", "recommendations"):
+        again = Published(shop.published).read(name, AS_OF)
+        assert again.drop_columns(["run_id"]).equals(scored[name].drop_columns(["run_id"]))
+
+
+def test_training_again_on_the_same_data_changes_nothing(trained, tmp_path):
+    settings = trained(tmp_path / "shop")
+    before = Registry(settings).champion("churn")
+    assert before is not None
+    outcome = train_churn(settings, AS_OF)
+    assert (outcome.run_id, outcome.version, outcome.promoted) == (before.run_id, "1", True)
+
+
+def test_without_a_champion_the_tables_have_their_columns_and_no_row(shop):
+    assert score(shop, AS_OF) == {"churn_scores": 0, "recommendations": 0, "model_figures": 0}
+    published = Published(shop.published)
+    assert {name: published.read(name, AS_OF).schema.remove_metadata() for name in SCHEMAS} == SCHEMAS
+
+
+def test_a_champion_from_the_future_scores_no_earlier_day(trained, tmp_path):
+    settings = trained(tmp_path / "shop")
+    published, earlier = Published(settings.published), AS_OF - timedelta(days=1)
+    for name in ("customer_features", "interactions", "products"):
+        published.write_candidate(name, earlier, published.read(name, AS_OF))
+        published.release(name, earlier)
+    with pytest.raises(ModelRefused, match="was trained as of 2017-12-04 and knows what 2017-12-03 must not"):
+        score(settings, earlier)
+    assert not published.exists("churn_scores", earlier)
+
+
+def test_a_day_without_features_says_which_days_there_are(shop):
+    with pytest.raises(NotPublished, match="2017-12-04"):
+        score(shop, AS_OF + timedelta(days=1))
+
+
+def test_a_day_without_examples_cannot_be_trained(shop):
+    with pytest.raises(NotPublished, match="churn_examples is not published for 2017-12-05"):
+        train_churn(shop, AS_OF + timedelta(days=1))
+
+
+def test_a_model_that_is_only_its_baseline_is_logged_and_refused(shop, monkeypatch):
+    monkeypatch.setattr("ml.churn.training.CANDIDATES", {"logistic_regression": recency})
+    monkeypatch.setattr("ml.churn.training.TRUSTED_TYPES", ["ml.churn.baselines.OnlyRecency"])
+    outcome = train_churn(shop, AS_OF)
+    assert not outcome.promoted
+    assert "pr_auc gains +0.0000 over recency" in outcome.reason
+    assert Registry(shop).champion("churn") is None
+    assert (
+        MlflowClient(shop.mlflow, shop.mlflow).get_run(outcome.run_id).data.tags["lapwing.verdict"]
+        == "refused"
+    )
+    assert score(shop, AS_OF)["churn_scores"] == 0
+    figures = Published(shop.published).read("model_figures", AS_OF).to_pylist()
+    assert figures
+    assert {row["is_champion"] for row in figures} == {False}
+
+
+def test_a_new_shop_trains_nothing_and_is_told_why(shop):
+    published = Published(shop.published)
+    examples = published.read("churn_examples", AS_OF)
+    few = examples.filter(pc.greater(examples["as_of_date"], pa.scalar(AS_OF - timedelta(days=80))))
+    published.write_candidate("churn_examples", AS_OF, few)
+    published.release("churn_examples", AS_OF)
+    outcome = train_churn(shop, AS_OF)
+    assert (outcome.promoted, outcome.version) == (False, "")
+    assert outcome.reason.startswith("too little history: 4 closed cut-offs")
+
+
+def test_nothing_is_released_when_a_champion_cannot_be_trusted(shop):
+    train_churn(shop, AS_OF)
+    (weights,) = shop.data_dir.glob("mlflow_artifacts/churn/models/*/artifacts/model.skops")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    with pytest.raises(ModelRefused, match="is not what was logged"):
+        score(shop, AS_OF)
+    assert not Published(shop.published).exists("churn_scores", AS_OF)
+
+
+def test_a_customer_scored_twice_or_not_at_all_or_beyond_1_stops_the_day(scored):
+    rows = scored["churn_scores"]
+    check_churn_scores(rows, rows["customer_id"])
+    with pytest.raises(GateFailed, match="1 rows repeat"):
+        check_churn_scores(pa.concat_tables([rows, rows.slice(0, 1)]), rows["customer_id"])
+    with pytest.raises(GateFailed, match="200 customers are scored, 201 have features"):
+        check_churn_scores(rows.slice(1), rows["customer_id"])
+    for wrong in (1.01, -0.01, float("nan")):
+        changed = rows.set_column(2, rows.schema.field(2), pa.array([wrong] * len(rows)))
+        with pytest.raises(GateFailed, match="201 probabilities lie outside"):
+            check_churn_scores(changed, rows["customer_id"])
+
+
+def test_a_list_with_a_gap_a_repeat_or_a_forbidden_product_stops_the_day(scored):
+    rows, allowed = scored["recommendations"], set(PRODUCTS)
+    check_recommendations(rows, allowed=allowed, most=12)
+    with pytest.raises(GateFailed, match="ranks from 2 to 12"):
+        check_recommendations(rows.slice(1), allowed=allowed, most=12)
+    with pytest.raises(GateFailed, match="may not be recommended"):
+        check_recommendations(rows, allowed=allowed - {rows["product_id"][0].as_py()}, most=12)
+    same = rows.set_column(3, rows.schema.field(3), pa.array(["p01"] * len(rows)))
+    with pytest.raises(GateFailed, match="repeat"):
+        check_recommendations(same, allowed=allowed, most=12)
