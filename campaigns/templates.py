@@ -1,0 +1,243 @@
+"""Templates: the sources of one campaign's mail, compiled once, and the store that keeps every version.
+
+    body.mjml ─┐  includes   mrml              Jinja, once per locale
+    base.mjml ─┼─────────► one MJML ─────► HTML with Jinja in it ─────► mail
+    _blocks/ ──┘
+
+A version is the hash of what the mail is made of, so a stored template can prove that it is what it was.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from jinja2 import meta
+
+from campaigns.definitions import CAMPAIGN_FILES, TEMPLATES, Brand, load_brand, load_campaign
+from campaigns.language import (
+    SOURCE_LOCALE,
+    Message,
+    check_catalogue,
+    environment,
+    formats_of,
+    messages_of,
+    read_catalogue,
+    translations,
+)
+from campaigns.mjml import branded, compile_mjml, joined
+from campaigns.render import NAMES, LinkAddresses, render
+from core.errors import CampaignInvalid
+
+
+@dataclass(frozen=True)
+class Template:
+    """One version of a campaign's mail: Jinja sources, catalogues and brand; needs no file to be rendered."""
+
+    campaign_id: str
+    version: str
+    """First 12 hex digits of SHA-256 over everything else in here."""
+    subject: str
+    """Jinja source of two lines: subject and preheader."""
+    html: str
+    text: str
+    catalogues: tuple[tuple[str, str], ...]
+    """(locale, text of its .po file), sorted."""
+    brand: Brand
+    sources: tuple[tuple[str, str], ...]
+    """(file, SHA-256 of its bytes), sorted: a changed comment is a new version too."""
+
+    def __hash__(self) -> int:
+        return hash(self.version)
+
+    def to_json(self) -> str:
+        """Return the template as it is stored."""
+        return json.dumps(_content(self) | {"version": self.version}, ensure_ascii=False, indent=1)
+
+
+def compile_template(campaign_id: str, folder: Path = TEMPLATES) -> Template:
+    """Compile one campaign's mail and check it in every locale with its example.
+
+    Raises
+    ------
+    CampaignInvalid
+        Naming file and place: a broken source, a name that neither `example.json` nor Lapwing gives, a message
+        without translation, an example that cannot be rendered.
+    """
+    home = folder / campaign_id
+    load_campaign(home)
+    files = {f"{campaign_id}/{name}": home / name for name in CAMPAIGN_FILES if name != "example.json"}
+    for shared in ("_base/brand.yml", "_base/base.mjml", "_base/base.txt"):
+        files[shared] = folder / shared
+    for file in sorted((folder / "_blocks").glob("*.*")):
+        files[f"_blocks/{file.name}"] = file
+    for file in sorted((folder / "locales").glob("*/LC_MESSAGES/messages.po")):
+        files[f"locales/{file.parts[-3]}/LC_MESSAGES/messages.po"] = file
+    sources = {name: _read(file, name) for name, file in files.items()}
+
+    brand = load_brand(folder)
+    mjml = branded(joined("_base/base.mjml", campaign_id, sources), brand, html=True)
+    draft = Template(
+        campaign_id=campaign_id,
+        version="",
+        subject=branded(sources[f"{campaign_id}/subject.txt"], brand, html=False),
+        html=compile_mjml(mjml, campaign_id),
+        text=branded(joined("_base/base.txt", campaign_id, sources), brand, html=False),
+        catalogues=tuple(
+            (name.split("/")[1], text)
+            for name, text in sorted(sources.items())
+            if name.startswith("locales/")
+        ),
+        brand=brand,
+        sources=tuple(sorted((name, _sha256(text)) for name, text in sources.items())),
+    )
+    template = replace(draft, version=_version(draft))
+    _check(template, home / "example.json")
+    return template
+
+
+class TemplateStore:
+    """Compiled templates by campaign and version, one JSON file each, never changed once written."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._loaded: dict[tuple[str, str], Template] = {}
+
+    def path(self, campaign_id: str, version: str) -> Path:
+        return self.root / campaign_id / f"{version}.json"
+
+    def save(self, template: Template) -> Path:
+        """Store a template; one that is stored already is left alone."""
+        path = self.path(template.campaign_id, template.version)
+        if path.exists():
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".draft-")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(template.to_json())
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).replace(path)
+        return path
+
+    def load(self, campaign_id: str, version: str) -> Template:
+        """Return a stored template.
+
+        Raises
+        ------
+        CampaignInvalid
+            If there is none of this version, or its content is not what was stored.
+        """
+        if (campaign_id, version) not in self._loaded:
+            self._loaded[campaign_id, version] = self._read(campaign_id, version)
+        return self._loaded[campaign_id, version]
+
+    def _read(self, campaign_id: str, version: str) -> Template:
+        path = self.path(campaign_id, version)
+        if not path.is_file():
+            known = sorted(file.stem for file in path.parent.glob("[!.]*.json"))
+            raise CampaignInvalid(
+                f"template {campaign_id} {version} is not stored; stored: {', '.join(known) or 'none'}"
+            )
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            template = _from_json(content)
+        except (ValueError, KeyError, TypeError):
+            template = None
+        if template is None or version != template.version or version != _version(template):
+            raise CampaignInvalid(
+                f"template {campaign_id} {version} is damaged: its content does not have this version; "
+                f"delete {path.name} and compile the sources of that day again"
+            )
+        return template
+
+
+def _content(template: Template) -> dict[str, object]:
+    return {
+        "campaign_id": template.campaign_id,
+        "subject": template.subject,
+        "html": template.html,
+        "text": template.text,
+        "catalogues": [list(pair) for pair in template.catalogues],
+        "brand": template.brand.model_dump(mode="json"),
+        "sources": [list(pair) for pair in template.sources],
+    }
+
+
+def _from_json(content: dict[str, Any]) -> Template:
+    def pairs(key: str) -> tuple[tuple[str, str], ...]:
+        return tuple((str(name), str(text)) for name, text in content[key])
+
+    return Template(
+        campaign_id=str(content["campaign_id"]),
+        version=str(content["version"]),
+        subject=str(content["subject"]),
+        html=str(content["html"]),
+        text=str(content["text"]),
+        catalogues=pairs("catalogues"),
+        brand=Brand.model_validate(content["brand"]),
+        sources=pairs("sources"),
+    )
+
+
+def _version(template: Template) -> str:
+    return _sha256(json.dumps(_content(template), ensure_ascii=False))[:12]
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read(file: Path, name: str) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise CampaignInvalid(f"{name} is missing") from None
+    except UnicodeDecodeError as error:
+        raise CampaignInvalid(f"{name} is not UTF-8: {error}") from None
+
+
+def _check(template: Template, example: Path) -> None:
+    try:
+        facts = json.loads(_read(example, f"{template.campaign_id}/example.json"))
+    except ValueError as error:
+        raise CampaignInvalid(f"{template.campaign_id}/example.json is not JSON: {error}") from None
+    if not isinstance(facts, dict):
+        raise CampaignInvalid(
+            f"{template.campaign_id}/example.json must hold one object, the facts of a mail"
+        )
+    messages = list(_checked_messages(template, set(facts)))
+    for locale, text in template.catalogues:
+        catalogue = read_catalogue(locale, text)
+        if locale != SOURCE_LOCALE and "_" not in locale:  # a regional one holds only what differs
+            try:
+                check_catalogue(locale, catalogue, messages)
+            except CampaignInvalid as error:
+                raise CampaignInvalid(f"campaign {template.campaign_id!r}: {error}") from None
+        for first_name in (facts.get("first_name"), None):
+            render(template, facts | {"first_name": first_name}, locale, _NOWHERE)
+
+
+_NOWHERE = LinkAddresses(
+    lambda link_id: f"http://127.0.0.1/c/{link_id}", "http://127.0.0.1/o", "http://127.0.0.1/u"
+)
+
+
+def _checked_messages(template: Template, facts: set[str]) -> Iterator[Message]:
+    """Yield the template's messages; raise CampaignInvalid for a name nobody gives."""
+    env = environment(translations([], {}), formats_of(SOURCE_LOCALE, [SOURCE_LOCALE]), html=False)
+    parts = {"subject.txt": template.subject, "body.mjml": template.html, "body.txt": template.text}
+    for name, source in parts.items():
+        try:
+            yield from messages_of(source)
+        except CampaignInvalid as error:
+            raise CampaignInvalid(f"{template.campaign_id}/{name}, compiled: {error}") from None
+        for undeclared in sorted(meta.find_undeclared_variables(env.parse(source)) - NAMES - facts):
+            raise CampaignInvalid(
+                f"campaign {template.campaign_id!r} needs {undeclared!r} in {name} (every locale), "
+                "which example.json lacks"
+            )

@@ -1,0 +1,440 @@
+# ruff: noqa: RUF001  # mails are set with typographic quotes and, in Chinese, full-width stops
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from campaigns.definitions import TEMPLATES, load_campaigns
+from campaigns.language import environment, formats_of, locale_chain, translations
+from campaigns.render import LinkAddresses, Rendered, link_id_of, render
+from campaigns.templates import Template, compile_template
+from core.errors import CampaignInvalid
+from core.tokens import TokenKind, Tokens
+
+GOLDEN = Path(__file__).parent / "golden"
+CAMPAIGNS = ["picked_for_you", "restock", "winback"]
+LOCALES = ["en", "de", "zh"]
+ADDRESSES = LinkAddresses(
+    click=lambda link_id: f"https://t.example/c/{link_id}",
+    pixel="https://t.example/o.gif",
+    unsubscribe="https://t.example/u",
+)
+COMPILED: dict[str, Template] = {}
+
+
+def template(campaign_id: str) -> Template:
+    if campaign_id not in COMPILED:
+        COMPILED[campaign_id] = compile_template(campaign_id)
+    return COMPILED[campaign_id]
+
+
+def example(campaign_id: str, **changes: object) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads((TEMPLATES / campaign_id / "example.json").read_text(encoding="utf-8"))
+    return facts | changes
+
+
+def with_product(campaign_id: str, **changes: object) -> dict[str, Any]:
+    facts = example(campaign_id)
+    facts["products"] = [facts["products"][0] | changes]
+    return facts
+
+
+def mail(campaign_id: str, facts: dict[str, Any] | None = None, locale: str = "en") -> Rendered:
+    return render(template(campaign_id), facts or example(campaign_id), locale, ADDRESSES)
+
+
+class Page(HTMLParser):
+    """What a browser would act on (tags with their attributes, addresses) and what it would show."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, tuple[str, ...]]] = []
+        self.addresses: list[str] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, tuple(name for name, _ in attrs)))
+        self.addresses += [value or "" for name, value in attrs if name in ("href", "src", "action")]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+# --- what the mails say
+
+
+def test_there_are_golden_mails_for_each_campaign_and_locale():
+    assert sorted(load_campaigns()) == CAMPAIGNS
+    assert len(list(GOLDEN.iterdir())) == len(CAMPAIGNS) * len(LOCALES) * 2
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("campaign_id", CAMPAIGNS)
+def test_a_mail_reads_as_it_was_approved(campaign_id, locale, tmp_path):
+    rendered = mail(campaign_id, locale=locale)
+    shown = {
+        "html": rendered.html.replace("><", ">\n<") + "\n",  # a line per element: a change is a short diff
+        "txt": f"Subject: {rendered.subject}\nPreheader: {rendered.preheader}\n\n{rendered.text}",
+    }
+    changed = []
+    for kind, content in shown.items():
+        golden, actual = (
+            GOLDEN / f"{campaign_id}.{locale}.{kind}",
+            tmp_path / f"{campaign_id}.{locale}.{kind}.actual",
+        )
+        if not golden.exists() or content != golden.read_text(encoding="utf-8"):
+            actual.write_text(content, encoding="utf-8")
+            changed.append(f"look: diff {golden} {actual}\naccept: cp {actual} {golden}")
+    assert not changed, "\n".join(["this mail reads differently", *changed])
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("campaign_id", CAMPAIGNS)
+def test_every_part_shows_unsubscribe_link_postal_address_and_why_it_came(campaign_id, locale):
+    rendered = mail(campaign_id, locale=locale)
+    page = Page(rendered.html)
+    why = {"en": "because you agreed", "de": "weil Sie dem Empfang", "zh": "是因为您曾同意"}[locale]
+    for text in (page.text, rendered.text):
+        assert "12 Example Street" in text
+        assert why in text
+    assert ADDRESSES.unsubscribe in page.addresses
+    assert ADDRESSES.unsubscribe in rendered.text.splitlines()
+    assert ADDRESSES.pixel in page.addresses
+
+
+@pytest.mark.parametrize("campaign_id", CAMPAIGNS)
+def test_a_mail_without_pictures_is_small_enough_that_gmail_does_not_cut_it(campaign_id):
+    products = (example(campaign_id)["products"] * 6)[:6]
+    assert (
+        len(mail(campaign_id, example(campaign_id, products=products)).html.encode()) < 60_000
+    )  # it cuts at 102 kB
+
+
+@pytest.mark.parametrize(
+    ("locale", "named", "nameless"),
+    [
+        ("en", "It’s been a while, Ada", "It’s been a while"),
+        ("de", "Schon eine Weile her, Ada", "Schon eine Weile her"),
+        ("zh", "Ada，好久不见", "好久不见"),
+    ],
+)
+def test_a_greeting_reads_naturally_with_and_without_a_name(locale, named, nameless):
+    assert named in mail("winback", locale=locale).text.splitlines()
+    for absent in (None, "", "  ", "win.example/prize", "1234", "{{ 7 * 7 }}", "<b>", "A" * 41):
+        text = mail("winback", example("winback", first_name=absent), locale).text
+        assert nameless in text.splitlines()
+
+
+@pytest.mark.parametrize(
+    "name", ["José María", "O’Neil", "Anne-Marie", "J. R.", "Олег", "अनिल", "小明", "محمد"]
+)
+def test_a_name_of_any_script_greets(name):
+    assert f"It’s been a while, {name}" in mail("winback", example("winback", first_name=name)).text
+
+
+@pytest.mark.parametrize(
+    ("locale", "once", "often"),
+    [
+        ("en", "You’ve bought this once", "You’ve bought this 7 times"),
+        ("de", "Einmal gekauft", "7-mal gekauft"),
+        ("zh", "您买过 1 次", "您买过 7 次"),
+    ],
+)
+def test_one_and_many_have_their_own_words(locale, once, often):
+    assert once in mail("winback", with_product("winback", times_bought=1), locale).text
+    assert often in mail("winback", with_product("winback", times_bought=7), locale).text
+
+
+@pytest.mark.parametrize(
+    ("locale", "price"), [("en", "$3.49"), ("de", "3,49\xa0$"), ("de_AT", "$\xa03,49"), ("zh", "US$3.49")]
+)  # as the Unicode CLDR writes them
+def test_a_price_is_written_as_the_locale_writes_it(locale, price):
+    rendered = mail("winback", with_product("winback", price_cents=349), locale)
+    assert price in rendered.text
+    assert price in rendered.html
+
+
+def test_a_price_without_minor_unit_is_not_divided():
+    assert "¥349" in mail("winback", with_product("winback", price_cents=349, currency="JPY")).text
+
+
+def test_what_is_not_a_fact_is_not_said():
+    silent = {
+        "price_cents": None,
+        "size": None,
+        "times_bought": None,
+        "usual_gap_days": None,
+        "days_since": None,
+    }
+    text = mail("winback", with_product("winback", **silent) | {"usual_gap_days": None}).text
+    assert not re.search(r"\$|Prices|bought this|You used to|None", text)
+    text = mail("picked_for_you", with_product("picked_for_you", reason_product_name=None)).text
+    assert "Because" not in text
+    text = mail("restock", with_product("restock", usual_gap_days=None)).text
+    assert "every" not in text
+
+
+def test_restock_says_how_often_and_when_last():
+    text = mail("restock", with_product("restock", usual_gap_days=14.0, days_since=20)).text
+    assert "You buy this about every 14 days\xa0· last time 20 days ago" in text
+
+
+@pytest.mark.parametrize(
+    ("asked", "chain"),
+    [
+        ("de_AT", ["de", "en"]),
+        ("de-AT", ["de", "en"]),
+        ("zh_Hans_CN", ["zh", "en"]),
+        ("en", ["en"]),
+        ("en_GB", ["en"]),
+        ("fr", ["en"]),
+    ],
+)
+def test_a_locale_falls_back_step_by_step_to_english(asked, chain):
+    assert locale_chain(asked, ["de", "en", "zh"]) == chain
+
+
+def test_a_regional_catalogue_says_what_differs_and_leaves_the_rest_to_its_language():
+    german = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n'
+    catalogues = {
+        "de": german + 'msgid "Picked"\nmsgstr "Ausgesucht"\n\nmsgid "Go"\nmsgstr "Los"\n',
+        "de_AT": german + 'msgid "Go"\nmsgstr "Auf geht’s"\n',
+    }
+    speech = translations(locale_chain("de_AT", list(catalogues)), catalogues)
+    assert [speech.gettext(text) for text in ("Go", "Picked", "Thanks")] == [
+        "Auf geht’s",
+        "Ausgesucht",
+        "Thanks",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("locale", "day"), [("en", "December 4, 2017"), ("de", "4. Dezember 2017"), ("zh", "2017年12月4日")]
+)
+def test_a_date_is_written_as_the_locale_writes_it(locale, day):
+    env = environment(translations([], {}), formats_of(locale, [locale]), html=False)
+    assert env.from_string("{{ '2017-12-04' | day }}").render() == day
+
+
+def test_a_mail_in_a_locale_without_catalogue_is_english_in_word_and_number():
+    rendered = mail("winback", with_product("winback", price_cents=349), "fr")
+    assert rendered == mail("winback", with_product("winback", price_cents=349), "en")
+
+
+# --- links
+
+
+def test_links_go_through_tracking_and_lead_to_the_stored_targets():
+    tokens = Tokens(SecretStr("k" * 40))
+    addresses = LinkAddresses.of("send1", "https://t.example/", tokens)
+    rendered = render(template("winback"), example("winback"), "en", addresses)
+    targets = {product["url"] for product in example("winback")["products"]} | {"https://juniper.example"}
+    assert set(rendered.links.values()) == targets
+    assert all(link_id == link_id_of(target) for link_id, target in rendered.links.items())
+    followed = set()
+    for address in Page(rendered.html).addresses:
+        if address.startswith("https://t.example/c/"):
+            followed.add(tokens.read(TokenKind.CLICK, address.removeprefix("https://t.example/c/")))
+    assert followed == {("send1", link_id) for link_id in rendered.links}
+    assert "https://juniper.example" not in rendered.html
+
+
+def test_a_link_id_is_the_first_half_of_the_sha_256_that_a_shell_computes():
+    # printf %s https://juniper.example | sha256sum | cut -c1-16
+    assert link_id_of("https://juniper.example") == "aa357876c9272121"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//juniper.example/p/1",
+        "/p/1",
+        "",
+        "https://evil.example/",
+        "https://juniper.example.evil.example/",
+        "https://juniper.example@evil.example/",
+        "https://evil.example\\@juniper.example/",
+        "https://juniper.example:8443/",
+        "https://juniper.example/ a",
+        'https://juniper.example/"onclick="x',
+        "https://juniper.example/\r\nX",
+        "https://[juniper.example/",
+        "https://juniper.example/" + "a" * 2000,
+        "https://jüniper.example/",
+    ],
+)
+def test_a_link_to_anywhere_but_the_shop_stops_the_mail(url):
+    with pytest.raises(CampaignInvalid, match=r"campaign 'winback' \(locale de\): the link"):
+        mail("winback", with_product("winback", url=url), "de")
+
+
+# --- facts that are missing or hostile
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"products": example("winback")["products"]}, r"needs 'days_since_last_order'"),
+        (example("winback", products=[]), r"needs"),
+        (example("winback", days_since_last_order=None), r"cannot use a fact"),
+        (
+            with_product("winback", price_cents="349"),
+            r"facts: products\.0\.price_cents is '349'; input should be",
+        ),
+        (with_product("winback", price_cents=-1), r"products\.0\.price_cents is -1"),
+        (with_product("winback", currency="dollars"), r"products\.0\.currency"),
+        (with_product("winback", name="\u202e"), r"products\.0\.name is ''"),
+        (example("winback", link="x"), r"the fact 'link' has a name that templates use otherwise"),
+    ],
+)
+def test_a_fact_that_does_not_fit_names_campaign_fact_and_locale(facts, said):
+    with pytest.raises(CampaignInvalid, match=said) as raised:
+        mail("winback", facts, "de")
+    assert str(raised.value).startswith("campaign 'winback' (locale de)")
+
+
+def test_a_locale_that_is_none_is_refused():
+    with pytest.raises(CampaignInvalid, match=r"'de; DROP' is not like 'de' or 'de_AT'"):
+        mail("winback", locale="de; DROP")
+
+
+HOSTILE = st.one_of(
+    st.text(min_size=1, max_size=300),
+    st.sampled_from(
+        [
+            "<script>alert(1)</script>",
+            '"><img src=x onerror=alert(1)>',
+            "' style='background:url(//evil.example)",
+            "</title></style><svg onload=x>",
+            "<!--[if mso]><p>",
+            "{{ 7 * 7 }}",
+            "{% for x in ().__class__.__base__.__subclasses__() %}{{ x }}{% endfor %}",
+            "{{ config }} {# note",
+            "%(product)s %s %n",
+            "%(name)s",
+            "${7*7} <%= 7*7 %>",
+            "a\r\nBcc: eve@example.com\r\n\r\n<p>x",
+            "=?utf-8?q?a=0D=0ABcc:_eve@example.com?=",
+            "\u202egnp.exe\u2066 \u200f",
+            "שלום עולם",
+            "Z\u0335\u0321a\u0300" * 50,
+            "x" * 10_000,
+            "<" * 10_000,
+            "\x00\x1b[31m\x7f\x85",
+            "&lt;b&gt; &amp;amp;",
+            "\ud800",
+        ]
+    ),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    campaign_id=st.sampled_from(CAMPAIGNS),
+    locale=st.sampled_from(LOCALES),
+    hostile=st.fixed_dictionaries(
+        dict.fromkeys(("name", "other", "category", "size", "first_name"), HOSTILE)
+    ),
+)
+def test_no_text_of_a_customer_or_product_adds_markup_links_headers_or_syntax(campaign_id, locale, hostile):
+    product = {"size": "9 zz", "reason_product_name": "Q"}
+    plain = Page(mail(campaign_id, with_product(campaign_id, **product), locale).html)
+    facts = with_product(
+        campaign_id,
+        name=f"a{hostile['name']}",
+        reason_product_name=f"a{hostile['other']}",
+        category=hostile["category"],
+        size=f"9 zz{hostile['size']}",
+    )
+    rendered = mail(campaign_id, facts | {"first_name": hostile["first_name"]}, locale)
+    page = Page(rendered.html)
+
+    assert page.tags == plain.tags
+    assert page.addresses == plain.addresses
+    assert len(rendered.subject) <= 150
+    for line in (rendered.subject, rendered.preheader):
+        assert line.isprintable() or not re.search(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", line)
+    assert "=?" not in rendered.subject
+    everything = rendered.subject + rendered.preheader + rendered.html + rendered.text
+    assert "\r" not in everything
+    assert "__main__" not in everything
+    everything.encode()  # no half characters
+    if "{{ 7 * 7 }}" in hostile["name"]:
+        assert "a{{ 7 * 7 }}" in page.text
+        assert "a{{ 7 * 7 }}" in rendered.text
+
+
+def test_half_a_character_is_dropped_and_the_mail_goes_out():
+    assert "\nab" in mail("winback", with_product("winback", name="a\ud800b")).text
+
+
+def test_an_encoded_word_in_a_product_name_is_shown_as_it_was_typed_but_for_a_space():
+    rendered = mail("restock", with_product("restock", name="=?utf-8?q?free?="))
+    assert rendered.subject == "Running low on = ?utf-8?q?free?= ?"
+
+
+# --- how it looks
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.parametrize("campaign_id", CAMPAIGNS)
+def test_no_mail_is_wider_than_a_phone_even_with_names_without_a_space(campaign_id, browser):
+    facts = example(campaign_id)
+    facts["products"][0]["name"] = "Donaudampfschifffahrtsgesellschaftskapitänskajütenschlüssel" * 3
+    for width in (375, 640):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.set_content(mail(campaign_id, facts, "de").html.replace(ADDRESSES.pixel, "data:,"))
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.close()
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("campaign_id", CAMPAIGNS)
+def test_every_text_has_the_contrast_that_wcag_asks_for(campaign_id, scheme, browser):
+    page = browser.new_page(viewport={"width": 375, "height": 800}, color_scheme=scheme)
+    page.set_content(mail(campaign_id).html.replace(ADDRESSES.pixel, "data:,"))
+    texts = page.evaluate(CONTRASTS)
+    page.close()
+    assert len(texts) > 10
+    assert [text for text in texts if text["contrast"] < 4.5] == []
+
+
+CONTRASTS = """() => {
+  const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(v => v / 255)
+      .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b }
+  const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor
+      if (!c.endsWith(', 0)')) return c } return 'rgb(255, 255, 255)' }
+  const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+  while (walker.nextNode()) {
+    const e = walker.currentNode.parentElement, text = walker.currentNode.data.trim()
+    if (!text || !e.offsetHeight || e.offsetHeight < 5 || !/[\\p{L}\\p{N}]/u.test(text)) continue
+    const a = light(getComputedStyle(e).color), b = light(behind(e))
+    found.push({text, contrast: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)})
+  }
+  return found
+}"""
