@@ -1,0 +1,111 @@
+"""The side of the ledger that plans and takes back: sends to come, their links, people who want no mail."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select, update
+
+from campaigns.ledger_rows import insert_if_absent, record_audit, record_suppression
+from campaigns.ledger_view import LedgerView
+from campaigns.sends import PlannedSend, SendState
+from core.clock import Clock
+from core.errors import LedgerBroken
+from core.ledger_tables import links, sends
+from core.logging import without_addresses
+
+EXPIRES_AFTER = timedelta(hours=24)
+"""How long after the end of its day a planned send may still go out."""
+
+
+class PlanningLedger(LedgerView):
+    """A ledger to add to; `campaigns.ledger.Ledger` sends from it too."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        super().__init__(engine)
+        self._clock = clock
+
+    def enqueue(self, planned: Iterable[PlannedSend], targets: Mapping[str, str]) -> int:
+        """Add the sends of a plan and the targets of their links, all or nothing; return how many were new.
+
+        A `send_id` the ledger knows stays as it is, whatever became of it. `targets`: link_id → target.
+        """
+        # Sends that are claimed together lie together: a commit then writes fewer pages.
+        rows = sorted((asdict(send) for send in planned), key=lambda row: (row["send_at"], row["send_id"]))
+        with self._engine.begin() as connection:
+            _store_links(connection, targets)
+            days = {row["as_of_date"] for row in rows}
+            known: set[str] = set(
+                connection.scalars(select(sends.c.send_id).where(sends.c.as_of_date.in_(days)))
+            )
+            new = [
+                row | {"state": SendState.PLANNED, "attempts": 0}
+                for row in rows
+                if row["send_id"] not in known
+            ]
+            if new:
+                insert_if_absent(connection, sends, new)
+        return len(new)
+
+    def remember_links(self, targets: Mapping[str, str]) -> None:
+        """Store where links lead (link_id → target), so that tracking redirects there and nowhere else."""
+        with self._engine.begin() as connection:
+            _store_links(connection, targets)
+
+    def expire(self) -> int:
+        """Expire what is still planned more than 24 hours after the end of its day; return how many."""
+        now = self._clock()
+        ended = (now - EXPIRES_AFTER - timedelta(days=1)).date()
+        with self._engine.begin() as connection:
+            return connection.execute(
+                update(sends)
+                .where(sends.c.state == SendState.PLANNED, sends.c.as_of_date <= ended)
+                .values(state=SendState.EXPIRED, ended_at=now, reply="its day has passed")
+            ).rowcount
+
+    def withdraw(self, as_of: date, campaign_id: str, *, actor: str, reason: str) -> int:
+        """Take back what is still planned of a campaign's day; return how many. They never go out."""
+        now = self._clock()
+        with self._engine.begin() as connection:
+            count = connection.execute(
+                update(sends)
+                .where(
+                    sends.c.state == SendState.PLANNED,
+                    sends.c.as_of_date == as_of,
+                    sends.c.campaign_id == campaign_id,
+                )
+                .values(
+                    state=SendState.EXPIRED, ended_at=now, reply=without_addresses(f"withdrawn: {reason}")
+                )
+            ).rowcount
+            detail = {"as_of_date": str(as_of), "count": count, "reason": reason}
+            self._audit(connection, actor, "sends withdrawn", campaign_id, detail)
+        return count
+
+    def suppress(self, customer_id: str, pseudonym: str, reason: str, send_id: str | None = None) -> bool:
+        """Send nothing to this person from the commit on; False if that held already (the first reason stays)."""
+        with self._engine.begin() as connection:
+            return record_suppression(
+                connection, customer_id, pseudonym, reason=reason, send_id=send_id, now=self._clock()
+            )
+
+    def audit(self, actor: str, action: str, subject: str, **detail: Any) -> None:
+        """Add a line to the audit log."""
+        with self._engine.begin() as connection:
+            self._audit(connection, actor, action, subject, detail)
+
+    def _audit(
+        self, connection: Connection, actor: str, action: str, subject: str, detail: Mapping[str, Any]
+    ) -> None:
+        record_audit(connection, self._clock(), actor=actor, action=action, subject=subject, detail=detail)
+
+
+def _store_links(connection: Connection, targets: Mapping[str, str]) -> None:
+    for link_id, target in targets.items():
+        if hashlib.sha256(target.encode()).hexdigest()[:16] != link_id:
+            raise LedgerBroken(f"link '{link_id}' is not made from its target '{target}'")
+    if targets:
+        rows = [{"link_id": link_id, "target": target} for link_id, target in targets.items()]
+        insert_if_absent(connection, links, rows)

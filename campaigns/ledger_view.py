@@ -1,0 +1,105 @@
+"""What people and other parts read of the ledger. Nothing here writes."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Engine, and_, func, not_, select
+
+from campaigns.ledger_rows import COLUMNS, as_send
+from campaigns.sends import REACHED_NOBODY, LedgerSend, SendState
+from core.errors import LedgerBroken
+from core.ledger_tables import sends, suppressions
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """A person who gets nothing any more, and why."""
+
+    customer_id: str
+    reason: str
+    suppressed_at: datetime
+
+
+class LedgerView:
+    """The readable side of a ledger; an engine opened `read_only` is enough."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def close(self) -> None:
+        """Let go of the ledger's connections."""
+        self._engine.dispose()
+
+    def states(self, as_of: date) -> Counter[SendState]:
+        """Return how many sends of a day stand in each state."""
+        query = select(sends.c.state, func.count()).where(sends.c.as_of_date == as_of).group_by(sends.c.state)
+        with self._engine.begin() as connection:
+            return Counter({SendState(str(row[0])): int(row[1]) for row in connection.execute(query).all()})
+
+    def check_identity(self, as_of: date, planned: int) -> None:
+        """Check that every planned send of a day is in the ledger once: planned = sum of states.
+
+        Raises
+        ------
+        LedgerBroken
+            If one is missing or one too many; the message lists the states.
+        """
+        states = self.states(as_of)
+        if states.total() != planned:
+            listed = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none"
+            raise LedgerBroken(
+                f"{planned} sends are planned for {as_of}, but the ledger holds {states.total()} ({listed});"
+                " compare campaign_plan with the ledger before sending more"
+            )
+
+    def find(self, send_id: str) -> LedgerSend | None:
+        """Return a send as it stands, or None."""
+        with self._engine.begin() as connection:
+            row = connection.execute(select(*COLUMNS).where(sends.c.send_id == send_id)).one_or_none()
+        return None if row is None else as_send(row)
+
+    def in_state(self, state: SendState, as_of: date | None = None) -> list[LedgerSend]:
+        """Return the sends in a state, of one day or of all, by send_id."""
+        query = select(*COLUMNS).where(sends.c.state == state).order_by(sends.c.send_id)
+        if as_of is not None:
+            query = query.where(sends.c.as_of_date == as_of)
+        with self._engine.begin() as connection:
+            return [as_send(row) for row in connection.execute(query)]
+
+    def of_day(self, as_of: date) -> list[LedgerSend]:
+        """Return the sends of a day, by send_id."""
+        query = select(*COLUMNS).where(sends.c.as_of_date == as_of).order_by(sends.c.send_id)
+        with self._engine.begin() as connection:
+            return [as_send(row) for row in connection.execute(query)]
+
+    def suppressed_before(self, moment: datetime) -> list[Suppression]:
+        """Return who was suppressed before a moment, by customer_id."""
+        query = (
+            select(suppressions.c.customer_id, suppressions.c.reason, suppressions.c.suppressed_at)
+            .where(suppressions.c.suppressed_at < moment)
+            .order_by(suppressions.c.customer_id)
+        )
+        with self._engine.begin() as connection:
+            return [
+                Suppression(row.customer_id, row.reason, row.suppressed_at)
+                for row in connection.execute(query)
+            ]
+
+    def sends_before(self, as_of: date, moment: datetime) -> list[tuple[str, str, str, date]]:
+        """Return (send_id, customer_id, campaign_id, as_of_date) of the sends of earlier days, by send_id.
+
+        Left out: what had reached nobody by `moment` (refused, deferred, suppressed, expired). What happens
+        later does not count, so that asking again gives the same answer.
+        """
+        reached_nobody = and_(sends.c.state.in_(REACHED_NOBODY), sends.c.ended_at < moment)
+        query = (
+            select(sends.c.send_id, sends.c.customer_id, sends.c.campaign_id, sends.c.as_of_date)
+            .where(sends.c.as_of_date < as_of, not_(reached_nobody))
+            .order_by(sends.c.send_id)
+        )
+        with self._engine.begin() as connection:
+            return [
+                (row.send_id, row.customer_id, row.campaign_id, row.as_of_date)
+                for row in connection.execute(query)
+            ]

@@ -1,0 +1,1 @@
+"""How the ledger came to its present shape: one module per revision in `versions/`, run by `campaigns.migrate`."""

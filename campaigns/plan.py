@@ -1,0 +1,159 @@
+"""The plan of a day: dbt decides in the warehouse, a gate judges the candidate, then the ledger takes it over."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from campaigns.definitions import load_campaigns
+from campaigns.ledger import Ledger, PlannedSend
+from campaigns.migrate import migrate
+from campaigns.outcomes import publish_ledger_state
+from campaigns.render import LinkAddresses, Rendered, render
+from campaigns.templates import Template, TemplateStore, compile_template
+from core.clock import clock_of
+from core.dbt import build
+from core.ledger_tables import open_ledger
+from core.logging import get_logger
+from core.pseudonyms import pseudonym
+from core.published import Published
+from core.settings import Settings
+from core.tokens import Tokens
+from core.warehouse import export, reading
+
+PLAN = "campaign_plan"
+DEFINITIONS = pa.schema(
+    [
+        ("campaign_id", pa.string()),
+        ("priority", pa.int32()),
+        ("holdout_share", pa.float64()),
+        ("holdout_key", pa.string()),
+        ("min_products", pa.int32()),
+        ("template_version", pa.string()),
+    ]
+)
+"""One row per campaign, highest priority first: what the plan of a day knows of it."""
+
+
+@dataclass(frozen=True)
+class PlanReport:
+    """Candidates of a day by verdict, and how many sends the ledger took over now."""
+
+    verdicts: dict[str, int]
+    enqueued: int
+
+    @property
+    def candidates(self) -> int:
+        return sum(self.verdicts.values())
+
+
+def build_plan(settings: Settings, as_of: date) -> None:
+    """Compile the templates, build candidates and plan in the warehouse, and write the candidate snapshot.
+
+    Raises
+    ------
+    CampaignInvalid
+        If a campaign folder or a template is not what it must be; nothing is planned then.
+    BuildFailed
+        If a model or test of the plan fails.
+    """
+    _publish_definitions(settings, as_of)
+    publish_ledger_state(settings, as_of)
+    build(settings, "tag:plan", as_of=as_of, campaigns=sorted(load_campaigns()))
+    export(settings, "campaigns.campaign_plan", as_of)
+
+
+def release_plan(settings: Settings, as_of: date) -> PlanReport:
+    """Publish the audited candidate and hand its planned sends to the ledger, all or none.
+
+    Every planned mail is rendered once before that, so that a fact a template cannot use stops the day before its
+    first mail; the candidate then stays where it is. A day whose sends the ledger holds already keeps the plan it
+    has: mail of it may be out.
+
+    Raises
+    ------
+    CampaignInvalid
+        If a mail cannot be rendered; the message names campaign and fact, nothing is published or enqueued.
+    LedgerBroken
+        If the ledger's sends of the day are not the plan's.
+    """
+    migrate(settings.ledger)
+    ledger = Ledger(open_ledger(settings.ledger), clock_of(settings))
+    published = Published(settings.published)
+    is_frozen = bool(ledger.states(as_of)) and published.exists(PLAN, as_of)
+    if is_frozen:
+        get_logger(__name__).info("the ledger has this day's plan already: it stays", as_of_date=str(as_of))
+    else:
+        _enqueue(settings, ledger, as_of)
+    verdicts = Counter(published.read(PLAN, as_of, ["verdict"])["verdict"].to_pylist())
+    ledger.check_identity(as_of, verdicts["planned"])
+    return PlanReport(dict(sorted(verdicts.items())), 0 if is_frozen else verdicts["planned"])
+
+
+def plan_rows(settings: Settings, as_of: date) -> Iterator[dict[str, Any]]:
+    """Return the planned rows of a published day, `facts` and `evidence` read."""
+    return _planned(Published(settings.published).read(PLAN, as_of))
+
+
+def render_row(settings: Settings, row: dict[str, Any], template: Template) -> Rendered:
+    """Render the mail of a plan row: the same row gives the same bytes, whenever."""
+    addresses = LinkAddresses.of(row["send_id"], settings.tracking_url, Tokens(settings.token_key))
+    return render(template, row["facts"], row["locale"], addresses)
+
+
+def _publish_definitions(settings: Settings, as_of: date) -> None:
+    """Compile and keep every template, and publish what the plan must know of each campaign."""
+    store, published = TemplateStore(settings.published / "templates"), Published(settings.published)
+    rows = []
+    for campaign in load_campaigns().values():
+        template = compile_template(campaign.campaign_id)
+        store.save(template)
+        row = {name: getattr(campaign, name) for name in DEFINITIONS.names if name != "template_version"}
+        rows.append(row | {"template_version": template.version})
+    published.write_candidate("campaign_definitions", as_of, pa.Table.from_pylist(rows, DEFINITIONS))
+    published.release("campaign_definitions", as_of)
+
+
+def _planned(plan: pa.Table) -> Iterator[dict[str, Any]]:
+    for row in plan.to_pylist():
+        if row["verdict"] == "planned":
+            yield row | {"facts": json.loads(row["facts"]), "evidence": json.loads(row["evidence"])}
+
+
+def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
+    published, store = Published(settings.published), TemplateStore(settings.published / "templates")
+    addresses = _addresses(settings, as_of)
+    planned: list[PlannedSend] = []
+    targets: dict[str, str] = {}
+    for row in _planned(pq.ParquetFile(published.candidate(PLAN, as_of)).read()):
+        template = store.load(row["campaign_id"], row["template_version"])
+        targets |= render_row(settings, row, template).links
+        address = addresses[row["customer_id"]]
+        planned.append(
+            PlannedSend(
+                send_id=row["send_id"],
+                campaign_id=row["campaign_id"],
+                step=row["step"],
+                customer_id=row["customer_id"],
+                as_of_date=as_of,
+                address=address,
+                pseudonym=pseudonym(address, settings.token_key),
+                send_at=row["send_at"].replace(tzinfo=UTC),
+            )
+        )
+    published.release(PLAN, as_of)
+    ledger.enqueue(planned, targets)
+
+
+def _addresses(settings: Settings, as_of: date) -> dict[str, str]:
+    """Return customer_id → address as known at the day, from the one model that holds addresses."""
+    query = """
+        select customer_id, address from staging.stg_shop__customers
+        where address is not null and known_at < $1 and (known_until is null or known_until >= $1)"""
+    with reading(settings) as connection:
+        return dict(connection.execute(query, [as_of]).fetchall())

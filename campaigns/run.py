@@ -1,0 +1,129 @@
+"""Sends what is due, and answers for it: the last task of a campaign day."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+
+from campaigns.dispatch import Progress, send_batch
+from campaigns.ledger import Ledger, LedgerSend, SendState
+from campaigns.mailers.local_inbox import LocalInbox
+from campaigns.mailers.smtp import SmtpMailer
+from campaigns.message import build_message
+from campaigns.migrate import migrate
+from campaigns.plan import plan_rows, render_row
+from campaigns.render import LinkAddresses
+from campaigns.templates import TemplateStore
+from core.clock import clock_of
+from core.errors import LedgerBroken
+from core.ledger_tables import open_ledger
+from core.logging import get_logger
+from core.settings import Settings
+from core.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class SendReport:
+    """What this batch did, and where the day's sends stand after it."""
+
+    batch: dict[str, int]
+    states: dict[str, int]
+
+
+def send_due(settings: Settings, as_of: date | None = None, progress: Progress | None = None) -> SendReport:
+    """Hand over every planned send that is due, of one day or of all.
+
+    A sender that died before is cleared up after first: what it had in flight becomes `uncertain`, and where the
+    server is our own local inbox, its Maildir settles what became of it.
+
+    Raises
+    ------
+    SendingPaused
+        After `pause_after_errors` errors in a row; what is left stays planned.
+    LedgerBroken
+        If another sender is at work, or a send is in no plan.
+    """
+    ledger = open_sending_ledger(settings)
+    inbox = LocalInbox(settings.inbox) if settings.replay else None
+    log = get_logger(__name__)
+    with ledger.only_sender(settings.data_dir / "sender.lock"), SmtpMailer(settings, inbox) as mailer:
+        recovered = ledger.recover()
+        settled = ledger.settle(mailer)
+        if recovered or settled:
+            log.warning("an earlier sender died", recovered=dict(recovered), settled=dict(settled))
+        if expired := ledger.expire():
+            log.warning("sends expired: their day has passed", count=expired)
+        counts = send_batch(
+            ledger,
+            mailer,
+            message_maker(settings),
+            pause_after_errors=settings.pause_after_errors,
+            as_of=as_of,
+            progress=progress,
+        )
+    states = ledger.states(as_of) if as_of else Counter[SendState]()
+    return SendReport(_plain(counts), _plain(states))
+
+
+def open_sending_ledger(settings: Settings) -> Ledger:
+    """Return the ledger, its tables at this version."""
+    migrate(settings.ledger)
+    return Ledger(open_ledger(settings.ledger), clock_of(settings))
+
+
+def rehearse(settings: Settings, as_of: date) -> dict[str, int]:
+    """Make the mail of every send of a day that is still planned; hand over none.
+
+    Raises
+    ------
+    CampaignInvalid
+        If one of them cannot be made.
+    """
+    planned = open_sending_ledger(settings).in_state(SendState.PLANNED, as_of)
+    message_of = message_maker(settings)
+    return {"mails": len(planned), "bytes": sum(len(message_of(send)) for send in planned)}
+
+
+def states_by_campaign(settings: Settings, as_of: date) -> list[dict[str, object]]:
+    """Return a row per campaign and state of a day, with its count."""
+    counts = Counter(
+        (send.campaign_id, str(send.state)) for send in open_sending_ledger(settings).of_day(as_of)
+    )
+    return [
+        {"campaign_id": campaign_id, "state": state, "sends": count}
+        for (campaign_id, state), count in sorted(counts.items())
+    ]
+
+
+def message_maker(settings: Settings) -> Callable[[LedgerSend], bytes]:
+    """Return what makes the bytes of a send's mail, from the plan row alone."""
+    store, tokens = TemplateStore(settings.published / "templates"), Tokens(settings.token_key)
+    template_of = cache(store.load)
+
+    @cache
+    def rows_of(day: date) -> dict[str, dict[str, object]]:
+        return {row["send_id"]: row for row in plan_rows(settings, day)}
+
+    def message_of(send: LedgerSend) -> bytes:
+        row = rows_of(send.as_of_date).get(send.send_id)
+        if row is None:
+            raise LedgerBroken(
+                f"send '{send.send_id}' is in the ledger but not in the plan of {send.as_of_date}"
+            )
+        template = template_of(send.campaign_id, str(row["template_version"]))
+        return build_message(
+            render_row(settings, row, template),
+            send_id=send.send_id,
+            campaign_id=send.campaign_id,
+            sender=settings.from_address,
+            recipient=send.address,
+            send_at=send.send_at,
+            unsubscribe_url=LinkAddresses.of(send.send_id, settings.tracking_url, tokens).unsubscribe,
+        )
+
+    return message_of
+
+
+def _plain(counts: Counter[SendState]) -> dict[str, int]:
+    return {str(state): count for state, count in sorted(counts.items())}

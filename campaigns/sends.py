@@ -1,0 +1,107 @@
+"""One message to one customer: its states, and what the ledger is told and tells about it.
+
+planned ─► claimed ─► sending ─► sent | refused | deferred | uncertain
+   │          │          └─► planned       nothing reached the server
+   │          └─► planned | suppressed
+   ├─► suppressed       found at the claim
+   └─► expired          its day has passed, or it was withdrawn
+uncertain ─► sent | planned                by evidence, or by hand
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+
+class SendState(StrEnum):
+    """Where a send stands; the words of `docs/runbooks/send.md`."""
+
+    PLANNED = "planned"
+    CLAIMED = "claimed"
+    SENDING = "sending"
+    SENT = "sent"
+    REFUSED = "refused"
+    DEFERRED = "deferred"
+    SUPPRESSED = "suppressed"
+    UNCERTAIN = "uncertain"
+    EXPIRED = "expired"
+
+
+MAY_BECOME: dict[SendState, frozenset[SendState]] = {
+    SendState.PLANNED: frozenset({SendState.CLAIMED, SendState.SUPPRESSED, SendState.EXPIRED}),
+    SendState.CLAIMED: frozenset({SendState.SENDING, SendState.SUPPRESSED, SendState.PLANNED}),
+    SendState.SENDING: frozenset(
+        {SendState.SENT, SendState.REFUSED, SendState.DEFERRED, SendState.UNCERTAIN, SendState.PLANNED}
+    ),
+    SendState.UNCERTAIN: frozenset({SendState.SENT, SendState.PLANNED}),
+    SendState.SENT: frozenset(),
+    SendState.REFUSED: frozenset(),
+    SendState.DEFERRED: frozenset(),
+    SendState.SUPPRESSED: frozenset(),
+    SendState.EXPIRED: frozenset(),
+}
+"""Every transition there is. Anything else raises `LedgerBroken`."""
+
+UNFINISHED = frozenset({SendState.PLANNED, SendState.CLAIMED, SendState.SENDING})
+REACHED_NOBODY = frozenset({SendState.REFUSED, SendState.DEFERRED, SendState.SUPPRESSED, SendState.EXPIRED})
+"""End states in which no mailbox has the mail; they use up nobody's frequency cap."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSend:
+    """What the plan tells the ledger. `send_at` is UTC; `repr` leaves the address out."""
+
+    send_id: str
+    campaign_id: str
+    step: int
+    customer_id: str
+    as_of_date: date
+    address: str = field(repr=False)
+    pseudonym: str
+    send_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSend(PlannedSend):
+    """A row of the ledger as it was when read; moments are UTC."""
+
+    state: SendState
+    claim_id: str | None
+    claimed_at: datetime | None
+    sending_at: datetime | None
+    ended_at: datetime | None
+    reply: str | None
+    server: str | None
+    message_id: str | None
+    message_digest: str | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one claim got: the sends to send now, and how many it found suppressed instead."""
+
+    sends: list[LedgerSend]
+    suppressed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What is about to be handed to a server, written down before the server hears of it."""
+
+    server: str
+    message_id: str
+    message_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a send ended: `reply` is the server's last words, without addresses.
+
+    `suppresses`: the person's mailbox refused for good, so nothing may be sent there again.
+    """
+
+    send: LedgerSend
+    state: SendState
+    reply: str
+    suppresses: bool = False

@@ -1,0 +1,335 @@
+"""The SMTP conversation, with a real server, a scripted one, and the local inbox."""
+
+import datetime
+import fcntl
+import ipaddress
+import logging
+import mailbox
+import os
+import ssl
+import threading
+
+import pytest
+from aiosmtpd import smtp as server_side
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from campaigns.mailers import DeliveryRefused, ServerUnreachable
+from campaigns.mailers.local_inbox import LocalInbox, running_inbox
+from campaigns.mailers.smtp import SmtpMailer
+from core.errors import ServiceFailed, SettingsError
+from core.settings import Settings
+from tests.faults.scripted_smtp import Fault, ScriptedSmtp, Stage
+from tests.faults.serving import client_of, serving
+
+MAIL = b"From: a@juniper.example\r\nTo: b@example.com\r\nMessage-ID: <m1@juniper.example>\r\n\r\nHello\r\n"
+
+
+@pytest.fixture
+def at(tmp_path):
+    """Return settings that send to a port."""
+
+    def make(port, **more):
+        return Settings(_env_file=None, data_dir=tmp_path, token_key="k" * 40, smtp_port=port, **more)
+
+    return make
+
+
+def test_lines_of_dots_and_long_bodies_arrive_byte_for_byte(at, free_port):
+    bodies = [b".\r\n..\r\n.x\r\n", b"", b"a\r\n.\r\nb\r\n", b"x" * 900 + b"\r\n" + b"y" * 300_000 + b"\r\n"]
+    bodies[3] = b"".join(bodies[3][i : i + 76] + b"\r\n" for i in range(0, 300_000, 76))
+    with running_inbox(at(free_port)) as inbox, SmtpMailer(at(free_port), evidence=inbox) as mailer:
+        for body in bodies:
+            mailer.send("a@juniper.example", "b@example.com", MAIL + body)
+        assert [file.read_bytes() for file in inbox.files()] == [MAIL + body for body in bodies]
+
+
+def test_many_mails_share_one_connection(at):
+    with ScriptedSmtp() as server, SmtpMailer(at(server.port)) as mailer:
+        for number in range(5):
+            mailer.send("a@juniper.example", f"b{number}@example.com", MAIL)
+        assert server.connections == 1
+        assert [recipient for _, recipient, _ in server.messages] == [f"b{n}@example.com" for n in range(5)]
+    assert server.commands[-1] == "QUIT"
+
+
+def test_a_connection_that_went_stale_is_renewed_without_a_word(at):
+    fault = Fault(Stage.MAIL, "421 too many messages on this connection", closes=True, times=1)
+    with ScriptedSmtp() as server, SmtpMailer(at(server.port)) as mailer:
+        mailer.send("a@juniper.example", "b@example.com", MAIL)
+        server.faults[Stage.MAIL] = fault
+        mailer.send("a@juniper.example", "c@example.com", MAIL)
+        assert server.connections == 2
+        assert [recipient for _, recipient, _ in server.messages] == ["b@example.com", "c@example.com"]
+
+
+def test_after_a_refused_recipient_the_next_mail_has_an_envelope_of_its_own(at):
+    with ScriptedSmtp(Fault(Stage.RCPT, "550 5.1.1 unknown", times=1)) as server:
+        with SmtpMailer(at(server.port)) as mailer:
+            with pytest.raises(DeliveryRefused):
+                mailer.send("a@juniper.example", "gone@example.com", MAIL)
+            mailer.send("a@juniper.example", "b@example.com", MAIL)
+        assert server.messages == [("a@juniper.example", "b@example.com", MAIL)]
+        assert server.connections == 1
+        assert "RSET" in server.commands
+
+
+def test_no_address_of_a_reply_reaches_an_error(at):
+    reply = "550 5.1.1 <ada.lovelace@example.com>: user ada.lovelace@example.com unknown"
+    with (
+        ScriptedSmtp(Fault(Stage.RCPT, reply)) as server,
+        SmtpMailer(at(server.port)) as mailer,
+        pytest.raises(DeliveryRefused) as refused,
+    ):
+        mailer.send("a@juniper.example", "ada.lovelace@example.com", MAIL)
+    assert "5.1.1" in str(refused.value)
+    assert "@" not in str(refused.value)
+    assert "ada" not in str(refused.value)
+
+
+def test_a_reply_of_strange_bytes_can_be_stored_and_printed(at):
+    fault = Fault(Stage.DOT, "250 caf\udce9\x00\x1b[31m ok " + "x" * 2000, takes=True)
+    with ScriptedSmtp(fault) as server, SmtpMailer(at(server.port)) as mailer:
+        reply = mailer.send("a@juniper.example", "b@example.com", MAIL)
+    assert reply.startswith("250 caf [31m ok xxx")
+    assert reply.encode().decode().isprintable()
+    assert len(reply) == 500
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a b@example.com",
+        "a@example.com>\r\nRCPT TO:<c@example.com",
+        "a@b@example.com\n",
+        "nobody",
+        "<a@b.example>",
+    ],
+)
+def test_an_address_that_would_break_the_command_is_never_said(at, address):
+    with ScriptedSmtp() as server, SmtpMailer(at(server.port)) as mailer:
+        with pytest.raises(DeliveryRefused) as refused:
+            mailer.send("a@juniper.example", address, MAIL)
+        assert refused.value.is_about_person is False
+        assert server.commands == []
+
+
+def test_addresses_beyond_ascii_go_only_where_they_are_understood(at, free_port):
+    with (
+        ScriptedSmtp() as server,
+        SmtpMailer(at(server.port)) as mailer,
+        pytest.raises(DeliveryRefused, match="beyond ASCII"),
+    ):
+        mailer.send("a@juniper.example", "Jürgen@example.com", MAIL)
+    with running_inbox(at(free_port)) as inbox, SmtpMailer(at(free_port), evidence=inbox) as mailer:
+        mailer.send("a@juniper.example", "Jürgen@example.com", MAIL)
+        assert inbox.count() == 1
+
+
+def test_a_message_with_bare_line_ends_is_sent_with_proper_ones(at):
+    with ScriptedSmtp() as server, SmtpMailer(at(server.port)) as mailer:
+        mailer.send("a@juniper.example", "b@example.com", b"A: b\n\nx\r\n.\ny\rz")
+        assert server.messages[0][2] == b"A: b\r\n\r\nx\r\n.\r\ny\r\nz\r\n"
+
+
+# Encryption and login
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A self-signed certificate for 127.0.0.1; return (server context, client context that trusts it)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail.test")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "both.pem").write_bytes(pem + secret)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tmp_path / "both.pem")
+    return server, ssl.create_default_context(cadata=pem.decode())
+
+
+class Kept:
+    """Keeps what arrives, and whether the line was encrypted and logged in."""
+
+    def __init__(self):
+        self.seen = []
+
+    async def handle_DATA(self, server, session, envelope):
+        self.seen.append((session.ssl is not None, session.authenticated))
+        return "250 ok"
+
+
+def only_ada(server, session, envelope, mechanism, login):
+    return server_side.AuthResult(success=(login.login, login.password) == (b"ada", b"right"), handled=False)
+
+
+@pytest.fixture
+def guarded(certificate):
+    """A server that asks for STARTTLS and a login; return (port, what it kept, the context that trusts it)."""
+    kept = Kept()
+
+    def converse():
+        return server_side.SMTP(
+            kept,
+            hostname="mail.test",
+            tls_context=certificate[0],
+            require_starttls=True,
+            auth_required=True,
+            authenticator=only_ada,
+        )
+
+    with serving(converse) as port:
+        yield port, kept, certificate[1]
+
+
+def test_with_starttls_and_login_mail_goes_out_encrypted(at, guarded):
+    port, kept, trusting = guarded
+    settings = at(port, smtp_starttls=True, smtp_username="ada", smtp_password="right")
+    with SmtpMailer(settings, tls_context=trusting) as mailer:
+        mailer.send("a@juniper.example", "b@example.com", MAIL)
+    assert kept.seen == [(True, True)]
+
+
+def test_a_certificate_nobody_vouches_for_gets_no_password_and_no_mail(at, guarded):
+    port, kept, _ = guarded
+    settings = at(port, smtp_starttls=True, smtp_username="ada", smtp_password="right")
+    with SmtpMailer(settings) as mailer, pytest.raises(ServerUnreachable, match="certificate"):
+        mailer.send("a@juniper.example", "b@example.com", MAIL)
+    assert kept.seen == []
+
+
+def test_a_wrong_password_hands_nothing_over_and_is_not_repeated_in_the_error(at, guarded):
+    port, kept, trusting = guarded
+    settings = at(port, smtp_starttls=True, smtp_username="ada", smtp_password="wrong-secret")
+    with SmtpMailer(settings, tls_context=trusting) as mailer, pytest.raises(ServerUnreachable) as error:
+        mailer.send("a@juniper.example", "b@example.com", MAIL)
+    assert "wrong-secret" not in str(error.value)
+    assert kept.seen == []
+
+
+def test_a_password_never_crosses_the_network_in_clear(at):
+    settings = at(25, smtp_host="mail.juniper.example", smtp_username="ada", smtp_password="x")
+    with pytest.raises(SettingsError, match="LAPWING_SMTP_STARTTLS"):
+        SmtpMailer(settings)
+
+
+# The local inbox
+
+
+def test_a_mail_that_arrives_twice_is_there_twice(at, free_port):
+    with running_inbox(at(free_port)) as inbox, SmtpMailer(at(free_port)) as mailer:
+        mail = MAIL.replace(b"\r\n\r\n", b"\r\nX-Lapwing-Send: s1\r\n\r\n", 1)
+        for _ in range(2):
+            mailer.send("a@juniper.example", "b@example.com", mail)
+        mailer.send("a@juniper.example", "b@example.com", MAIL)
+        assert {send_id: len(files) for send_id, files in inbox.by_send().items()} == {"s1": 2, "": 1}
+        assert inbox.read("s1") == [mail, mail]
+        assert inbox.read("s2") == []
+        assert inbox.count() == 3
+
+
+def test_pythons_own_maildir_reader_finds_the_mails(at, free_port):
+    with running_inbox(at(free_port)) as inbox, SmtpMailer(at(free_port)) as mailer:
+        mailer.send("a@juniper.example", "b@example.com", MAIL)
+    [mail] = list(mailbox.Maildir(inbox.folder, create=False))
+    assert mail["Message-ID"] == "<m1@juniper.example>"
+
+
+def test_the_inbox_knows_what_was_delivered_and_what_was_not(at, free_port):
+    assert (
+        LocalInbox(at(free_port).inbox).was_delivered("<m1@juniper.example>") is None
+    )  # no inbox, no evidence
+    with running_inbox(at(free_port)) as inbox, SmtpMailer(at(free_port), evidence=inbox) as mailer:
+        assert mailer.was_delivered("<m1@juniper.example>") is False
+        mailer.send("a@juniper.example", "b@example.com", MAIL)
+        assert mailer.was_delivered("<m1@juniper.example>") is True
+        assert mailer.was_delivered("<m2@juniper.example>") is False
+    with SmtpMailer(at(free_port)) as elsewhere:
+        assert elsewhere.was_delivered("<m1@juniper.example>") is None
+
+
+def test_the_inbox_does_not_say_no_while_a_mail_is_half_way_in(at, free_port):
+    with running_inbox(at(free_port)) as inbox:
+        answers = []
+        with inbox.taking():
+            asking = threading.Thread(
+                target=lambda: answers.append(inbox.was_delivered("<m1@juniper.example>"))
+            )
+            asking.start()
+            asking.join(timeout=0.3)
+            assert answers == []
+            inbox.deliver(MAIL)
+        asking.join(timeout=5)
+        assert answers == [True]
+
+
+def test_a_mail_that_stays_half_way_in_leaves_the_question_open(at, free_port, monkeypatch):
+    monkeypatch.setattr("campaigns.mailers.local_inbox._PATIENCE_SECONDS", 0.1)
+    with running_inbox(at(free_port)) as inbox, inbox.taking():
+        assert inbox.was_delivered("<m1@juniper.example>") is None
+
+
+def test_from_go_ahead_to_reply_the_server_marks_a_mail_as_half_way_in(at, free_port):
+    with running_inbox(at(free_port)) as inbox, client_of(free_port) as say:
+        for line in ("EHLO x", "MAIL FROM:<a@b.example>", "RCPT TO:<c@d.example>"):
+            say(line)
+        assert is_free(inbox)
+        say("DATA")
+        assert not is_free(inbox)
+        say("Message-ID: <x@y.example>\r\n\r\nhello\r\n.")
+        assert inbox.was_delivered("<x@y.example>") is True
+        assert is_free(inbox)
+
+
+def test_the_mailer_refuses_a_server_that_is_not_the_inbox_it_asks_for_evidence(at, tmp_path):
+    inbox = LocalInbox(tmp_path / "inbox")
+    with ScriptedSmtp() as server, SmtpMailer(at(server.port), evidence=inbox) as mailer:
+        with pytest.raises(ServerUnreachable, match="is not the inbox"):
+            mailer.send("a@juniper.example", "b@example.com", MAIL)
+        assert server.messages == []
+
+
+def test_a_port_that_is_taken_is_named(at):
+    with (
+        ScriptedSmtp() as server,
+        pytest.raises(ServiceFailed, match=rf"127\.0\.0\.1:{server.port}"),
+        running_inbox(at(server.port)),
+    ):
+        pass
+
+
+def test_no_address_is_logged_on_the_way(at, free_port, caplog):
+    caplog.set_level(logging.DEBUG)
+    with running_inbox(at(free_port)) as inbox, SmtpMailer(at(free_port), evidence=inbox) as mailer:
+        mailer.send("a@juniper.example", "b@example.com", MAIL)
+    assert inbox.count() == 1
+    assert "@" not in caplog.text
+
+
+def is_free(inbox):
+    lock = os.open(inbox.folder / ".taking.lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True

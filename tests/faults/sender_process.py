@@ -1,0 +1,137 @@
+"""Senders to be killed. `python -m tests.faults.sender_process DATA_DIR PORT` reads lines "COUNT CRASH POINT".
+
+For each it forks a sender, which does what the task that sends does: take over from a dead sender, settle, send,
+settle. At the COUNT-th time it comes to the crash point it kills itself with SIGKILL, so that nothing it might still do
+is done. The parent says "started PID", then "ended STATUS"; it only exists to import once what costs a second.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from campaigns.dispatch import send_batch
+from campaigns.ledger import Ledger
+from campaigns.mailers.local_inbox import LocalInbox
+from campaigns.mailers.smtp import SmtpMailer, _on_the_wire
+from campaigns.migrate import migrate
+from core.ledger_tables import open_ledger
+from core.settings import Settings
+from tests.faults.ledger_kit import DAY, MovableClock, message_of, planned
+
+SENDS = 240
+
+
+class Killer:
+    """Counts how often the sender came by the crash point, and kills it when told."""
+
+    def __init__(self, point: str, count: int) -> None:
+        self.point = point
+        self.left = count
+
+    def comes_to(self, point: str) -> bool:
+        """Say whether this is the moment to die."""
+        self.left -= point == self.point
+        return point == self.point and self.left == 0
+
+    def at(self, point: str) -> None:
+        if self.comes_to(point):
+            die()
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DoomedLedger(Ledger):
+    """A ledger that passes the crash points around each of its commits."""
+
+    killer: Killer
+
+    def recover(self):
+        self.killer.at("before recover")
+        recovered = super().recover()
+        self.killer.at("after recover")
+        return recovered
+
+    def settle(self, evidence):
+        settled = super().settle(evidence)
+        self.killer.at("after settle")
+        return settled
+
+    def claim(self, claim_id, limit, as_of=None):
+        self.killer.at("before claim")
+        claim = super().claim(claim_id, limit, as_of)
+        self.killer.at("after claim")
+        return claim
+
+    def start(self, send, handover, *, after=None):
+        self.killer.at("before start")
+        has_started = super().start(send, handover, after=after)
+        self.killer.at("after start")
+        return has_started
+
+    def finish(self, outcome):
+        self.killer.at("before finish")
+        super().finish(outcome)
+        self.killer.at("after finish")
+
+
+class DoomedMailer(SmtpMailer):
+    """A mailer that passes the crash points between the lines of a conversation."""
+
+    killer: Killer
+
+    async def _command(self, client, verb, *arguments):
+        await super()._command(client, verb, *arguments)
+        self.killer.at(f"after {verb}")
+
+    async def _body(self, client, message):
+        whole = _on_the_wire(message)
+        if self.killer.comes_to("body half written"):
+            client.protocol.write(whole[: len(whole) // 2])
+            die()
+        if self.killer.comes_to("body written, no reply read"):
+            client.protocol.write(whole)
+            die()
+        reply = await super()._body(client, message)
+        self.killer.at("after the reply")
+        return reply
+
+
+def send(settings: Settings, killer: Killer) -> None:
+    migrate(settings.ledger)
+    ledger = DoomedLedger(open_ledger(settings.ledger), MovableClock())
+    ledger.killer = killer
+    with ledger.only_sender(settings.data_dir / "sender.lock"):
+        killer.at("before enqueue")
+        ledger.enqueue([planned(number) for number in range(SENDS)], {})
+        with DoomedMailer(settings, evidence=LocalInbox(settings.inbox)) as mailer:
+            mailer.killer = killer
+            ledger.recover()
+            ledger.settle(mailer)
+            send_batch(ledger, mailer, message_of, pause_after_errors=3, as_of=DAY)
+        ledger.settle(mailer)
+    ledger.check_identity(DAY, SENDS)
+
+
+def main(data_dir: str, port: str) -> None:
+    settings = Settings(_env_file=None, data_dir=Path(data_dir), token_key="k" * 40, smtp_port=int(port))
+    for line in sys.stdin:
+        count, _, point = line.strip().partition(" ")
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what it logs is not for our reader
+            send(settings, Killer(point, int(count)))
+            os._exit(0)
+        say(f"started {pid}")
+        say(f"ended {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}")
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
