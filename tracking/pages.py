@@ -1,0 +1,140 @@
+# ruff: noqa: RUF001 (Chinese punctuation is meant)
+"""The few pages a reader may see, in their language, each with the headers every answer carries."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from enum import StrEnum
+from html import escape
+
+from fastapi.responses import HTMLResponse
+
+STYLE = """
+:root{color-scheme:light dark}
+body{margin:0;min-height:100vh;display:grid;place-items:center;background:#f6f4ef;color:#23302a;
+font:17px/1.5 system-ui,-apple-system,"Segoe UI","PingFang SC","Noto Sans CJK SC",sans-serif}
+main{box-sizing:border-box;max-width:26rem;margin:1rem;padding:2.5rem 2rem;background:#fff;border-radius:14px;
+box-shadow:0 1px 3px #0002;text-align:center}
+h1{margin:0 0 .6rem;font-size:1.35rem;line-height:1.3}
+p{margin:0}
+button{margin-top:1.6rem;padding:.75rem 1.6rem;border:0;border-radius:9px;background:#1f5f43;color:#fff;font:inherit;
+font-weight:600;cursor:pointer}
+button:focus-visible{outline:3px solid #8cc7a9;outline-offset:2px}
+@media(prefers-color-scheme:dark){body{background:#161b18;color:#e6ebe7}main{background:#212824}
+button{background:#3d9a70;color:#08130d}}
+"""
+_STYLE_DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_DIGEST}'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",  # the shop a click leads to must not learn the token
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+ONE_CLICK_FIELD, ONE_CLICK_VALUE = "List-Unsubscribe", "One-Click"  # RFC 8058, section 3.2
+LANGUAGES = {"en": "en", "de": "de", "zh": "zh-Hans"}
+
+
+class Page(StrEnum):
+    """What a page tells."""
+
+    ASK = "ask"
+    DONE = "done"
+    LATER = "later"
+    UNKNOWN = "unknown"
+    WRONG = "wrong"
+
+
+# page -> language -> (heading, sentence); {shop} is the sender's name
+TEXTS: Mapping[Page, Mapping[str, tuple[str, str]]] = {
+    Page.ASK: {
+        "en": ("Unsubscribe?", "{shop} will send you no more e-mail."),
+        "de": ("Abmelden?", "{shop} schickt Ihnen dann keine E-Mails mehr."),
+        "zh": ("确定退订吗？", "退订后，{shop} 不再给您发送邮件。"),
+    },
+    Page.DONE: {
+        "en": ("You are unsubscribed", "{shop} will send you no more e-mail."),
+        "de": ("Sie sind abgemeldet", "{shop} schickt Ihnen keine E-Mails mehr."),
+        "zh": ("您已退订", "{shop} 不再给您发送邮件。"),
+    },
+    Page.LATER: {
+        "en": ("Not done yet", "We could not do this just now; please try again in a minute."),
+        "de": (
+            "Noch nicht erledigt",
+            "Das ging gerade nicht; bitte versuchen Sie es in einer Minute erneut.",
+        ),
+        "zh": ("尚未完成", "暂时无法处理，请一分钟后再试。"),
+    },
+    Page.UNKNOWN: {
+        "en": ("Nothing here", "This link is incomplete or not one of ours."),
+        "de": ("Hier ist nichts", "Dieser Link ist unvollständig oder nicht von uns."),
+        "zh": ("没有找到", "此链接不完整，或并非由我们发出。"),
+    },
+    Page.WRONG: {
+        "en": ("Not understood", "This request is not one we can answer; please use the link in the mail."),
+        "de": (
+            "Nicht verstanden",
+            "Diese Anfrage verstehen wir nicht; bitte nutzen Sie den Link in der E-Mail.",
+        ),
+        "zh": ("无法理解", "无法处理此请求，请使用邮件中的链接。"),
+    },
+}
+BUTTON = {"en": "Unsubscribe", "de": "Abmelden", "zh": "退订"}
+NO_SENDER = {"en": "The shop", "de": "Der Shop", "zh": "商店"}
+
+
+def page(
+    kind: Page,
+    accept_language: str,
+    *,
+    status: int,
+    shop: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> HTMLResponse:
+    """Return a page in the best of our languages, without script, image, cookie or anything from the request."""
+    language = language_of(accept_language)
+    heading, sentence = TEXTS[kind][language]
+    sentence = sentence.format(shop=shop or NO_SENDER[language])
+    form = ""
+    if kind is Page.ASK:
+        form = (
+            f'<form method="post"><input type="hidden" name="{ONE_CLICK_FIELD}" value="{ONE_CLICK_VALUE}">'
+            f"<button>{escape(BUTTON[language])}</button></form>"
+        )
+    body = (
+        f'<!doctype html><html lang="{LANGUAGES[language]}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(heading)}</title><style>{STYLE}</style></head>"
+        f"<body><main><h1>{escape(heading)}</h1><p>{escape(sentence)}</p>{form}</main></body></html>"
+    )
+    return HTMLResponse(body, status, {**SECURITY_HEADERS, "Vary": "Accept-Language", **(headers or {})})
+
+
+def language_of(accept_language: str) -> str:
+    """Return `en`, `de` or `zh`: the one an Accept-Language header (RFC 9110, 12.5.4) likes best, else `en`.
+
+    >>> language_of("fr-CH, de;q=0.8, en;q=0.7")
+    'de'
+    """
+    wishes = []
+    for position, part in enumerate(accept_language.split(",")):
+        name, _, weight = part.partition(";")
+        language = name.strip().lower().split("-")[0]
+        quality = _quality(weight)
+        if language in LANGUAGES and quality > 0:
+            wishes.append((-quality, position, language))
+    return min(wishes)[2] if wishes else "en"
+
+
+def _quality(weight: str) -> float:
+    name, _, number = weight.strip().partition("=")
+    if name.strip().lower() != "q":
+        return 1.0
+    try:
+        return float(number)
+    except ValueError:
+        return 0.0
