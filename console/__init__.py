@@ -1,0 +1,1 @@
+"""Pages people look at: the local inbox, why a mail was sent, sends, the report. Reads; writes nothing."""

@@ -1,0 +1,185 @@
+"""The numbers of the report: funnels, verdicts and their identity, model figures, stage times."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import groupby
+from typing import Any
+
+from console.charts import Segment, lengths, stacked
+from console.explain import ModelRun, model_run
+from console.readers import Readers
+from console.snapshots import Row
+from console.words import VERDICTS
+from core.stages import stages
+
+STEPS = ("planned", "sent", "opened", "clicked", "unsubscribed")
+END_STATES = ("sent", "refused", "deferred", "uncertain", "suppressed_late", "expired")
+LOWER_IS_BETTER = ("brier", "loss", "error", "ece")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One bar of a funnel. `length` in percent of the campaign's planned; `of_sent` a share, if any were sent."""
+
+    name: str
+    count: int
+    length: float
+    of_sent: float | None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A sum that must hold: `whole` = the parts together."""
+
+    name: str
+    whole: int
+    parts: list[tuple[str, int]]
+
+    @property
+    def total(self) -> int:
+        return sum(count for _, count in self.parts)
+
+    @property
+    def holds(self) -> bool:
+        return self.whole == self.total
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """A campaign on one day."""
+
+    campaign_id: str
+    steps: list[Step]
+    verdicts: list[Segment]
+    identities: list[Identity]
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A baseline's value of the same metric; `length` in percent of the longest bar."""
+
+    name: str
+    value: float
+    length: float
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A model's value of one metric, its baselines beside it."""
+
+    name: str
+    value: float
+    length: float
+    rivals: list[Rival]
+    is_lower_better: bool
+
+    @property
+    def beats_all(self) -> bool:
+        """Whether the model is better than every baseline. The registry's bar may ask for more."""
+        if self.is_lower_better:
+            return all(self.value < rival.value for rival in self.rivals)
+        return all(self.value > rival.value for rival in self.rivals)
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """The figures of one model version."""
+
+    model: ModelRun
+    trained_as_of_date: date
+    is_champion: bool
+    metrics: list[Metric]
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """How long a stage took; `length` in percent of the longest; `facts` are what it noted."""
+
+    name: str
+    seconds: float
+    length: float
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def funnels(readers: Readers, day: date) -> list[Funnel]:
+    """Return the funnel of each campaign of a day."""
+    return [_funnel(row) for row in readers.snapshots.rows("campaign_funnel", day)]
+
+
+def model_figures(readers: Readers, day: date) -> list[ModelFigures]:
+    """Return the figures of the models of a day, champions first."""
+    rows = readers.snapshots.rows("model_figures", day)
+    by_model = sorted(rows, key=lambda row: (not row["is_champion"], row["model_name"], row["model_version"]))
+    groups = groupby(by_model, key=lambda row: (row["model_name"], row["model_version"], row["run_id"]))
+    return [_model(readers, list(group)) for _, group in groups]
+
+
+def stage_times(readers: Readers, day: date) -> list[StageTime]:
+    """Return the last time of each stage of a day, in the order in which they first ran."""
+    latest: dict[str, dict[str, Any]] = {}
+    for line in stages(readers.settings):
+        if line["as_of_date"] == str(day):
+            latest[str(line["stage"])] = {**line}
+    bars = lengths([float(line["seconds"]) for line in latest.values()])
+    return [
+        StageTime(
+            name,
+            float(line["seconds"]),
+            length,
+            {key: value for key, value in line.items() if key not in {"stage", "as_of_date", "seconds"}},
+        )
+        for (name, line), length in zip(latest.items(), bars, strict=True)
+    ]
+
+
+def _funnel(row: Row) -> Funnel:
+    counts = {name: int(row[name] or 0) for name in row if name not in {"campaign_id", "as_of_date"}}
+    planned, sent = counts["planned"], counts["sent"]
+    return Funnel(
+        campaign_id=row["campaign_id"],
+        steps=[
+            Step(
+                name,
+                counts[name],
+                round(100 * counts[name] / planned, 3) if planned else 0.0,
+                counts[name] / sent if sent and name not in {"planned", "sent"} else None,
+            )
+            for name in STEPS
+        ],
+        verdicts=stacked([(name, counts[name]) for name in list(VERDICTS)[::-1]]),
+        identities=[
+            Identity("candidates", counts["candidates"], _parts(counts, tuple(VERDICTS))),
+            Identity("planned", planned, _parts(counts, END_STATES)),
+        ],
+    )
+
+
+def _parts(counts: dict[str, int], names: Sequence[str]) -> list[tuple[str, int]]:
+    return [(name, counts[name]) for name in names]
+
+
+def _model(readers: Readers, rows: list[Row]) -> ModelFigures:
+    first = rows[0]
+    names = list(dict.fromkeys(row["metric"] for row in rows))
+    return ModelFigures(
+        model=model_run(readers, first),
+        trained_as_of_date=first["trained_as_of_date"],
+        is_champion=first["is_champion"],
+        metrics=[_metric(name, [row for row in rows if row["metric"] == name]) for name in names],
+    )
+
+
+def _metric(name: str, rows: list[Row]) -> Metric:
+    compared = [row for row in rows if row["baseline_name"] is not None]
+    own, *others = lengths([rows[0]["value"], *(row["baseline_value"] for row in compared)])
+    return Metric(
+        name=name,
+        value=rows[0]["value"],
+        length=own,
+        rivals=[
+            Rival(row["baseline_name"], row["baseline_value"], length)
+            for row, length in zip(compared, others, strict=True)
+        ],
+        is_lower_better=any(word in name for word in LOWER_IS_BETTER),
+    )

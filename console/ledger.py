@@ -1,0 +1,164 @@
+"""Reads the ledger. Never selects an address or its pseudonym, and cannot write: the database refuses it."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, event, func, inspect, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from core.ledger_tables import links, open_ledger, sends, suppressions
+
+TROUBLED = ("refused", "deferred", "uncertain", "claimed", "sending")
+"""States a person may have to look at: ended badly, or stuck on the way."""
+
+_BATCH = 500  # bound parameters of one statement; SQLite's limit is far above
+
+
+@dataclass(frozen=True)
+class SendRecord:
+    """One row of the ledger's `sends`, without address and pseudonym; moments are aware, in UTC."""
+
+    send_id: str
+    campaign_id: str
+    step: int
+    customer_id: str
+    as_of_date: date
+    send_at: datetime
+    state: str
+    claim_id: str | None
+    claimed_at: datetime | None
+    sending_at: datetime | None
+    ended_at: datetime | None
+    reply: str | None
+    message_digest: str | None
+    attempts: int
+
+
+_SHOWN = [sends.c[name] for name in SendRecord.__dataclass_fields__]
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """Why and since when a customer gets no mail."""
+
+    reason: str
+    send_id: str | None
+    suppressed_at: datetime
+
+
+@dataclass(frozen=True)
+class StateCount:
+    """How many sends of a campaign and day are in a state."""
+
+    as_of_date: date
+    campaign_id: str
+    state: str
+    count: int
+
+
+class LedgerReader:
+    """Questions the pages ask. A ledger that does not exist yet answers with nothing."""
+
+    def __init__(self, url: str) -> None:
+        self._file = _sqlite_file(url)
+        self._engine = open_for_looking(url)
+
+    def send(self, send_id: str) -> SendRecord | None:
+        return self.sends([send_id]).get(send_id)
+
+    def sends(self, send_ids: Iterable[str]) -> dict[str, SendRecord]:
+        """Return what the ledger knows of these sends, by `send_id`."""
+        found: dict[str, SendRecord] = {}
+        with self._connection() as connection:
+            if connection is None:
+                return {}
+            for batch in _batches(send_ids):
+                rows = connection.execute(select(*_SHOWN).where(sends.c.send_id.in_(batch)))
+                found.update({row.send_id: SendRecord(**row._mapping) for row in rows})
+        return found
+
+    def state_counts(self) -> list[StateCount]:
+        """Count the sends of each day, campaign and state; newest day first."""
+        keys = (sends.c.as_of_date, sends.c.campaign_id, sends.c.state)
+        query = (
+            select(*keys, func.count().label("count"))
+            .group_by(*keys)
+            .order_by(keys[0].desc(), keys[1], keys[2])
+        )
+        with self._connection() as connection:
+            if connection is None:
+                return []
+            return [StateCount(**row._mapping) for row in connection.execute(query)]
+
+    def troubled(self, limit: int) -> list[SendRecord]:
+        """Return the newest sends that were refused, deferred, are uncertain or still on the way."""
+        query = (
+            select(*_SHOWN)
+            .where(sends.c.state.in_(TROUBLED))
+            .order_by(sends.c.as_of_date.desc(), sends.c.send_id)
+            .limit(limit)
+        )
+        with self._connection() as connection:
+            if connection is None:
+                return []
+            return [SendRecord(**row._mapping) for row in connection.execute(query)]
+
+    def suppression(self, customer_id: str) -> Suppression | None:
+        columns = (suppressions.c.reason, suppressions.c.send_id, suppressions.c.suppressed_at)
+        query = select(*columns).where(suppressions.c.customer_id == customer_id)
+        with self._connection() as connection:
+            row = None if connection is None else connection.execute(query).first()
+        return None if row is None else Suppression(**row._mapping)
+
+    def targets(self, link_ids: Iterable[str]) -> dict[str, str]:
+        """Return where stored links lead, by `link_id`."""
+        found: dict[str, str] = {}
+        with self._connection() as connection:
+            if connection is None:
+                return {}
+            for batch in _batches(link_ids):
+                rows = connection.execute(select(links).where(links.c.link_id.in_(batch)))
+                found.update({row.link_id: row.target for row in rows})
+        return found
+
+    def exists(self) -> bool:
+        with self._connection() as connection:
+            return connection is not None
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection | None]:
+        # Connecting to a SQLite file that is not there would make an empty one: looking must not.
+        if self._file is not None and not self._file.exists():
+            yield None
+            return
+        with self._engine.connect() as connection:
+            yield connection if inspect(connection).has_table(sends.name) else None
+
+
+def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
+    every = list(keys)
+    return (every[start : start + _BATCH] for start in range(0, len(every), _BATCH))
+
+
+def _sqlite_file(url: str) -> Path | None:
+    parsed = make_url(url)
+    return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+
+
+def open_for_looking(url: str) -> Engine:
+    """Return an engine through which nothing can be changed."""
+    engine = open_ledger(url, read_only=True)
+    if engine.dialect.name != "sqlite":
+        return engine.execution_options(postgresql_readonly=True)
+
+    @event.listens_for(engine, "connect")
+    def _refuse_writes(connection: object, _record: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()  # type: ignore[attr-defined]  # DBAPI connections have no common type
+        cursor.execute("pragma query_only=on")
+        cursor.close()
+
+    return engine

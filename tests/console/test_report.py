@@ -1,0 +1,59 @@
+from tests.console.made_up import DAY
+
+
+def test_the_report_opens_on_the_newest_day(console):
+    assert console.get("/report").url.path == f"/report/{DAY}"
+
+
+def test_the_funnel_is_shown_from_planned_to_unsubscribed(console):
+    words = console.words(f"/report/{DAY}")
+    # 310 / 690 = 44.9%, 62 / 690 = 9.0%, 3 / 690 = 0.43%
+    assert (
+        "Planned 700 Sent 690 Opened simulated 310 45% Clicked simulated 62 9.0% Unsubscribed simulated 3 0.4%"
+        in words
+    )
+
+
+def test_candidates_are_shown_to_equal_the_sum_of_verdicts_or_the_gap_is_named(console):
+    words = console.words(f"/report/{DAY}")
+    assert "✓ 180 candidates = 30 no consent + 5 suppressed + 25 held out + 120 planned" in words
+    assert "✓ 700 planned = 690 sent + 7 refused + 2 deferred + 1 uncertain" in words
+    assert (
+        "✗ 401 candidates but 60 no consent + 100 outranked + 240 planned (together 400: 1 unaccounted for)"
+        in words
+    )
+
+
+def test_models_stand_beside_their_baselines(console):
+    words = console.words(f"/report/{DAY}")
+    assert "roc auc ✓ better than every baseline churn 0.840 days since last order 0.790" in words
+    # Brier is an error: 0.11 is worse than 0.10.
+    assert "brier lower is better ✗ not better than every baseline churn 0.110 base rate 0.100" in words
+    assert words.index("champion") < words.index("not promoted")
+    assert "Its scores reach no customer." in words
+
+
+def test_each_stage_shows_its_last_time(console):
+    words = console.words(f"/report/{DAY}")
+    assert "Features 11.4 s" in words
+    assert "Together 19.7 s" in words  # 11.4 + 3.2 + 5.1
+    assert "9.9 s" not in words
+
+
+def test_simulated_readers_are_called_so_only_where_a_past_day_is_replayed(console, settings, serve):
+    from tests.console.shop import open_shop
+
+    assert "Replayed day, simulated readers" in console.words("/")
+    open_shop(settings)
+    assert "simulated" not in serve(settings).words(f"/report/{DAY}")
+
+
+def test_drawings_are_told_to_those_who_do_not_see_them(console):
+    page = console.get(f"/report/{DAY}").text
+    assert (
+        'role="img" aria-label="Winback, candidates by verdict: 120 planned, 25 held out, 5 suppressed, 30 no consent"'
+        in page
+    )
+    assert page.count("<svg") == page.count('role="img"') + page.count(
+        'aria-hidden="true" focusable'
+    ) + page.count('height="10" aria-hidden')
