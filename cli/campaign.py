@@ -1,0 +1,79 @@
+"""Commands on campaigns: what there are, the plan of a day, a look at a mail before it goes."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from cli.options import Day, Json, answer, day_of
+from core.errors import CampaignInvalid
+from core.settings import load_settings
+
+campaign = typer.Typer(no_args_is_help=True, help="Decide who gets which mail.")
+
+
+@campaign.command("list")
+def list_(as_json: Json = False) -> None:
+    """List the campaigns with their priority, holdout and current template version."""
+    from campaigns.definitions import load_campaigns
+    from campaigns.templates import compile_template
+
+    rows = [
+        {
+            "campaign_id": found.campaign_id,
+            "title": found.title,
+            "priority": found.priority,
+            "holdout_share": found.holdout_share,
+            "owner": found.owner,
+            "template_version": compile_template(found.campaign_id).version,
+        }
+        for found in load_campaigns().values()
+    ]
+    answer(sorted(rows, key=lambda row: -int(str(row["priority"]))), as_json=as_json)
+
+
+@campaign.command("plan")
+def plan(as_of: Day, as_json: Json = False) -> None:
+    """Build candidates and plan of a day in the warehouse and run the gate; publish nothing."""
+    from campaigns.plan import build_plan
+    from expectations.gates import pass_gate
+
+    settings = load_settings()
+    build_plan(settings, day_of(as_of))
+    answer(pass_gate(settings, "campaign_plan", day_of(as_of)), as_json=as_json)
+
+
+@campaign.command("publish")
+def publish(as_of: Day, as_json: Json = False) -> None:
+    """Pass the gate, publish the plan and hand its planned sends to the ledger. Sends nothing."""
+    from campaigns.plan import release_plan
+    from expectations.gates import pass_gate
+
+    settings = load_settings()
+    pass_gate(settings, "campaign_plan", day_of(as_of))
+    report = release_plan(settings, day_of(as_of))
+    answer(
+        {"candidates": report.candidates, **report.verdicts, "new in the ledger": report.enqueued},
+        as_json=as_json,
+    )
+
+
+@campaign.command("preview")
+def preview(
+    campaign_id: Annotated[str, typer.Argument(help="Folder name, for example winback.")],
+    locale: Annotated[str, typer.Option(help="Language of the mail.")] = "en",
+    html: Annotated[
+        bool, typer.Option("--html", help="Print the HTML part instead of the text part.")
+    ] = False,
+) -> None:
+    """Render a campaign's mail with the facts of its example.json; sends nothing."""
+    from campaigns.definitions import TEMPLATES, load_campaigns
+    from campaigns.render import LinkAddresses, render
+    from campaigns.templates import compile_template
+
+    if campaign_id not in load_campaigns():
+        raise CampaignInvalid(f"there is no campaign {campaign_id!r}; `lapwing campaign list` shows them")
+    facts = json.loads((TEMPLATES / campaign_id / "example.json").read_text())
+    nowhere = LinkAddresses(click=lambda link_id: f"#{link_id}", pixel="#", unsubscribe="#unsubscribe")
+    rendered = render(compile_template(campaign_id), facts, locale, nowhere)
+    print(rendered.html if html else f"{rendered.subject}\n{rendered.preheader}\n\n{rendered.text}")

@@ -1,0 +1,80 @@
+"""
+# train_models
+
+Trains the churn model and the recommender on what was known before 00:00 UTC of `as_of_date`, each beside its
+baselines on the same time-based splits, logs both to MLflow and promotes to the alias `champion` what beats them.
+
+Running it again is safe: the same data and code give the same models. A model that is refused stays in MLflow with the
+reason; the champion stays who it was.
+
+**When it fails**, mail goes on with the champion there is. See [training](docs/runbooks/train_models.md) for every task:
+`build_examples`, `publish_examples`, `train_churn`, `train_recommender`.
+"""
+
+from datetime import UTC, datetime
+
+from airflow.sdk import Param, dag, task
+
+from core.orchestration import AS_OF, TASK_DEFAULTS, WAREHOUSE_POOL, Tier
+
+
+@dag(
+    schedule="0 2 * * 1",  # Mondays 02:00 UTC, so that the day's campaigns have the new champion
+    start_date=datetime(2016, 1, 1, tzinfo=UTC),  # before any day one may replay: earlier days run no task
+    catchup=False,
+    max_active_runs=1,
+    default_args=TASK_DEFAULTS,
+    params={
+        "as_of_date": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Day",
+            description="Learn from everything known before 00:00 UTC of this day. Empty: the day of the run.",
+        )
+    },
+    tags=[Tier.INTERNAL],
+    doc_md=__doc__,
+)
+def train_models():
+    @task(pool=WAREHOUSE_POOL)
+    def build_examples(as_of: str) -> list[str]:
+        from core.dbt import build
+        from core.stages import stage_of
+        from ml.windows import LEAST_HISTORY, training_cutoffs
+        from sources.landing import load_landing
+
+        with stage_of("build_examples", as_of) as (settings, day):
+            first = load_landing(settings).first_order_date + LEAST_HISTORY
+            cutoffs = training_cutoffs(day, settings.churn_horizon_days, first=first)
+            build(settings, "tag:features tag:training", as_of=day, feature_dates=cutoffs)
+            return [str(cutoff) for cutoff in cutoffs]
+
+    @task(pool=WAREHOUSE_POOL, retries=0)
+    def publish_examples(as_of: str) -> list[str]:
+        from core.stages import stage_of
+        from expectations.publish import TRAINING, publish
+
+        with stage_of("publish_examples", as_of) as (settings, day):
+            return publish(settings, TRAINING, day)
+
+    @task
+    def train_churn(as_of: str) -> str:
+        from core.stages import stage_of
+        from ml.train import train_churn
+
+        with stage_of("train_churn", as_of) as (settings, day):
+            return train_churn(settings, day).reason
+
+    @task
+    def train_recommender(as_of: str) -> str:
+        from core.stages import stage_of
+        from ml.train import train_recommender
+
+        with stage_of("train_recommender", as_of) as (settings, day):
+            return train_recommender(settings, day).reason
+
+    build_examples(AS_OF) >> publish_examples(AS_OF) >> [train_churn(AS_OF), train_recommender(AS_OF)]
+
+
+train_models()
