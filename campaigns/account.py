@@ -16,17 +16,17 @@ def account_of(settings: Settings, send_id: str) -> dict[str, Any]:
     Raises
     ------
     LedgerBroken
-        If the ledger knows no such send.
+        If the ledger knows no such send, or no plan has it.
     """
     send = open_sending_ledger(settings).find(send_id)
     if send is None:
         raise LedgerBroken(
             f"the ledger knows no send {send_id!r}; `lapwing send status` counts those there are"
         )
+    message = message_maker(settings)(send)
     rows = Published(settings.published).read("campaign_plan", send.as_of_date).to_pylist()
     row = next(row for row in rows if row["send_id"] == send_id)
     evidence, facts = json.loads(row["evidence"]), json.loads(row["facts"])
-    message = message_maker(settings)(send)
     matches = {True: "the same bytes", False: "DIFFERENT bytes", None: "not handed over yet"}
     same = hashlib.sha256(message).hexdigest() == send.message_digest if send.message_digest else None
     return {

@@ -32,9 +32,12 @@ def build_report(settings: Settings, as_of: date) -> None:
     LedgerBroken
         If candidates are not the sum of verdicts, or planned sends not the sum of their states.
     """
-    planned = Published(settings.published).read("campaign_plan", as_of, ["verdict"])["verdict"].to_pylist()
+    plan = Published(settings.published).read("campaign_plan", as_of, ["send_id", "verdict"]).to_pylist()
+    planned = {row["send_id"] for row in plan if row["verdict"] == "planned"}
     ledger = LedgerView(open_ledger(settings.ledger, read_only=True))
-    ledger.check_identity(as_of, planned.count("planned"))
+    ledger.check_identity(as_of, len(planned))
+    if lost := planned - {send.send_id for send in ledger.of_day(as_of)}:  # another may stand in its place
+        raise LedgerBroken(f"send {min(lost)!r} is planned for {as_of}, but the ledger does not have it")
     publish_outcomes(settings, as_of)
     build(settings, "tag:report", as_of=as_of)
     _check_sums(settings, as_of)

@@ -62,6 +62,7 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
             as_of=as_of,
             progress=progress,
         )
+        ledger.settle(mailer)  # a line lost just now may have an answer already
     states = ledger.states(as_of) if as_of else Counter[SendState]()
     return SendReport(_plain(counts), _plain(states))
 

@@ -5,6 +5,7 @@ trained twice, and the ledger never hands over a send twice.
 """
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +24,11 @@ from core.settings import Settings
 from core.stages import stage, stages
 
 out = Console(soft_wrap=True)
+REASON = re.compile(
+    r"^(?:core\.errors\.)?[A-Z]\w+(?:Error|Broken|Failed|Invalid|Refused|Published|Paused): (.+)$",
+    re.MULTILINE,
+)
+"""The last line of a traceback."""
 
 
 def run_demo(settings: Settings, as_of: date, *, households: int | None) -> None:
@@ -46,9 +52,7 @@ def run_demo(settings: Settings, as_of: date, *, households: int | None) -> None
         _step("purchases", partial(_import, settings, as_of, households))
         _step("Airflow's home", partial(prepare_airflow, processes))
         for dag_id in ("train_models", "daily_campaigns"):
-            airflow_seconds += _step(
-                f"DAG {dag_id}", lambda dag_id=dag_id: _run_dag(processes, dag_id, as_of)
-            )
+            airflow_seconds += _step(f"DAG {dag_id}", partial(_run_dag, processes, dag_id, as_of))
         _step("simulated readers", partial(_read_and_report, settings, as_of))
     lines = stages(settings)[first:]
     _print_stages(lines, airflow_seconds, time.perf_counter() - began)
@@ -76,7 +80,10 @@ def _import(settings: Settings, as_of: date, households: int | None) -> None:
 def _run_dag(processes: Processes, dag_id: str, as_of: date) -> None:
     command = (sys.executable, "-m", "airflow", "dags", "test", dag_id, str(as_of))
     if processes.run(dag_id, command) != 0:
-        raise LapwingError(f"the DAG {dag_id} failed on {as_of}; its log: {processes.log(dag_id)}")
+        said = processes.log(dag_id).read_text(errors="replace")
+        reasons = REASON.findall(said)
+        why = f": {reasons[-1]}" if reasons else ""
+        raise LapwingError(f"the DAG {dag_id} failed on {as_of}{why} (log: {processes.log(dag_id)})")
 
 
 def _read_and_report(settings: Settings, as_of: date) -> None:

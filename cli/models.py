@@ -40,7 +40,7 @@ def score(as_of: Day, as_json: Json = False) -> None:
 
 def _build_examples(settings: Settings, day: date) -> None:
     """Build and publish what training reads, as the DAG `train_models` does."""
-    from core.dbt import build
+    from core.dbt import TRAINING_MODELS, build
     from expectations.publish import TRAINING, publish
     from ml.windows import LEAST_HISTORY, training_cutoffs
     from sources.landing import load_landing
@@ -48,5 +48,5 @@ def _build_examples(settings: Settings, day: date) -> None:
     first = load_landing(settings).first_order_date + LEAST_HISTORY
     cutoffs = training_cutoffs(day, settings.churn_horizon_days, first=first)
     speech.print(f"building features and labels of {len(cutoffs)} cut-offs")
-    build(settings, "tag:features tag:training", as_of=day, feature_dates=cutoffs)
+    build(settings, TRAINING_MODELS, as_of=day, feature_dates=cutoffs)
     publish(settings, TRAINING, day)

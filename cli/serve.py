@@ -63,7 +63,7 @@ def up() -> None:
 def demo(
     as_of: Annotated[
         datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Which day of 2017 to replay.")
-    ] = datetime(2017, 12, 4),  # noqa: DTZ001 (typer parses days without a zone)
+    ] = datetime(2017, 12, 4),  # noqa: DTZ001  # typer parses days without a zone
     households: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many customers, for a quick look.")
     ] = None,

@@ -9,7 +9,6 @@ from console.readers import Readers
 from console.words import STATES, humanised
 from core.logging import without_addresses
 
-
 DEEDS = {"open": "opened", "click": "clicked", "unsubscribe": "unsubscribed"}
 
 

@@ -2,7 +2,9 @@
 
 import json
 import os
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,6 +13,7 @@ from core.logging import get_logger, without_addresses
 from core.settings import PROJECT, Settings
 
 DBT_PROJECT = PROJECT / "dbt_project"
+TRAINING_MODELS = "+churn_examples +interactions +products"  # what training reads, and what that is made from
 # Its debug log and its manifest as JSON cost more time than most of our models, and nobody reads them.
 QUIET = ("--quiet", "--no-write-json", "--log-level-file", "warn")
 
@@ -73,7 +76,10 @@ def run_dbt(settings: Settings, arguments: list[str]) -> list[Node]:
     folders = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
     outputs = ["--target-path", str(settings.data_dir / "dbt"), "--log-path", str(settings.data_dir / "logs")]
     try:
-        outcome = dbtRunner().invoke([*arguments, *folders, *outputs, *QUIET])
+        with redirect_stdout(
+            sys.stderr
+        ):  # what a command answers goes to stdout, and dbt's words are no answer
+            outcome = dbtRunner().invoke([*arguments, *folders, *outputs, *QUIET])
     finally:
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt-duckdb has no types
     results = getattr(outcome.result, "results", None)
@@ -91,4 +97,3 @@ def run_dbt(settings: Settings, arguments: list[str]) -> list[Node]:
 
 def _one_line(message: object) -> str:
     return without_addresses(" ".join(str(message).split()))[:600]
-

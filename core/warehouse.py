@@ -43,9 +43,18 @@ def reading(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def export(settings: Settings, mart: str, as_of: date) -> Path:
-    """Write a day of a mart (`schema.name`) as the candidate snapshot of a published table; return the file."""
+    """Write a day of a mart (`schema.name`) as the candidate snapshot of a published table; return the file.
+
+    Raises
+    ------
+    NotPublished
+        If the warehouse has no such mart yet.
+    """
     path = Published(settings.published).candidate(mart.partition(".")[2], as_of)
     day = f"where as_of_date = date '{as_of}'" if mart in PARTITIONED else ""
     with reading(settings) as connection:
-        connection.execute(f"copy (from {mart} {day} order by {KEYS[mart]}) to '{path}' (format parquet)")
+        try:
+            connection.execute(f"copy (from {mart} {day} order by {KEYS[mart]}) to '{path}' (format parquet)")
+        except duckdb.CatalogException:
+            raise NotPublished(f"the warehouse has no {mart} yet; build it for {as_of} first") from None
     return path

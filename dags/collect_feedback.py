@@ -30,9 +30,10 @@ def collect_feedback():
     @task
     def collect(day: str) -> int:
         from core.stages import stage_without_replay
-        from sources.tracking import collect
 
         with stage_without_replay("collect", day) as settings:
+            from sources.tracking import collect
+
             return collect(settings)
 
     collect(RUN_DAY)

@@ -44,11 +44,12 @@ from core.orchestration import AS_OF, TASK_DEFAULTS, WAREHOUSE_POOL, Tier
 def daily_campaigns():
     @task(pool=WAREHOUSE_POOL)
     def build_features(as_of: str) -> dict[str, int]:
-        from core.dbt import build
         from core.stages import stage_of
-        from sources.landing import load_landing
 
         with stage_of("build_features", as_of) as (settings, day):
+            from core.dbt import build
+            from sources.landing import load_landing
+
             landed = load_landing(settings)
             build(settings, "tag:features", as_of=day)
             return landed.rows
@@ -56,52 +57,58 @@ def daily_campaigns():
     @task(pool=WAREHOUSE_POOL, retries=0)
     def publish_features(as_of: str) -> list[str]:
         from core.stages import stage_of
-        from expectations.publish import DAILY, publish
 
         with stage_of("publish_features", as_of) as (settings, day):
+            from expectations.publish import DAILY, publish
+
             return publish(settings, DAILY, day)  # raises GateFailed: the run goes red, it does not skip
 
     @task
     def score(as_of: str) -> dict[str, int]:
         from core.stages import stage_of
-        from ml.scoring import score
 
         with stage_of("score", as_of) as (settings, day):
+            from ml.scoring import score
+
             return score(settings, day)
 
     @task(pool=WAREHOUSE_POOL)
     def build_plan(as_of: str) -> None:
-        from campaigns.plan import build_plan
         from core.stages import stage_of
 
         with stage_of("build_plan", as_of) as (settings, day):
+            from campaigns.plan import build_plan
+
             build_plan(settings, day)
 
     @task(pool=WAREHOUSE_POOL, retries=0)
     def publish_plan(as_of: str) -> dict[str, int]:
-        from campaigns.plan import release_plan
         from core.stages import stage_of
-        from expectations.gates import pass_gate
 
         with stage_of("publish_plan", as_of) as (settings, day):
+            from campaigns.plan import release_plan
+            from expectations.gates import pass_gate
+
             pass_gate(settings, "campaign_plan", day)  # raises GateFailed: nothing is sent
             return release_plan(settings, day).verdicts
 
     @task(retries=0)
     def send(as_of: str) -> dict[str, int]:
-        from campaigns.run import send_due
         from core.stages import stage_of
 
         with stage_of("send", as_of) as (settings, day):
+            from campaigns.run import send_due
+
             return send_due(settings, day).states  # counts travel; rows stay in the ledger
 
     @task(pool=WAREHOUSE_POOL)
     def report(as_of: str) -> list[str]:
-        from campaigns.report import build_report
         from core.stages import stage_of
-        from expectations.publish import REPORT, publish
 
         with stage_of("report", as_of) as (settings, day):
+            from campaigns.report import build_report
+            from expectations.publish import REPORT, publish
+
             build_report(settings, day)
             return publish(settings, REPORT, day)
 

@@ -29,10 +29,11 @@ from core.orchestration import RUN_DAY, TASK_DEFAULTS, Tier
 def send_due():
     @task(retries=0)
     def send(day: str) -> dict[str, int]:
-        from campaigns.run import send_due
         from core.stages import stage_without_replay
 
         with stage_without_replay("send_due", day) as settings:
+            from campaigns.run import send_due
+
             return send_due(settings).batch
 
     send(RUN_DAY)

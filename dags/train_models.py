@@ -39,39 +39,43 @@ from core.orchestration import AS_OF, TASK_DEFAULTS, WAREHOUSE_POOL, Tier
 def train_models():
     @task(pool=WAREHOUSE_POOL)
     def build_examples(as_of: str) -> list[str]:
-        from core.dbt import build
         from core.stages import stage_of
-        from ml.windows import LEAST_HISTORY, training_cutoffs
-        from sources.landing import load_landing
 
         with stage_of("build_examples", as_of) as (settings, day):
+            from core.dbt import TRAINING_MODELS, build
+            from ml.windows import LEAST_HISTORY, training_cutoffs
+            from sources.landing import load_landing
+
             first = load_landing(settings).first_order_date + LEAST_HISTORY
             cutoffs = training_cutoffs(day, settings.churn_horizon_days, first=first)
-            build(settings, "tag:features tag:training", as_of=day, feature_dates=cutoffs)
+            build(settings, TRAINING_MODELS, as_of=day, feature_dates=cutoffs)
             return [str(cutoff) for cutoff in cutoffs]
 
     @task(pool=WAREHOUSE_POOL, retries=0)
     def publish_examples(as_of: str) -> list[str]:
         from core.stages import stage_of
-        from expectations.publish import TRAINING, publish
 
         with stage_of("publish_examples", as_of) as (settings, day):
+            from expectations.publish import TRAINING, publish
+
             return publish(settings, TRAINING, day)
 
     @task
     def train_churn(as_of: str) -> str:
         from core.stages import stage_of
-        from ml.train import train_churn
 
         with stage_of("train_churn", as_of) as (settings, day):
+            from ml.train import train_churn
+
             return train_churn(settings, day).reason
 
     @task
     def train_recommender(as_of: str) -> str:
         from core.stages import stage_of
-        from ml.train import train_recommender
 
         with stage_of("train_recommender", as_of) as (settings, day):
+            from ml.train import train_recommender
+
             return train_recommender(settings, day).reason
 
     build_examples(AS_OF) >> publish_examples(AS_OF) >> [train_churn(AS_OF), train_recommender(AS_OF)]

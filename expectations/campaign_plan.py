@@ -4,6 +4,7 @@ from datetime import date
 
 import great_expectations.expectations as gxe
 from great_expectations.expectations.metadata_types import FailureSeverity
+from great_expectations.expectations.row_conditions import Column
 
 CRITICAL, WARNING = FailureSeverity.CRITICAL, FailureSeverity.WARNING
 
@@ -36,7 +37,7 @@ REQUIRED = (
 
 def expectations(as_of: date) -> list[gxe.Expectation]:
     """Return the suite for one day. An empty plan is a quiet day, not a fault."""
-    planned = 'verdict == "planned"'
+    planned = Column("verdict") == "planned"
     return [
         *(gxe.ExpectColumnValuesToNotBeNull(column=name, severity=CRITICAL) for name in REQUIRED),
         gxe.ExpectColumnValuesToBeUnique(column="send_id", severity=CRITICAL),
@@ -49,14 +50,11 @@ def expectations(as_of: date) -> list[gxe.Expectation]:
             column="propensity", min_value=0, strict_min=True, max_value=1, severity=CRITICAL
         ),
         # Nobody gets two mails on one day, and nobody who is held out gets any.
-        gxe.ExpectColumnValuesToBeUnique(
-            column="customer_id", row_condition=planned, condition_parser="pandas", severity=CRITICAL
-        ),
+        gxe.ExpectColumnValuesToBeUnique(column="customer_id", row_condition=planned, severity=CRITICAL),
         gxe.ExpectColumnValuesToBeInSet(
             column="arm",
             value_set=["treatment"],
             row_condition=planned,
-            condition_parser="pandas",
             severity=CRITICAL,
         ),
         gxe.ExpectColumnValuesToMatchRegex(column="send_id", regex="^[0-9a-f]{32}$", severity=CRITICAL),

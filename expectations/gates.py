@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import GateFailed
+from core.errors import GateFailed, NotPublished
 from core.logging import get_logger
 from core.published import Published
 from core.settings import Settings
@@ -36,8 +36,13 @@ def pass_gate(settings: Settings, table: str, as_of: date) -> GateReport:
     ------
     GateFailed
         If an expectation of severity critical fails, or cannot be evaluated. The candidate stays unpublished.
+    NotPublished
+        If there is no candidate of that day.
     """
-    report = _audit(settings, table, as_of, Published(settings.published).candidate(table, as_of))
+    candidate = Published(settings.published).candidate(table, as_of)
+    if not candidate.exists():
+        raise NotPublished(f"there is no candidate of {table} for {as_of} to check; build it first")
+    report = _audit(settings, table, as_of, candidate)
     log = get_logger(__name__)
     for warning in report.warnings:
         log.warning("expectation failed", table=table, as_of_date=str(as_of), expectation=warning)
@@ -57,6 +62,10 @@ def _audit(settings: Settings, table: str, as_of: date, file: Path) -> GateRepor
         logging.WARNING
     )  # before the import, or it speaks at each step
     import great_expectations as gx
+    from great_expectations.data_context.types.resource_identifiers import (
+        ExpectationSuiteIdentifier,
+        ValidationResultIdentifier,
+    )
 
     context = gx.get_context(mode="file", project_root_dir=settings.data_dir)
     _configure(context, settings)
@@ -68,8 +77,15 @@ def _audit(settings: Settings, table: str, as_of: date, file: Path) -> GateRepor
     batch = source.add_parquet_asset("candidate").add_batch_definition_path("file", path=file.name)
     definition = gx.ValidationDefinition(name=table, data=batch, suite=suite)
     definition = context.validation_definitions.add_or_update(definition)
-    result = definition.run(run_id=gx.RunIdentifier(run_name=f"{table} {as_of}"))
-    context.build_data_docs()
+    run = f"{table} {as_of}"
+    result = definition.run(run_id=gx.RunIdentifier(run_name=run))
+    # The day's own pages only: making all of them anew would cost more with every day there has been.
+    made = context.validation_results_store.list_keys()
+    pages: list[Any] = [ExpectationSuiteIdentifier(table)]
+    pages += [
+        key for key in made if isinstance(key, ValidationResultIdentifier) and key.run_id.run_name == run
+    ]
+    context.build_data_docs(resource_identifiers=pages)
     return _report(table, result)
 
 

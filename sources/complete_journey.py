@@ -36,6 +36,9 @@ BROKEN_ADDRESSES = (
     "ada",
 )
 
+LEAST_FOR_FAULTS = 150
+"""Households. In a smaller sample the few rows broken on purpose would pass the contract's thresholds."""
+
 Row = dict[str, object]
 
 
@@ -45,7 +48,8 @@ def import_complete_journey(settings: Settings, *, households: int | None = None
     Parameters
     ----------
     households
-        Take only the first so many households (by number), for quick tests; None takes all 2,469.
+        Take only the first so many households (by number), for quick tests; None takes all 2,469. Fewer than
+        `LEAST_FOR_FAULTS` come with fewer rows that are broken on purpose.
 
     Raises
     ------
@@ -69,11 +73,14 @@ def import_complete_journey(settings: Settings, *, households: int | None = None
         people = db.sql(
             "select household_id, min(transaction_timestamp) from transactions group by all order by 1"
         ).fetchall()
+        has_faults = len(people) >= LEAST_FOR_FAULTS
         writers: dict[str, Callable[[Path], int]] = {
-            "customers/customers.csv": lambda path: _write_csv(path, _customers(people)),
+            "customers/customers.csv": lambda path: _write_csv(
+                path, _customers(people, has_faults=has_faults)
+            ),
             "consents/consents.csv": lambda path: _write_csv(path, _consents(people)),
             "products/products.parquet": lambda path: _copy(db, PRODUCTS, path),
-            "orders/orders.csv": lambda path: _copy(db, ORDERS, path),
+            "orders/orders.csv": lambda path: _copy(db, ORDERS if has_faults else UNBROKEN_ORDERS, path),
             "order_lines/order_lines.parquet": lambda path: _copy(db, ORDER_LINES, path),
             "order_lines/order_lines_broken.csv": lambda path: _write_csv(path, BROKEN_LINES),
         }
@@ -101,6 +108,10 @@ ORDERS = """
         (900000000003, 1, '1', timestamp '2035-01-01 00:00:00', timestamp '2017-06-01 00:00:00'),
         (null, 1, '1', timestamp '2017-06-02 00:00:00', timestamp '2017-06-02 00:00:00')
     ) as broken_on_purpose(order_id, customer_id, store_id, ordered_at, known_at)
+    order by known_at, order_id"""
+
+UNBROKEN_ORDERS = f"""
+    from ({ORDERS}) where order_id is not null and ordered_at <= known_at
     order by known_at, order_id"""
 
 # What the shop received is `sales_value`; a coupon of the maker lowers what the customer pays below it, loyalty
@@ -178,9 +189,9 @@ def pretty_name(product_type: str) -> str:
     )
 
 
-def _customers(people: list[tuple[int, datetime]]) -> Iterable[Row]:
+def _customers(people: list[tuple[int, datetime]], *, has_faults: bool) -> Iterable[Row]:
     """Yield synthetic people for real household numbers, then rows that are broken on purpose."""
-    chance = random.Random(SEED)  # noqa: S311 (made-up people, no secret)
+    chance = random.Random(SEED)  # noqa: S311  # made-up people, no secret
     for position, (household, first_ordered_at) in enumerate(people):
         locale = chance.choices(list(LOCALE_WEIGHTS), weights=list(LOCALE_WEIGHTS.values()))[0]
         name = "" if chance.random() < NAMELESS_SHARE else chance.choice(FIRST_NAMES[locale])
@@ -198,6 +209,11 @@ def _customers(people: list[tuple[int, datetime]]) -> Iterable[Row]:
             "signed_up_at": joined.isoformat(" "),
             "known_at": joined.isoformat(" "),
         }
+    if has_faults:
+        yield from _broken_customers()
+
+
+def _broken_customers() -> Iterable[Row]:
     sample: Row = {
         "customer_id": "",
         "email": "nobody@example.com",
@@ -215,7 +231,7 @@ def _customers(people: list[tuple[int, datetime]]) -> Iterable[Row]:
 
 
 def _consents(people: list[tuple[int, datetime]]) -> Iterable[Row]:
-    chance = random.Random(SEED + 1)  # noqa: S311 (made-up consents, no secret)
+    chance = random.Random(SEED + 1)  # noqa: S311  # made-up consents, no secret
     for household, first_ordered_at in people:
         decided = first_ordered_at - timedelta(hours=chance.randrange(1, 24))
         row: Row = {

@@ -132,16 +132,17 @@ def _load_file(
         extra = _read(db, contract, file)
         arrived_as = {row[0]: row[1].lower() for row in db.sql("describe arrived").fetchall()}
         db.execute(_judge(contract, arrived_as))
-        db.execute(_reject_rows(contract), [file.parts[-3], _short(file)])
+        total, kept = db.sql(
+            "select count(*), count(*) filter (broken_column is null) from judged"
+        ).fetchall()[0]
+        if kept < total or any(column.when_broken == "null" for column in contract.columns):
+            db.execute(_reject_rows(contract), [file.parts[-3], _short(file)])
         names = ", ".join(column.name for column in contract.columns)
         db.execute(
             f"insert into landing.{contract.table} "
             f"select {names}, ?, source_row from judged where broken_column is null order by source_row",
             [_short(file)],
         )
-        total, kept = db.sql(
-            "select count(*), count(*) filter (broken_column is null) from judged"
-        ).fetchall()[0]
         _require_few_rejects(db, contract, file, total, total - kept)
         rejected = db.execute(
             "select count(*) from landing.rejected_rows where file = ?", [_short(file)]

@@ -9,11 +9,11 @@ import duckdb
 import pytest
 
 from core.settings import Settings
-from sources.complete_journey import import_complete_journey, pretty_name
+from sources.complete_journey import LEAST_FOR_FAULTS, import_complete_journey, pretty_name
 from sources.contract import contracts
 from sources.landing import load_landing
 
-HOUSEHOLDS = 12  # of 2,469; the eighth has a broken address on purpose
+HOUSEHOLDS = LEAST_FOR_FAULTS  # of 2,469; the eighth has a broken address on purpose
 FILES = {
     "customers/customers.csv",
     "consents/consents.csv",
@@ -111,16 +111,23 @@ def test_purchases_and_products_are_the_packages_own(landed, package):
     assert report.rows["order_lines"] == lines
     assert report.rows["products"] == 92_331  # as the data set's own description counts them
     received = package.sql("select sum(sales_value - coupon_disc)::decimal(18, 2) from bought").fetchone()
-    paid = query(settings, "select sum(list_amount - discount_amount)::decimal(18, 2) from landing.order_lines")
+    paid = query(
+        settings, "select sum(list_amount - discount_amount)::decimal(18, 2) from landing.order_lines"
+    )
     assert paid == [received]
-    assert report.first_order_date == package.sql("select min(transaction_timestamp)::date from bought").fetchone()[0]
+    assert (
+        report.first_order_date
+        == package.sql("select min(transaction_timestamp)::date from bought").fetchone()[0]
+    )
 
 
 def test_a_sample_takes_the_first_households_by_number(landed, package):
     settings, _ = landed
     real = package.sql("select distinct household_id::varchar from bought order by 1").fetchall()
     assert len(real) == HOUSEHOLDS
-    found = query(settings, "select customer_id from landing.customers where email is null or email like 'reader.%'")
+    found = query(
+        settings, "select customer_id from landing.customers where email is null or email like 'reader.%'"
+    )
     assert sorted(found) == real
 
 
@@ -128,7 +135,9 @@ def test_only_the_faults_planted_break_the_contract(landed):
     settings, report = landed
     assert report.rejects == {"consents": 0, "customers": 4, "order_lines": 3, "orders": 2, "products": 0}
     assert report.ignored_columns == {}
-    broken = query(settings, "select table_name, column_name, value, reason from landing.rejected_rows order by all")
+    broken = query(
+        settings, "select table_name, column_name, value, reason from landing.rejected_rows order by all"
+    )
     assert broken == [
         ("customers", "customer_id", "900002", "duplicate key (customer_id) with the same known_at"),
         ("customers", "customer_id", None, "is missing"),
@@ -142,9 +151,26 @@ def test_only_the_faults_planted_break_the_contract(landed):
     ]
 
 
+@pytest.mark.parametrize("households", [1, LEAST_FOR_FAULTS - 1])
+def test_a_small_sample_has_too_few_faults_to_pass_a_threshold(tmp_path, households):
+    settings = settings_in(tmp_path)
+    import_complete_journey(settings, households=households)
+    report = load_landing(settings)
+    assert report.rows["customers"] == households
+    assert report.rejects == {
+        "consents": 0,
+        "customers": households // 8 > 0,
+        "order_lines": 3,
+        "orders": 0,
+        "products": 0,
+    }
+
+
 def test_nobody_real_can_be_mailed(landed):
     settings, _ = landed
-    addresses = [row[0] for row in query(settings, "select email from landing.customers where email is not null")]
+    addresses = [
+        row[0] for row in query(settings, "select email from landing.customers where email is not null")
+    ]
     assert len(addresses) == HOUSEHOLDS - 1 + 1  # one is broken; the planted twin is kept once
     assert {address.rpartition("@")[2] for address in addresses} == {"example.com"}  # RFC 2606
 
@@ -152,7 +178,9 @@ def test_nobody_real_can_be_mailed(landed):
 def test_people_have_signed_up_and_consented_before_their_first_order(imported, package):
     settings, _ = imported
     first = dict(
-        package.sql("select household_id::varchar, min(transaction_timestamp) from bought group by 1").fetchall()
+        package.sql(
+            "select household_id::varchar, min(transaction_timestamp) from bought group by 1"
+        ).fetchall()
     )
     root = settings.landing / "complete_journey"
     joined = read_csv(root / "customers" / "customers.csv")[:HOUSEHOLDS]

@@ -1,7 +1,9 @@
 """The contract's files are complete, and say of themselves what a shop needs to know."""
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import yaml
@@ -15,7 +17,7 @@ COLUMNS = [
     for contract in contracts().values()
     for column in contract.columns
 ]
-PARSERS = {
+PARSERS: dict[str, Callable[[str], Any]] = {
     "string": str,
     "integer": int,
     "decimal": Decimal,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -35,7 +36,8 @@ PRODUCTS = """product_id,name,category,subcategory,brand,size,known_at
 p1,Ice,GROCERY,FRZN ICE,National,22 LB,2016-12-31 00:00:00
 """
 SHOP = {"customers": CUSTOMERS, "orders": ORDERS, "order_lines": ORDER_LINES, "products": PRODUCTS}
-Rows = list[tuple[object, ...]]
+Rows = list[tuple[Any, ...]]
+utc = datetime.fromisoformat  # without a zone, as the warehouse keeps moments
 
 
 def land(settings: Settings, table: str, text: str, name: str = "a.csv", source: str = "shop") -> Path:
@@ -97,8 +99,8 @@ def test_a_good_shop_is_loaded_typed_and_reported(settings):
     assert rejected(settings) == []
     here = "shop/orders/a.csv"
     assert loaded(settings, "orders") == [
-        ("o1", "1", "s1", datetime(2017, 1, 3, 10), datetime(2017, 1, 3, 10), here, 1),
-        ("o2", "2", None, datetime(2017, 1, 4, 11, 30, 0, 500_000), datetime(2017, 1, 4, 12), here, 2),
+        ("o1", "1", "s1", utc("2017-01-03 10:00:00"), utc("2017-01-03 10:00:00"), here, 1),
+        ("o2", "2", None, utc("2017-01-04 11:30:00.500000"), utc("2017-01-04 12:00:00"), here, 2),
     ]
     assert loaded(settings, "order_lines")[0][3:6] == (2, Decimal("3.9800"), Decimal("0.5000"))
 
@@ -222,7 +224,8 @@ def test_row_numbers_are_those_a_person_would_count(settings):
         (here, 6, "customer_id", "5", "duplicate key (customer_id) with the same known_at"),
     ]
     names = query(
-        settings, f"select source_row, first_name from landing.customers where source_file = '{here}' order by 1"
+        settings,
+        f"select source_row, first_name from landing.customers where source_file = '{here}' order by 1",
     )
     assert names == [(1, 'Ada\r\nof the "old" house, here'), (3, "Clara"), (5, "Ella")]
 
@@ -271,7 +274,9 @@ def test_no_address_stands_in_rejects_or_in_messages(settings, suffix, capfd):
     ]
     write(settings.landing / "shop" / "customers" / f"b.{suffix}", good + broken)
     assert load_landing(settings).rejects["customers"] == 3
-    values = query(settings, "select distinct column_name, coalesce(value, '') from landing.rejected_rows order by all")
+    values = query(
+        settings, "select distinct column_name, coalesce(value, '') from landing.rejected_rows order by all"
+    )
     assert values == [("customer_id", ""), ("known_at", "never")]
     output = capfd.readouterr()
     assert "secret" not in output.out + output.err
@@ -331,7 +336,7 @@ def test_a_missing_required_column_is_named_beside_those_there_are(settings, suf
 def test_json_lines_without_a_required_key_stop_at_the_threshold(settings):
     land_shop(settings)
     land(settings, "orders", '{"order_id": "o3", "known_at": "2017-01-05"}\n', "b.jsonl")
-    with pytest.raises(ContractBroken, match="1 of 1 rows break .* most often 'customer_id' is missing"):
+    with pytest.raises(ContractBroken, match=r"1 of 1 rows break .* most often 'customer_id' is missing"):
         load_landing(settings)
 
 
@@ -361,7 +366,7 @@ def test_a_file_whose_name_begins_with_a_dot_is_left_alone(settings):
     land(settings, "orders", "half a li", ".b.csv")
     assert load_landing(settings).rows["orders"] == 2
     (settings.landing / "shop" / "orders" / ".b.csv").rename(settings.landing / "shop" / "orders" / "b.csv")
-    with pytest.raises(ContractBroken, match="shop/orders/b.csv"):
+    with pytest.raises(ContractBroken, match=r"shop/orders/b\.csv"):
         load_landing(settings)
 
 
@@ -457,7 +462,7 @@ def write(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
 def test_csv_parquet_and_json_lines_load_to_the_same_typed_rows(settings, suffix):
-    moment = datetime(2017, 1, 3, 10, 0, 0, 250_000)
+    moment = utc("2017-01-03 10:00:00.250000")
     lines = [
         {"order_id": "o1", "line_number": 1, "product_id": "p1", "quantity": 2, "list_amount": Decimal("3.98"), "discount_amount": Decimal("0.50"), "known_at": moment},
         {"order_id": "o1", "line_number": 2, "product_id": "p2", "quantity": 0, "list_amount": Decimal("0.00"), "discount_amount": Decimal("0.00"), "known_at": moment},
@@ -476,7 +481,7 @@ def test_csv_parquet_and_json_lines_load_to_the_same_typed_rows(settings, suffix
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
 def test_names_beyond_ascii_and_missing_values_survive_every_format(settings, suffix):
     land_shop(settings)
-    rows = [
+    rows: list[dict[str, object]] = [
         {"customer_id": "3", "email": None, "first_name": "Käthe", "known_at": "2017-01-05"},
         {"customer_id": "4", "email": "wei@example.com", "first_name": "伟", "known_at": "2017-01-05"},
     ]
@@ -492,11 +497,11 @@ def test_names_beyond_ascii_and_missing_values_survive_every_format(settings, su
 @pytest.mark.parametrize(
     ("written", "in_utc"),
     [
-        ("2017-01-05T10:00:00Z", datetime(2017, 1, 5, 10)),
-        ("2017-01-05 10:00:00+02:00", datetime(2017, 1, 5, 8)),
-        ("2017-01-05T10:00:00-05:30", datetime(2017, 1, 5, 15, 30)),
-        ("2017-01-05 10:00:00", datetime(2017, 1, 5, 10)),
-        ("2017-01-05", datetime(2017, 1, 5)),
+        ("2017-01-05T10:00:00Z", utc("2017-01-05 10:00:00")),
+        ("2017-01-05 10:00:00+02:00", utc("2017-01-05 08:00:00")),
+        ("2017-01-05T10:00:00-05:30", utc("2017-01-05 15:30:00")),
+        ("2017-01-05 10:00:00", utc("2017-01-05 10:00:00")),
+        ("2017-01-05", utc("2017-01-05 00:00:00")),
     ],
 )
 def test_a_moment_with_an_offset_is_kept_as_the_same_moment_in_utc(settings, suffix, written, in_utc):
@@ -509,12 +514,12 @@ def test_a_moment_with_an_offset_is_kept_as_the_same_moment_in_utc(settings, suf
 
 def test_a_parquet_moment_with_a_zone_is_kept_as_the_same_moment_in_utc(settings):
     land_shop(settings)
-    eight = pa.array([datetime(2017, 1, 5, 8)], pa.timestamp("us", tz="Europe/Berlin"))  # counted from UTC
+    eight = pa.array([utc("2017-01-05 08:00:00")], pa.timestamp("us", tz="Europe/Berlin"))  # counted from UTC
     table = pa.table({"order_id": ["o3"], "customer_id": [1], "ordered_at": eight, "known_at": eight})
     pq.write_table(table, settings.landing / "shop" / "orders" / "b.parquet")
     load_landing(settings)
     assert query(settings, "select customer_id, ordered_at from landing.orders where order_id = 'o3'") == [
-        ("1", datetime(2017, 1, 5, 8))
+        ("1", utc("2017-01-05 08:00:00"))
     ]
 
 
@@ -522,7 +527,7 @@ def test_a_parquet_moment_with_a_zone_is_kept_as_the_same_moment_in_utc(settings
 
 MESSY = st.one_of(
     st.sampled_from(["", " ", "1", "2", "p1", "2017-01-05", "2035-01-01", "-1", "NULL", "nan", "#", '"', "a,b", "a;b", "'"]),
-    st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=8),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
 )  # fmt: skip
 FIELDS = ("order_id", "line_number", "product_id", "quantity", "list_amount", "discount_amount", "known_at")
 
@@ -537,9 +542,11 @@ def large_shop(tmp_path_factory) -> Settings:
     return settings
 
 
-@hypothesis_settings(max_examples=40, deadline=None, derandomize=True)
+@hypothesis_settings(max_examples=20, deadline=None, derandomize=True)
 @given(rows=st.lists(st.tuples(*[MESSY] * len(FIELDS)), min_size=1, max_size=12))
-@example(rows=[("#", "1", "p1", "1", "1", "0", "2017-01-05"), ("a;b", "2", "p;1", "1", "1", "0", "2017-01-05")])
+@example(
+    rows=[("#", "1", "p1", "1", "1", "0", "2017-01-05"), ("a;b", "2", "p;1", "1", "1", "0", "2017-01-05")]
+)
 @example(rows=[("o", "1", "p", "1", "1", "0", "2017-01-05")] * 3)
 @example(rows=[("",) * len(FIELDS)])
 def test_rows_in_are_rows_kept_and_rows_rejected(large_shop, rows):

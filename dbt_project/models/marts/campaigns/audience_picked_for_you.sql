@@ -64,4 +64,4 @@ inner join {{ ref("customer_features") }} as features
 inner join {{ ref("customers") }} as customers on recommendations.customer_id = customers.customer_id
 where
     features.recency_days <= 56
-    and features.usual_weekday = extract(dayofweek from {{ as_of_date() }} + 1)
+    and features.usual_weekday = dayofweek({{ as_of_date() }} + 1)

@@ -1,19 +1,4 @@
 -- Which audiences take part is asked by an environment variable: a new campaign needs no change here.
-{% set campaigns = env_var("LAPWING_CAMPAIGNS", "").split(",") | select | list %}
-
-{% for campaign_id in campaigns %}
-select
-    '{{ campaign_id }}' as campaign_id,
-    step,
-    customer_id,
-    {{ as_of_date() }} as as_of_date,
-    rank_score::double as rank_score,
-    product_count,
-    facts,
-    evidence
-from {{ ref("audience_" ~ campaign_id) }}
-{% if not loop.last %}union all{% endif %}
-{% else %}
 select
     null::varchar as campaign_id,
     null::integer as step,
@@ -24,4 +9,16 @@ select
     null::varchar as facts,
     null::varchar as evidence
 where false
+{% for campaign_id in env_var("LAPWING_CAMPAIGNS", "").split(",") if campaign_id %}
+union all
+select
+    '{{ campaign_id }}' as campaign_id,
+    step,
+    customer_id,
+    {{ as_of_date() }} as as_of_date,
+    rank_score::double as rank_score,
+    product_count,
+    facts,
+    evidence
+from {{ ref("audience_" ~ campaign_id) }}
 {% endfor %}

@@ -1,7 +1,9 @@
 {{ config(tags = ["training"]) }}
 
 with cohort as (
-    select customer_id, as_of_date
+    select
+        customer_id,
+        as_of_date
     from {{ ref("customer_features") }}
     where
         as_of_date in (select dates.as_of_date from {{ feature_dates() }} as dates)
@@ -10,7 +12,9 @@ with cohort as (
 ),
 
 orders as (
-    select customer_id, ordered_date
+    select
+        customer_id,
+        ordered_date
     from {{ ref("int_orders_known") }} as int_orders_known
     where {{ known_at_day("int_orders_known", as_of_date()) }}
 )
@@ -23,6 +27,6 @@ from cohort
 left join orders
     on
         cohort.customer_id = orders.customer_id
-        and orders.ordered_date >= cohort.as_of_date
+        and cohort.as_of_date <= orders.ordered_date
         and orders.ordered_date < cohort.as_of_date + {{ var("churn_horizon_days") }}
 group by cohort.customer_id, cohort.as_of_date

@@ -42,7 +42,11 @@ gaps as (
         customer_id,
         as_of_date,
         ordered_date - lag(ordered_date) over (partition by customer_id, as_of_date order by ordered_date) as gap_days
-    from (select distinct customer_id, as_of_date, ordered_date from orders) as order_days
+    from (select distinct
+        customer_id,
+        as_of_date,
+        ordered_date
+    from orders) as order_days
 ),
 
 rhythm as (

@@ -27,9 +27,9 @@ select
     (
         products.name is not null
         and sales.price_cents is not null
-        and coalesce(products.category, '') not in (
-            '{{ var("unrecommendable_categories") | join("', '") }}'
-        )
+        -- noqa: disable=LT05
+        and coalesce(products.category, '') not in ('{{ var("unrecommendable_categories") | join("', '") }}')
+        -- noqa: enable=LT05
     ) as is_recommendable
 from {{ ref("stg_shop__products") }} as products
 left join sales on products.product_id = sales.product_id

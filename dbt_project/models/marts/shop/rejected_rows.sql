@@ -8,32 +8,34 @@ with strangers as (
         'is no known customer' as reason,
         orders.known_at
     from {{ ref("stg_shop__orders") }} as orders
-    where not exists (
-        select 1 from {{ ref("stg_shop__customers") }} as customers
-        where customers.customer_id = orders.customer_id and customers.known_at < {{ as_of_date() }}
-    )
+    where
+        not exists (
+            select 1 from {{ ref("stg_shop__customers") }} as customers
+            where customers.customer_id = orders.customer_id and customers.known_at < {{ as_of_date() }}
+        )
     union all
     select
         lines.source_file,
         lines.source_row,
-        'order_lines',
-        'product_id',
-        lines.product_id,
-        'is no known product',
+        'order_lines' as table_name,
+        'product_id' as column_name,
+        lines.product_id as value,
+        'is no known product' as reason,
         lines.known_at
     from {{ ref("stg_shop__order_lines") }} as lines
-    where not exists (
-        select 1 from {{ ref("stg_shop__products") }} as products
-        where products.product_id = lines.product_id and products.known_at < {{ as_of_date() }}
-    )
+    where
+        not exists (
+            select 1 from {{ ref("stg_shop__products") }} as products
+            where products.product_id = lines.product_id and products.known_at < {{ as_of_date() }}
+        )
     union all
     select
         lines.source_file,
         lines.source_row,
-        'order_lines',
-        'order_id',
-        lines.order_id,
-        'is no known order',
+        'order_lines' as table_name,
+        'order_id' as column_name,
+        lines.order_id as value,
+        'is no known order' as reason,
         lines.known_at
     from {{ ref("stg_shop__order_lines") }} as lines
     where not exists (

@@ -1,0 +1,306 @@
+"""Commands teach, answer in JSON where asked, and fail in one sentence: 1 is a finding, 2 is wrong use."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import structlog
+import typer
+from typer.testing import CliRunner
+
+import cli.__main__
+from cli.app import app
+from core.ledger_tables import open_ledger
+from core.published import Published
+from core.settings import PROJECT, Settings, load_settings
+
+MONDAY = date(2017, 12, 4)
+DAY = ("--as-of", str(MONDAY))
+
+
+def walk(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every command and group with the words that call it."""
+    yield words, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from walk(inner, (*words, name))
+
+
+TREE = dict(walk(typer.main.get_command(app)))
+LEAVES = {words for words, command in TREE.items() if not hasattr(command, "commands")}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path) -> Iterator[Path]:
+    """A data folder of the test's own; nobody's .env is read, and logging is as it was afterwards."""
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    monkeypatch.setenv("LAPWING_TOKEN_KEY", "k" * 40)
+    monkeypatch.setenv("LAPWING_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "100")
+    yield tmp_path
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def lapwing(capfd, monkeypatch):
+    """Call the command line as `python -m cli` does; return exit code, stdout and stderr."""
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lapwing", *words])
+        try:
+            cli.__main__.main()
+        except SystemExit as end:
+            output = capfd.readouterr()
+            return int(end.code or 0), output.out, output.err
+        raise AssertionError("the command line did not exit")
+
+    return call
+
+
+# ---- help ----
+
+
+def test_the_commands_are_those_we_know_of():
+    assert {
+        ("source", "import"), ("source", "load"), ("features", "build"), ("features", "publish"),
+        ("features", "check"), ("rejects",), ("churn", "train"), ("recommender", "train"), ("score",),
+        ("campaign", "list"), ("campaign", "plan"), ("campaign", "publish"), ("campaign", "preview"),
+        ("send", "run"), ("send", "status"), ("send", "show"), ("send", "resolve"), ("send", "withdraw"),
+        ("feedback", "collect"), ("feedback", "simulate"), ("report", "build"), ("report", "show"),
+        ("inbox", "serve"), ("tracking", "serve"), ("console", "serve"), ("ledger", "migrate"), ("up",), ("demo",),
+    } == LEAVES  # fmt: skip
+
+
+@pytest.mark.parametrize("words", TREE, ids=lambda words: " ".join(words) or "lapwing")
+def test_help_says_what_the_command_and_each_of_its_options_does(words):
+    result = CliRunner().invoke(app, [*words, "--help"])
+    assert result.exit_code == 0
+    shown = "".join(result.stdout.split()).replace("│", "")
+    first = (TREE[words].help or "").partition("\n")[0].partition(".")[0]
+    assert len(first) > 10
+    assert "".join(first.split()) in shown
+    for parameter in TREE[words].params:
+        if parameter.name != "help":
+            text = getattr(parameter, "help", None)
+            assert text, f"{parameter.name} of {words} has no help"
+            assert "".join(text.split()) in shown
+
+
+def test_help_in_whole_tells_the_order_of_a_day():
+    text = " ".join(CliRunner().invoke(app, ["--help"]).stdout.split())
+    steps = [
+        "source import",
+        "features build",
+        "features publish",
+        "campaign plan",
+        "campaign publish",
+        "send run",
+    ]
+    places = [text.index(step) for step in steps]
+    assert places == sorted(places)
+
+
+# ---- wrong use: 2 ----
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["fly"], "No such command"),
+        (["source", "fly"], "No such command"),
+        (["source", "import", "another-shop"], "Invalid value"),
+        (["source", "import"], "Missing argument"),
+        (["source", "import", "complete-journey", "--households", "0"], "Invalid value"),
+        (["source", "import", "complete-journey", "--households", "many"], "Invalid value"),
+        (["features", "build"], "Missing option '--as-of'"),
+        (["features", "build", "--as-of", "4 December"], "Invalid value for '--as-of'"),
+        (["score", "--as-of", "2017-02-30"], "Invalid value for '--as-of'"),
+        (["send", "run", *DAY, "--rehearse"], "No such option"),
+        (["send", "resolve", "a" * 32], "Missing option '--delivered'"),
+        (["send", "withdraw", "winback", *DAY], "Missing option '--reason'"),
+        (["campaign", "preview"], "Missing argument"),
+        ([], "Usage"),
+    ],
+)  # fmt: skip
+def test_wrong_use_says_so_and_exits_with_2(lapwing, environment, words, complaint):
+    code, out, err = lapwing(*words)
+    assert code == 2
+    assert complaint in " ".join((out + err).split())
+    assert "Traceback" not in out + err
+    assert list(environment.iterdir()) == []  # nothing was begun
+
+
+def test_a_missing_setting_is_wrong_use_too(lapwing, monkeypatch):
+    monkeypatch.delenv("LAPWING_TOKEN_KEY")
+    code, out, err = lapwing("source", "load")
+    assert (code, out) == (2, "")
+    assert err == "lapwing: LAPWING_TOKEN_KEY: Field required (see .env.example)\n"
+
+
+# ---- findings: 1, in one sentence ----
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["source", "load"], "the landing folder has no rows for the required table 'customers'"),
+        (["features", "build", *DAY], "the landing folder has no rows for the required table 'customers'"),
+        (["features", "publish", *DAY], "there is no warehouse yet; run `lapwing features build --as-of DATE` first"),
+        (["features", "check", *DAY], "there is no candidate of customer_features for 2017-12-04"),
+        (["campaign", "publish", *DAY], "there is no candidate of campaign_plan for 2017-12-04"),
+        (["rejects", *DAY], "rejected_rows is not published for 2017-12-04; none is"),
+        (["report", "show", *DAY], "campaign_funnel is not published for 2017-12-04; none is"),
+        (["campaign", "preview", "nope"], "there is no campaign 'nope'; `lapwing campaign list` shows them"),
+        (["send", "show", "0" * 32], f"the ledger knows no send '{'0' * 32}'"),
+        (["send", "withdraw", "winback", *DAY, "--reason", "wrong price"], "nothing of 'winback' is still planned"),
+    ],
+)  # fmt: skip
+def test_a_finding_is_one_sentence_on_stderr_and_exits_with_1(lapwing, words, complaint):
+    code, out, err = lapwing(*words)
+    assert (code, out) == (1, "")
+    last = err.splitlines()[-1]
+    assert last.startswith("lapwing: ")
+    assert complaint in last
+    assert "Traceback" not in err
+    assert "lapwing: " not in err.removesuffix(last + "\n")  # one sentence, said once
+
+
+def test_what_nobody_foresaw_crashes_and_is_not_dressed_up(lapwing, environment):
+    """A fault of ours keeps its traceback: here, a published snapshot that is no Parquet file."""
+    path = Published(environment / "published").path("campaign_funnel", MONDAY)
+    path.parent.mkdir(parents=True)
+    path.write_text("not a Parquet file")
+    with pytest.raises(pa.ArrowInvalid):
+        lapwing("report", "show", *DAY)
+
+
+# ---- answers ----
+
+
+def test_a_sample_is_imported_loaded_and_imported_only_once(lapwing, environment):
+    words = ("source", "import", "complete-journey", "--households", "20", "--json")
+    code, out, err = lapwing(*words)
+    assert code == 0
+    written = json.loads(out)
+    assert written["customers/customers.csv"] == 20
+    assert {str(path.relative_to(environment / "landing" / "complete_journey")) for path in environment.rglob("*.*")
+            if path.is_file()} == set(written)  # fmt: skip
+    assert "synthetic" in err
+    assert "@" not in err
+    code, out, _ = lapwing(*words)
+    assert (code, json.loads(out)) == (0, {})
+    code, out, _ = lapwing("source", "load", "--json")
+    report = json.loads(out)
+    assert (code, report["rows"]["customers"], report["first_order_date"][:4]) == (0, 20, "2017")
+
+
+def test_campaigns_are_listed_highest_priority_first(lapwing):
+    code, out, _ = lapwing("campaign", "list", "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert {row["campaign_id"] for row in rows} == {"winback", "picked_for_you", "restock"}
+    priorities = [row["priority"] for row in rows]
+    assert priorities == sorted(priorities, reverse=True)
+    assert all(len(row["template_version"]) == 12 for row in rows)
+    code, out, _ = lapwing("campaign", "list")
+    assert code == 0
+    assert all(row["campaign_id"] in out and row["template_version"] in out for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("locale", "unsubscribe"), [("en", "Unsubscribe"), ("de", "Abmelden"), ("zh", "退订")]
+)
+@pytest.mark.parametrize("campaign", ["winback", "picked_for_you", "restock"])
+def test_a_preview_shows_a_whole_mail_in_the_readers_language(lapwing, campaign, locale, unsubscribe):
+    code, out, _ = lapwing("campaign", "preview", campaign, "--locale", locale)
+    assert code == 0
+    subject, preheader, blank, *text = out.splitlines()
+    assert subject
+    assert preheader
+    assert blank == ""
+    body = "\n".join(text)
+    assert unsubscribe in body
+    assert "#unsubscribe" in body
+    facts = json.loads((PROJECT / "email_templates" / campaign / "example.json").read_text())
+    assert facts["products"][0]["name"] in body
+    assert "{{" not in out
+    assert "None" not in out
+
+
+def test_a_preview_shows_the_html_part_when_asked(lapwing):
+    code, out, _ = lapwing("campaign", "preview", "winback", "--html")
+    assert code == 0
+    assert out.lstrip().lower().startswith("<!doctype html")
+    assert "</html>" in out
+
+
+def test_tables_for_people_and_json_for_machines_say_the_same(lapwing):
+    rows = [{"campaign_id": "winback", "sent": 3, "share": 0.123456, "note": None}]
+    published = Published(load_settings().published)
+    published.write_candidate("campaign_funnel", MONDAY, pa.Table.from_pylist(rows))
+    published.release("campaign_funnel", MONDAY)
+    code, out, _ = lapwing("report", "show", *DAY, "--json")
+    assert (code, json.loads(out)) == (0, rows)
+    code, out, _ = lapwing("report", "show", *DAY)
+    assert [line.split() for line in out.splitlines()] == [
+        ["campaign_id", "sent", "share", "note"],
+        ["winback", "3", "0.1235", "—"],
+    ]
+
+
+def test_rejects_are_shown_whole_to_machines_and_fifty_of_them_to_people(lapwing):
+    rows = [{"source_file": "shop/orders/a.csv", "row_number": number, "value": None} for number in range(60)]
+    published = Published(load_settings().published)
+    published.write_candidate("rejected_rows", MONDAY, pa.Table.from_pylist(rows))
+    published.release("rejected_rows", MONDAY)
+    code, out, err = lapwing("rejects", *DAY, "--json")
+    assert (code, json.loads(out), err) == (0, rows, "")
+    code, out, err = lapwing("rejects", *DAY)
+    assert len(out.splitlines()) == 1 + 50
+    assert err.startswith("60 rejected rows or values")
+
+
+def test_nothing_is_an_answer_too(lapwing):
+    assert lapwing("feedback", "collect")[:2] == (0, "0 events landed\n")
+    assert lapwing("send", "status", *DAY)[:2] == (0, "nothing\n")
+    code, out, _ = lapwing("send", "status", *DAY, "--json")
+    assert (code, json.loads(out)) == (0, [])
+
+
+def test_a_rehearsal_is_what_happens_unless_one_says_really(lapwing):
+    code, out, err = lapwing("send", "run", *DAY, "--json")
+    assert (code, json.loads(out)) == (0, {"mails": 0, "bytes": 0})
+    assert err.startswith("a rehearsal")
+
+
+def test_the_ledger_is_brought_up_to_date_as_often_as_one_likes(lapwing):
+    for _ in range(2):
+        assert lapwing("ledger", "migrate")[:2] == (0, "the ledger is at the newest version\n")
+    engine = open_ledger(load_settings().ledger)
+    try:
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("select count(*) from sends").scalar_one() == 0
+    finally:
+        engine.dispose()
+
+
+# ---- the program itself ----
+
+
+def test_the_lapwing_program_works_from_any_folder_and_fails_in_one_sentence(environment):
+    elsewhere = environment / "elsewhere"
+    elsewhere.mkdir()
+    run = [str(PROJECT / "bin" / "lapwing"), "report", "show", *DAY, "--json"]
+    variables = os.environ | {"LAPWING_REPLAY": "false"}
+    result = subprocess.run(
+        run, cwd=elsewhere, env=variables, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "lapwing: campaign_funnel is not published for 2017-12-04; none is\n"
+    assert list(elsewhere.iterdir()) == []

@@ -1,0 +1,180 @@
+"""What the models should say, worked out from the landing files in plain Python: no SQL, nothing of the project."""
+
+import csv
+import math
+import statistics
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of an order as it was known on a day; amounts in cents."""
+
+    order_id: str
+    customer_id: str
+    product_id: str
+    category: str
+    is_own_brand: bool
+    ordered_at: datetime
+    quantity: int
+    list_cents: int
+    discount_cents: int
+
+    @property
+    def ordered_date(self) -> date:
+        return self.ordered_at.date()
+
+    @property
+    def paid_cents(self) -> int:
+        return max(self.list_cents - self.discount_cents, 0)
+
+
+@cache
+def landed(landing: Path, table: str) -> list[Row]:
+    """Return every row of a table's files as text; read once."""
+    rows: list[Row] = []
+    for file in sorted(landing.glob(f"*/{table}/*")):
+        if file.suffix == ".parquet":
+            found = pq.read_table(file)
+            texts = found.cast(pa.schema([(name, pa.string()) for name in found.column_names]))
+            rows += [{key: value or "" for key, value in row.items()} for row in texts.to_pylist()]
+        else:
+            with file.open(newline="") as lines:
+                rows += list(csv.DictReader(lines))
+    return rows
+
+
+def known(rows: list[Row], *key: str, on: date) -> dict[tuple[str, ...], Row]:
+    """Return the newest version of each row that was known before 00:00 UTC of a day."""
+    newest: dict[tuple[str, ...], Row] = {}
+    for row in sorted(rows, key=lambda row: row["known_at"]):
+        if row["known_at"] < f"{on} 00:00:00":
+            newest[tuple(row[name] for name in key)] = row
+    return newest
+
+
+def lines_known(landing: Path, on: date) -> list[Line]:
+    """Return the purchases of known customers, of known products, that keep the contract."""
+    customers = known(landed(landing, "customers"), "customer_id", on=on)
+    products = known(landed(landing, "products"), "product_id", on=on)
+    placed = [
+        row for row in landed(landing, "orders") if row["order_id"] and row["ordered_at"] <= row["known_at"]
+    ]
+    orders = known(placed, "order_id", on=on)
+    lines = []
+    for row in known(landed(landing, "order_lines"), "order_id", "line_number", on=on).values():
+        order, product = orders.get((row["order_id"],)), products.get((row["product_id"],))
+        if order is None or product is None or (order["customer_id"],) not in customers:
+            continue
+        lines.append(
+            Line(
+                row["order_id"],
+                order["customer_id"],
+                row["product_id"],
+                product["category"] or "unknown",
+                product["brand"] == "Private",
+                datetime.fromisoformat(order["ordered_at"]).replace(tzinfo=UTC),
+                int(row["quantity"]),
+                int(Decimal(row["list_amount"]) * 100),
+                int(Decimal(row["discount_amount"]) * 100),
+            )
+        )
+    return lines
+
+
+def features(lines: list[Line], on: date) -> dict[str, dict[str, object]]:
+    """Return customer_id → the features of the day, from the descriptions in customer_features.yml."""
+    of_customer: dict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        of_customer[line.customer_id].append(line)
+    return {customer_id: _features(bought, on) for customer_id, bought in of_customer.items()}
+
+
+def _features(bought: list[Line], on: date) -> dict[str, object]:
+    orders = {line.order_id: line.ordered_at for line in bought}
+    days = sorted({moment.date() for moment in orders.values()})
+    gaps = [(later - earlier).days for earlier, later in pairwise(days)]
+    recency = (on - days[-1]).days
+    paid, listed = sum(line.paid_cents for line in bought), sum(line.list_cents for line in bought)
+    local = [moment.astimezone(NEW_YORK) for moment in orders.values()]
+    hours = Counter(moment.hour for moment in local)
+    weekdays = Counter(moment.isoweekday() % 7 for moment in local)  # 0 is Sunday
+    usual_hour, in_usual_hour = min(hours.items(), key=lambda item: (-item[1], item[0]))
+    usual_weekday = min(weekdays, key=lambda weekday: (-weekdays[weekday], weekday))
+
+    def orders_since(most_days: int) -> int:
+        return sum((on - moment.date()).days <= most_days for moment in orders.values())
+
+    def spend_since(most_days: int) -> int:
+        return sum(line.paid_cents for line in bought if (on - line.ordered_date).days <= most_days)
+
+    return {
+        "recency_days": recency,
+        "tenure_days": (on - days[0]).days,
+        "orders_7d_count": orders_since(7),
+        "orders_30d_count": orders_since(30),
+        "orders_90d_count": orders_since(90),
+        "orders_lifetime_count": len(orders),
+        "spend_30d_cents": spend_since(30),
+        "spend_90d_cents": spend_since(90),
+        "spend_lifetime_cents": paid,
+        "basket_mean_cents": paid / len(orders),
+        "basket_mean_lines": len(bought) / len(orders),
+        "gap_mean_days": statistics.mean(gaps) if gaps else None,
+        "gap_std_days": statistics.stdev(gaps) if len(gaps) > 1 else None,
+        "gap_ratio": recency / statistics.mean(gaps) if gaps else None,
+        "orders_trend_ratio": (orders_since(30) + 0.5) / ((orders_since(90) - orders_since(30)) / 2 + 0.5),
+        "spend_trend_ratio": (spend_since(30) + 100) / ((spend_since(90) - spend_since(30)) / 2 + 100),
+        "discount_share": min(sum(line.discount_cents for line in bought) / listed, 1) if listed else 0,
+        "weekend_share": sum(weekdays[weekday] for weekday in (0, 6)) / len(orders),
+        "morning_share": sum(moment.hour < 12 for moment in local) / len(orders),
+        "evening_share": sum(moment.hour >= 18 for moment in local) / len(orders),
+        "usual_hour": usual_hour,
+        "usual_hour_share": in_usual_hour / len(orders),
+        "usual_weekday": usual_weekday,
+    } | _tastes(bought, paid)
+
+
+def _tastes(bought: list[Line], paid: int) -> dict[str, object]:
+    spend: Counter[str] = Counter()
+    for line in bought:
+        spend[line.category] += line.paid_cents
+    ranked = sorted(spend.items(), key=lambda item: (-item[1], item[0]))
+    shares = [cents / paid if paid else 0.0 for _, cents in ranked] + [0.0, 0.0]
+    return {
+        "category_1_share": shares[0],
+        "category_2_share": shares[1],
+        "category_3_share": shares[2],
+        "category_entropy": -sum(share * math.log(share) for share in shares if share > 0),
+        "own_brand_share": sum(line.paid_cents for line in bought if line.is_own_brand) / paid if paid else 0,
+        "top_category": ranked[0][0],
+    }
+
+
+def labels(
+    lines: list[Line], cutoffs: list[date], horizon: timedelta, by: date
+) -> dict[tuple[str, date], bool]:
+    """Return (customer_id, cut-off) → has churned, for cut-offs whose window lies before `by`."""
+    days: dict[str, set[date]] = defaultdict(set)
+    for line in lines:
+        days[line.customer_id].add(line.ordered_date)
+    return {
+        (customer_id, cutoff): not any(cutoff <= day < cutoff + horizon for day in ordered)
+        for customer_id, ordered in days.items()
+        for cutoff in cutoffs
+        if cutoff + horizon <= by and any(day < cutoff for day in ordered)
+    }

@@ -1,0 +1,128 @@
+"""A day of marts is published whole or not at all; readers keep what they had."""
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from core.errors import GateFailed, NotPublished
+from core.published import Published
+from core.settings import Settings
+from core.warehouse import KEYS, export
+from expectations.publish import DAILY, REPORT, TRAINING, publish
+
+DAY = date(2017, 12, 4)
+TABLES = ["customer_features", "interactions", "products", "rejected_rows"]
+ONE_CUSTOMER = """
+    1::bigint as recency_days, 30::bigint as tenure_days, 1::bigint as orders_7d_count, 2::bigint as orders_30d_count,
+    3::bigint as orders_90d_count, 4::bigint as orders_lifetime_count, 2.0::double as basket_mean_lines,
+    0.1::double as discount_share, 0.5::double as category_1_share, 0.3::double as category_2_share,
+    0.2::double as category_3_share, 0.4::double as weekend_share, 0.6::double as morning_share,
+    0.1::double as evening_share, 0.5::double as usual_hour_share, 0.0::double as own_brand_share"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> Settings:
+    """A warehouse with the marts of two days, made by hand."""
+    settings = Settings(_env_file=None, data_dir=tmp_path_factory.mktemp("shop"), token_key="k" * 40)
+    change(
+        settings,
+        f"""
+        create schema ml; create schema shop; create schema reports; create schema mail;
+        create table ml.customer_features as
+        select 'c' || n as customer_id, day::date as as_of_date, {ONE_CUSTOMER}
+        from (values (2), (1)) as numbers(n), (values ('2017-12-03'), ('2017-12-04')) as days(day);
+        create table ml.interactions as
+        select 'c1' as customer_id, 'p1' as product_id, date '2017-12-01' as ordered_date, 1::bigint as order_count;
+        create table shop.products as select 'p1' as product_id, 'Ice' as name;
+        create table shop.rejected_rows as
+        select 'orders' as table_name, 'shop/orders/a.csv' as source_file, 7::bigint as row_number,
+            'customer_id' as column_name;
+        create table reports.campaign_funnel as select 'winback' as campaign_id, 3::bigint as sent;
+        create table mail.mail_events as select 'e1' as event_id;""",
+    )
+    return settings
+
+
+def change(settings: Settings, sql: str) -> None:
+    with duckdb.connect(str(settings.warehouse)) as db:
+        db.execute(sql)
+
+
+def snapshots(settings: Settings) -> dict[str, bytes]:
+    """What readers can see: every file of the published folder that is no candidate."""
+    root = settings.published
+    return {
+        str(file.relative_to(root)): file.read_bytes()
+        for file in root.rglob("*.parquet")
+        if ".candidates" not in file.parts
+    }
+
+
+def test_a_day_is_published_and_a_failing_gate_later_leaves_it_as_it_was(shop):
+    published = Published(shop.published)
+    assert publish(shop, DAILY, DAY) == TABLES
+    # Rows in the order of their key, and of this day only.
+    assert published.read("customer_features", DAY, ["customer_id", "as_of_date"]).to_pylist() == [
+        {"customer_id": "c1", "as_of_date": DAY},
+        {"customer_id": "c2", "as_of_date": DAY},
+    ]
+    before = snapshots(shop)
+    assert set(before) == {f"{table}/as_of_date=2017-12-04/part-0.parquet" for table in TABLES}
+
+    change(shop, "update ml.customer_features set recency_days = -1 where customer_id = 'c2'; "
+           "insert into shop.products values ('p2', 'Not to be seen')")  # fmt: skip
+    with pytest.raises(GateFailed, match="be_between on recency_days"):
+        publish(shop, DAILY, DAY)
+    assert snapshots(shop) == before
+    assert published.read("products", DAY)["name"].to_pylist() == ["Ice"]
+
+    change(shop, "update ml.customer_features set recency_days = 1")
+    publish(shop, DAILY, DAY)  # mended, it simply works
+    assert published.read("products", DAY)["name"].to_pylist() == ["Ice", "Not to be seen"]
+
+
+def test_a_day_whose_gate_fails_is_no_day_at_all(shop):
+    with pytest.raises(GateFailed, match="row_count"):  # nobody has features of that day
+        publish(shop, DAILY, date(2017, 12, 24))
+    published = Published(shop.published)
+    assert [table for table in TABLES if published.exists(table, date(2017, 12, 24))] == []
+    with pytest.raises(NotPublished):
+        published.read("products", date(2017, 12, 24))
+
+
+def test_the_same_marts_give_the_same_bytes(shop, tmp_path):
+    def exported() -> bytes:
+        path: Path = export(shop, "ml.customer_features", DAY)
+        return path.read_bytes()
+
+    first = exported()
+    change(
+        shop,
+        "create or replace table ml.customer_features as from ml.customer_features order by customer_id desc",
+    )
+    assert exported() == first
+
+
+def test_tables_without_a_gate_are_published_as_they_are(shop):
+    assert publish(shop, REPORT, DAY) == ["campaign_funnel", "mail_events"]
+    assert Published(shop.published).read("campaign_funnel", DAY).to_pylist() == [
+        {"campaign_id": "winback", "sent": 3}
+    ]
+
+
+def test_every_mart_that_is_published_has_an_order_of_rows():
+    assert {*DAILY, *TRAINING, *REPORT} <= set(KEYS)
+    assert "ml.customer_features" in DAILY  # the one with a gate is among them
+
+
+def test_publishing_before_anything_is_built_says_what_to_run(settings):
+    with pytest.raises(NotPublished, match="there is no warehouse yet; run `lapwing features build"):
+        publish(settings, DAILY, DAY)
+
+
+def test_publishing_what_was_never_built_names_the_mart(settings):
+    change(settings, "create schema landing")
+    with pytest.raises(NotPublished, match=r"no ml\.customer_features yet; build it for 2017-12-04 first"):
+        publish(settings, DAILY, DAY)
