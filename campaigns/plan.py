@@ -130,7 +130,7 @@ def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
     addresses = _addresses(settings, as_of)
     planned: list[PlannedSend] = []
     targets: dict[str, str] = {}
-    for row in _planned(pq.ParquetFile(published.candidate(PLAN, as_of)).read()):
+    for row in _planned(pq.ParquetFile(published.newest(PLAN, as_of)).read()):
         template = store.load(row["campaign_id"], row["template_version"])
         targets |= render_row(settings, row, template).links
         address = addresses[row["customer_id"]]

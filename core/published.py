@@ -29,6 +29,19 @@ class Published:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
+    def newest(self, table: str, as_of: date) -> Path:
+        """Return the candidate of a day if there is one, else its snapshot: what a task cleared alone works on.
+
+        Raises
+        ------
+        NotPublished
+            If the day has neither.
+        """
+        for path in (self.candidate(table, as_of), self.path(table, as_of)):
+            if path.exists():
+                return path
+        raise NotPublished(f"{table} has neither candidate nor snapshot for {as_of}; build it first")
+
     def write_candidate(self, table: str, as_of: date, rows: pa.Table) -> Path:
         """Write `rows` as the candidate of a day; the same rows give the same bytes."""
         path = self.candidate(table, as_of)
@@ -36,10 +49,10 @@ class Published:
         return path
 
     def release(self, table: str, as_of: date) -> Path:
-        """Make the candidate of a day its snapshot, by one rename."""
+        """Make the candidate of a day its snapshot, by one rename; a snapshot without a newer candidate stays."""
         path = self.path(table, as_of)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.candidate(table, as_of).replace(path)
+        self.newest(table, as_of).replace(path)
         return path
 
     def exists(self, table: str, as_of: date) -> bool:

@@ -61,11 +61,8 @@ class Settings(BaseSettings):
     def _known_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (
-            KeyError,
-            OSError,
-            ValueError,
-        ):  # pydantic would let the first two through, and show the third
+        except (KeyError, OSError, ValueError):
+            # Pydantic would let the first two through, and show the value with the third.
             raise ValueError("is no IANA time zone, such as Europe/Berlin") from None
         return value
 

@@ -192,9 +192,13 @@ def a_task_calls_a_function_of_ours(tree: Tree) -> Findings:
 def task_findings(module: Module, task: ast.FunctionDef) -> Findings:
     body = task.body[1:] if ast.get_docstring(task) else task.body
     work = [each for each in body if not isinstance(each, ast.Import | ast.ImportFrom)]
-    inner = [each for block in work for each in ast.walk(block) if isinstance(each, ast.Import | ast.ImportFrom)]
+    inner = [
+        each for block in work for each in ast.walk(block) if isinstance(each, ast.Import | ast.ImportFrom)
+    ]
     lines = sum((each.end_lineno or 0) - each.lineno + 1 for each in work)
-    lines -= sum((each.end_lineno or 0) - each.lineno + 1 for each in inner) + bool(inner)  # and the line below them
+    lines -= sum((each.end_lineno or 0) - each.lineno + 1 for each in inner) + bool(
+        inner
+    )  # and the line below them
     if lines > TASK_LINES:
         yield f"{module.at(task)} task {task.name} has {lines} lines"
     untyped = [arg.arg for arg in task.args.args if arg.annotation is None]

@@ -48,7 +48,7 @@ class Platform:
     def lapwing(self, *words: str) -> str:
         """Run a command to its end; fail with what it said when it does not succeed."""
         process = self.start(*words)
-        said = process.communicate(timeout=280)[0].decode()
+        said = process.communicate(timeout=1500)[0].decode()
         assert process.returncode == 0, said
         return said
 
@@ -60,7 +60,7 @@ class Platform:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=1500,
             check=False,
         )
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import date
 
+import pytest
 from sqlalchemy import create_engine, select, text
 
 from core.ledger_tables import open_ledger, suppressions
@@ -10,6 +11,7 @@ from core.published import Published
 from tests.journeys.platform_kit import DAY, HOUSEHOLDS, Platform
 
 NEXT_DAY = date(2017, 12, 5)
+pytestmark = pytest.mark.timeout(2400)  # the first test waits for the whole demo, on a machine however busy
 
 
 def test_the_inbox_holds_exactly_the_mails_the_ledger_calls_sent(demo: Platform):

@@ -29,6 +29,7 @@ select
         and sales.price_cents is not null
         -- noqa: disable=LT05
         and coalesce(products.category, '') not in ('{{ var("unrecommendable_categories") | join("', '") }}')
+        and coalesce(products.subcategory, '') not in ('{{ var("unrecommendable_subcategories") | join("', '") }}')
         -- noqa: enable=LT05
     ) as is_recommendable
 from {{ ref("stg_shop__products") }} as products
