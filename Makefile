@@ -7,11 +7,11 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test check lock screenshots clean
+.PHONY: help setup demo up test test-crash check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: ## make .venv from the locked, hashed requirements, and .env with fresh secrets (quick when nothing changed)
 	@scripts/setup.sh
@@ -25,6 +25,9 @@ up: setup ## start Airflow, MLflow, tracking, console and local inbox on this ma
 test: setup ## install what the tests need (system-packages.txt), then run all of them
 	@scripts/system_packages.sh
 	@$(python) -m pytest
+
+test-crash: setup ## kill the whole demo at 12 random moments and while it sends; run it again; compare (an hour)
+	@TEST_KILLS=12 $(python) -m pytest tests/journeys/test_killed_demo.py
 
 check: setup ## lint, type-check, and compare code, docs and settings with each other
 	@$(python) -m ruff check

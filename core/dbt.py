@@ -3,8 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import date
 
@@ -54,10 +54,13 @@ def build(
         "currency": settings.currency,
         "churn_horizon_days": settings.churn_horizon_days,
     }
-    os.environ["LAPWING_FEATURE_DATES"] = ",".join(str(day) for day in feature_dates)
-    os.environ["LAPWING_CAMPAIGNS"] = ",".join(campaigns)
+    asked = {
+        "LAPWING_FEATURE_DATES": ",".join(str(day) for day in feature_dates),
+        "LAPWING_CAMPAIGNS": ",".join(campaigns),
+    }
     arguments = ["build", "--select", select, "--exclude-resource-type", "unit_test"]
-    return run_dbt(settings, [*arguments, "--vars", json.dumps(variables)])
+    with _environment(asked):
+        return run_dbt(settings, [*arguments, "--vars", json.dumps(variables)])
 
 
 def run_dbt(settings: Settings, arguments: list[str]) -> list[Node]:
@@ -71,13 +74,12 @@ def run_dbt(settings: Settings, arguments: list[str]) -> list[Node]:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
-    os.environ["LAPWING_WAREHOUSE"] = str(settings.warehouse)
-    os.environ["DO_NOT_TRACK"] = "1"
     folders = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
     outputs = ["--target-path", str(settings.data_dir / "dbt"), "--log-path", str(settings.data_dir / "logs")]
     try:
-        with redirect_stdout(
-            sys.stderr
+        with (
+            _environment({"LAPWING_WAREHOUSE": str(settings.warehouse), "DO_NOT_TRACK": "1"}),
+            redirect_stdout(sys.stderr),
         ):  # what a command answers goes to stdout, and dbt's words are no answer
             outcome = dbtRunner().invoke([*arguments, *folders, *outputs, *QUIET])
     finally:
@@ -93,6 +95,21 @@ def run_dbt(settings: Settings, arguments: list[str]) -> list[Node]:
             raise BuildFailed(f"{result.node.resource_type} {result.node.name}: {_one_line(result.message)}")
     get_logger(__name__).info("dbt ran", command=arguments[0], nodes=len(nodes))
     return nodes
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set variables for the time of a dbt run, and leave the environment as it was."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _one_line(message: object) -> str:

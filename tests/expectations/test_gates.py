@@ -324,7 +324,7 @@ def test_an_expectation_that_cannot_be_evaluated_counts_as_failed(gated):
 
 def test_a_day_nobody_built_is_one_sentence(settings):
     with pytest.raises(
-        NotPublished, match="no candidate of campaign_plan for 2017-12-04 to check; build it first"
+        NotPublished, match="campaign_plan has neither candidate nor snapshot for 2017-12-04; build it first"
     ):
         pass_gate(settings, "campaign_plan", DAY)
 

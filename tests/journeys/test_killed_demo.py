@@ -39,7 +39,7 @@ def kill_after(platform: Platform, seconds: float) -> None:
     process = platform.start("demo", "--households", str(HOUSEHOLDS))
     time.sleep(seconds)
     kill(process.pid)
-    process.wait()
+    process.communicate()
 
 
 def kill_while_sending(platform: Platform) -> None:
@@ -52,7 +52,7 @@ def kill_while_sending(platform: Platform) -> None:
             kill(process.pid)
             break
         time.sleep(0.01)
-    process.wait()
+    process.communicate()
     assert process.returncode == -signal.SIGKILL, "it ended before it could be killed"
 
 
