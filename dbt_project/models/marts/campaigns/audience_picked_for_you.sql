@@ -28,7 +28,8 @@ recommendations as (
         any_value(recommendations.run_id) as run_id
     from shown as recommendations
     inner join {{ ref("products") }} as products on recommendations.product_id = products.product_id
-    left join {{ ref("products") }} as because on recommendations.because_product_id = because.product_id and because.is_recommendable
+    left join {{ ref("products") }} as because
+        on recommendations.because_product_id = because.product_id and because.is_recommendable
     where recommendations.namesake = 1
     group by recommendations.customer_id
 )
