@@ -150,14 +150,15 @@ def contract_section(contract: dict[str, Any]) -> str:
             "may be empty" if column.get("nullable", True) else "always",
             column["meaning"] + column_rules(column),
             f"`{column['example']}`" if str(column["example"]) else "",
-            column["complete_journey"],
+            column.get("complete_journey", ""),
         )
         for column in contract["columns"]
     ]
     return (
         f"### `{contract['table']}`\n\n{contract['description']} {need}"
         f" Key: {', '.join(f'`{name}`' for name in contract['key'])}."
-        f" The run stops above {contract['reject_threshold_share']:.1%} rejected rows.\n\n"
+        f" The run stops above {contract['reject_threshold_share']:.1%} rejected rows;"
+        f" stale after {contract['freshness_days']} days without a row.\n\n"
         + table(("Column", "Type", "Filled", "Meaning", "Example", "In the demo"), rows)
     )
 
@@ -169,6 +170,8 @@ def column_rules(column: dict[str, Any]) -> str:
         rules.append("one of " + ", ".join(f"`{value}`" for value in column["one_of"]))
     if column.get("at_least") is not None:
         rules.append(f"at least {column['at_least']}")
+    if column.get("at_most") is not None:
+        rules.append(f"at most {column['at_most']}")
     if column.get("not_after"):
         rules.append(f"not after `{column['not_after']}`")
     if column.get("when_broken") == "null":

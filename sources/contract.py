@@ -31,6 +31,7 @@ class Column(BaseModel):
     unit: str = ""
     nullable: bool = True
     at_least: float | None = None
+    at_most: float | None = None
     one_of: tuple[str, ...] = ()
     format: Literal["", "email"] = ""
     not_after: str = ""
@@ -39,8 +40,8 @@ class Column(BaseModel):
     """The value is shown to nobody, not even in a reject."""
     when_broken: Literal["reject", "null"] = "reject"
     """Give up the row, or only the value."""
-    complete_journey: Literal["real", "derived", "synthetic", "simulated"]
-    """Where the demo's values come from."""
+    complete_journey: Literal["", "real", "derived", "synthetic", "simulated"] = ""
+    """Where the demo's values come from; empty where the demo's shop has none."""
 
     @property
     def sql_type(self) -> str:
@@ -57,6 +58,8 @@ class Contract(BaseModel):
     required: bool
     switches_on: str = ""
     reject_threshold_share: float = Field(ge=0, le=1)
+    freshness_days: int = Field(gt=0)
+    """After so many days without a new row the table counts as stale."""
     key: tuple[str, ...]
     columns: tuple[Column, ...]
 

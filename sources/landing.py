@@ -31,7 +31,8 @@ EMAIL = r'^[^@\s,;<>"]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$'
 SCHEMA = """
     create schema if not exists landing;
     create table if not exists landing.files (
-        digest varchar primary key, file varchar, table_name varchar, row_count bigint, reject_count bigint);
+        digest varchar primary key, file varchar, table_name varchar, row_count bigint, reject_count bigint,
+        load_number bigint);
     create table if not exists landing.rejected_rows (
         source varchar, file varchar, row_number bigint, table_name varchar, column_name varchar,
         value varchar, reason varchar, known_at timestamp);
@@ -119,7 +120,7 @@ def _landing_table(contract: Contract) -> str:
     columns = ", ".join(f"{column.name} {column.sql_type}" for column in contract.columns)
     return (
         f"create table if not exists landing.{contract.table} "
-        f"({columns}, source_file varchar, source_row bigint)"
+        f"({columns}, source_file varchar, source_row bigint, load_number bigint)"
     )
 
 
@@ -138,18 +139,19 @@ def _load_file(
         if kept < total or any(column.when_broken == "null" for column in contract.columns):
             db.execute(_reject_rows(contract), [file.parts[-3], _short(file)])
         names = ", ".join(column.name for column in contract.columns)
+        load_number = db.sql("select coalesce(max(load_number), 0) + 1 from landing.files").fetchall()[0][0]
         db.execute(
             f"insert into landing.{contract.table} "
-            f"select {names}, ?, source_row from judged where broken_column is null order by source_row",
-            [_short(file)],
+            f"select {names}, ?, source_row, ? from judged where broken_column is null order by source_row",
+            [_short(file), load_number],
         )
         _require_few_rejects(db, contract, file, total, total - kept)
         rejected = db.execute(
             "select count(*) from landing.rejected_rows where file = ?", [_short(file)]
         ).fetchall()[0][0]
         db.execute(
-            "insert into landing.files values (?, ?, ?, ?, ?)",
-            [digest, _short(file), contract.table, kept, rejected],
+            "insert into landing.files values (?, ?, ?, ?, ?, ?)",
+            [digest, _short(file), contract.table, kept, rejected, load_number],
         )
         db.execute("drop table judged")
         db.execute("drop table arrived")
@@ -288,6 +290,8 @@ def _rules(column: Column, values: dict[str, str]) -> list[tuple[str, str]]:
         )
     if column.at_least is not None:
         rules.append((f"{value} < {column.at_least}", f"is below {column.at_least:g}"))
+    if column.at_most is not None:
+        rules.append((f"{value} > {column.at_most}", f"is above {column.at_most:g}"))
     if column.one_of:
         allowed = ", ".join(f"''{name}''" for name in column.one_of)
         listed = ", ".join(f"'{name}'" for name in column.one_of)
