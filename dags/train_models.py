@@ -1,14 +1,15 @@
 """
 # train_models
 
-Trains the churn model and the recommender on what was known before 00:00 UTC of `as_of_date`, each beside its
-baselines on the same time-based splits, logs both to MLflow and promotes to the alias `champion` what beats them.
+Trains the churn model, the recommender and the segments on what was known before 00:00 UTC of `as_of_date`, each beside
+its baselines, logs them to MLflow and promotes to the alias `champion` what beats them. The first two are judged on
+time-based splits; segments are no question about time and are judged on customers left out.
 
 Running it again is safe: the same data and code give the same models. A model that is refused stays in MLflow with the
 reason; the champion stays who it was.
 
 **When it fails**, mail goes on with the champion there is. See [training](docs/runbooks/train_models.md) for every task:
-`build_examples`, `publish_examples`, `train_churn`, `train_recommender`.
+`build_examples`, `publish_examples`, `train_churn`, `train_recommender`, `train_segments`.
 """
 
 from datetime import UTC, datetime
@@ -48,7 +49,8 @@ def train_models():
 
             first = load_landing(settings).first_order_date + LEAST_HISTORY
             cutoffs = training_cutoffs(day, settings.churn_horizon_days, first=first)
-            build(settings, TRAINING_MODELS, as_of=day, feature_dates=cutoffs)
+            # The day itself has no labels yet: its features are for the segments.
+            build(settings, TRAINING_MODELS, as_of=day, feature_dates=[*cutoffs, day])
             return [str(cutoff) for cutoff in cutoffs]
 
     @task(pool=WAREHOUSE_POOL, retries=0)
@@ -58,7 +60,7 @@ def train_models():
         with stage_of("publish_examples", as_of) as (settings, day):
             from expectations.publish import TRAINING, publish
 
-            return publish(settings, TRAINING, day)
+            return publish(settings, (*TRAINING, "ml.customer_features"), day)
 
     @task
     def train_churn(as_of: str) -> str:
@@ -78,7 +80,17 @@ def train_models():
 
             return train_recommender(settings, day).reason
 
-    build_examples(AS_OF) >> publish_examples(AS_OF) >> [train_churn(AS_OF), train_recommender(AS_OF)]
+    @task
+    def train_segments(as_of: str) -> str:
+        from core.stages import stage_of
+
+        with stage_of("train_segments", as_of) as (settings, day):
+            from ml.train import train_segments
+
+            return train_segments(settings, day).reason
+
+    trained = [train_churn(AS_OF), train_recommender(AS_OF), train_segments(AS_OF)]
+    build_examples(AS_OF) >> publish_examples(AS_OF) >> trained
 
 
 train_models()

@@ -21,6 +21,8 @@ from ml.recommend.models import TRUSTED_TYPES as RECOMMENDER_TYPES
 from ml.recommend.purchases import Purchases
 from ml.recommend.serving import LISTED, may_be_listed, recommend
 from ml.registry import LoggedModel, Registry
+from ml.segments.models import TRUSTED_TYPES as SEGMENT_TYPES
+from ml.segments.serving import DaySegments, check_segments
 from ml.tables import (
     AS_OF_DATE,
     CHURN,
@@ -35,16 +37,23 @@ from ml.tables import (
     RECOMMENDATIONS,
     RECOMMENDATIONS_SCHEMA,
     RECOMMENDER,
+    SEGMENT_PROFILES,
+    SEGMENT_PROFILES_SCHEMA,
+    SEGMENTATION,
+    SEGMENTS,
+    SEGMENTS_SCHEMA,
 )
 from ml.threads import one_thread
 
 log = get_logger(__name__)
 
+MODELS = (CHURN, RECOMMENDER, SEGMENTATION)
+
 
 def score(settings: Settings, as_of: date) -> dict[str, int]:
-    """Write and release `churn_scores`, `recommendations` and `model_figures` of a day; return their row counts.
+    """Write and release the tables of scores of a day and `model_figures`; return their row counts.
 
-    All three are made before the first is released.
+    All are made before the first is released.
 
     Raises
     ------
@@ -57,10 +66,11 @@ def score(settings: Settings, as_of: date) -> dict[str, int]:
     """
     published, registry = Published(settings.published), Registry(settings)
     with one_thread():
-        champions = {name: _champion(registry, name, as_of) for name in (CHURN, RECOMMENDER)}
+        champions = {name: _champion(registry, name, as_of) for name in MODELS}
         tables = {
             CHURN_SCORES: churn_scores(published, registry, champions[CHURN], as_of),
             RECOMMENDATIONS: recommendations(published, registry, champions[RECOMMENDER], as_of),
+            **segment_tables(published, registry, champions[SEGMENTATION], as_of),
             MODEL_FIGURES: model_figures(registry, champions, as_of),
         }
     for name, rows in tables.items():
@@ -124,6 +134,33 @@ def recommendations(
     )
     check_recommendations(rows, allowed=set(allowed), most=LISTED)
     return rows
+
+
+def segment_tables(
+    published: Published, registry: Registry, champion: LoggedModel | None, as_of: date
+) -> dict[str, pa.Table]:
+    """Return `segments` and `segment_profiles` of a day, the first checked; no rows without a champion."""
+    features = published.read(CUSTOMER_FEATURES, as_of).sort_by(CUSTOMER_ID)
+    if champion is None or not len(features):
+        return {
+            SEGMENTS: SEGMENTS_SCHEMA.empty_table(),
+            SEGMENT_PROFILES: SEGMENT_PROFILES_SCHEMA.empty_table(),
+        }
+    day, count = DaySegments.of(registry.load(champion, SEGMENT_TYPES), features), len(features)
+    columns = [features[CUSTOMER_ID], _same(as_of, count), *day.columns(), *_made_by(champion, count)]
+    rows = pa.table(columns, schema=SEGMENTS_SCHEMA)
+    check_segments(rows, features[CUSTOMER_ID])
+    about = {
+        AS_OF_DATE: as_of,
+        "model_name": champion.model_name,
+        "model_version": champion.version,
+        "run_id": champion.run_id,
+    }
+    profiles = [about | row for row in day.profiles()]
+    return {
+        SEGMENTS: rows,
+        SEGMENT_PROFILES: pa.Table.from_pylist(profiles, schema=SEGMENT_PROFILES_SCHEMA),
+    }
 
 
 def model_figures(registry: Registry, champions: Mapping[str, LoggedModel | None], as_of: date) -> pa.Table:

@@ -11,11 +11,14 @@ PRODUCTS = "products"
 # written
 CHURN_SCORES = "churn_scores"
 RECOMMENDATIONS = "recommendations"
+SEGMENTS = "segments"
+SEGMENT_PROFILES = "segment_profiles"
 MODEL_FIGURES = "model_figures"
 
 # models, by the name they are registered under
 CHURN = "churn"
 RECOMMENDER = "recommender"
+SEGMENTATION = "segments"
 
 CUSTOMER_ID = "customer_id"
 PRODUCT_ID = "product_id"
@@ -28,6 +31,8 @@ LAST_SOLD_DATE = "last_sold_date"
 IS_RECOMMENDABLE = "is_recommendable"
 CHURN_PROBABILITY = "churn_probability"
 CHURN_BAND = "churn_band"
+SEGMENT_ID = "segment_id"
+SEGMENT_NAME = "segment_name"
 
 
 def _required(name: str, kind: pa.DataType) -> pa.Field:
@@ -64,6 +69,41 @@ RECOMMENDATIONS_SCHEMA = pa.schema(
     ]
 )
 """One row per customer and rank (1, 2, …). `score` orders products of one method only; it has no unit."""
+
+SEGMENTS_SCHEMA = pa.schema(
+    [
+        _required(CUSTOMER_ID, pa.string()),
+        _required(AS_OF_DATE, pa.date32()),
+        _required(SEGMENT_ID, pa.string()),
+        _required(SEGMENT_NAME, pa.string()),
+        _required("segment_distance", pa.float64()),
+        _required("segment_confidence", pa.float64()),
+        _required("rfm_recency", pa.int64()),
+        _required("rfm_frequency", pa.int64()),
+        _required("rfm_monetary", pa.int64()),
+        _required("rfm_cell", pa.string()),
+        *_MADE_BY,
+    ]
+)
+"""One row per customer. `segment_distance`: to the centre of his segment, in standard deviations over all features
+together. `segment_confidence`: 0 on the border of two segments, 1 at a centre. RFM scores 1 to 5, 5 is the best fifth."""
+
+SEGMENT_PROFILES_SCHEMA = pa.schema(
+    [
+        _required(SEGMENT_ID, pa.string()),
+        _required(AS_OF_DATE, pa.date32()),
+        _required(SEGMENT_NAME, pa.string()),
+        _required("customers_count", pa.int64()),
+        _required("feature", pa.string()),
+        pa.field("difference", pa.float64()),
+        pa.field("segment_mean", pa.float64()),
+        pa.field("everybody_mean", pa.float64()),
+        *_MADE_BY,
+    ]
+)
+"""One row per segment and feature. `difference`: mean of the segment less the mean of everybody, in standard deviations as
+the model sees the feature; the two means are in the feature's own unit, over customers of whom it is known. Null for a
+segment without customers, or where nobody's value is known."""
 
 MODEL_FIGURES_SCHEMA = pa.schema(
     [

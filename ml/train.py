@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
+from core.errors import ModelRefused
 from core.logging import get_logger
 from core.published import Published
 from core.settings import Settings
@@ -11,7 +12,18 @@ from ml.churn.training import train_churn_model
 from ml.provenance import Source, code_commit, code_digest, data_hash, training_key
 from ml.recommend.training import train_recommender_model
 from ml.registry import LoggedModel, Registry
-from ml.tables import CHURN, CHURN_EXAMPLES, INTERACTIONS, PRODUCTS, RECOMMENDER
+from ml.segments.fitting import Reigning
+from ml.segments.models import TRUSTED_TYPES as SEGMENT_TYPES
+from ml.segments.training import train_segment_model
+from ml.tables import (
+    CHURN,
+    CHURN_EXAMPLES,
+    CUSTOMER_FEATURES,
+    INTERACTIONS,
+    PRODUCTS,
+    RECOMMENDER,
+    SEGMENTATION,
+)
 from ml.threads import one_thread
 from ml.training import Training
 
@@ -65,6 +77,36 @@ def train_recommender(settings: Settings, as_of: date) -> TrainingOutcome:
         return train_recommender_model(interactions, products, source)
 
     return _train(settings, RECOMMENDER, as_of, [INTERACTIONS, PRODUCTS], make)
+
+
+def train_segments(settings: Settings, as_of: date) -> TrainingOutcome:
+    """Train the segments on `customer_features` of a day, matched to the champion's.
+
+    Raises
+    ------
+    NotPublished
+        If the day has no features.
+    """
+    published = Published(settings.published)
+
+    def make(source: Source) -> Training:
+        features = published.read(CUSTOMER_FEATURES, as_of)
+        return train_segment_model(features, source, _reigning(Registry(settings), as_of))
+
+    return _train(settings, SEGMENTATION, as_of, [CUSTOMER_FEATURES], make)
+
+
+def _reigning(registry: Registry, as_of: date) -> Reigning | None:
+    """Return the champion that new segments go on from, if there is one that the day may know."""
+    try:
+        champion = registry.champion(SEGMENTATION)
+        if champion is None or champion.trained_as_of > as_of:
+            return None
+        return Reigning(champion.version, registry.load(champion, SEGMENT_TYPES))
+    except ModelRefused as error:
+        # Training is the way out of a champion that cannot be read; its segments then begin anew, with new ids.
+        log.warning("the champion cannot be matched", model=SEGMENTATION, reason=str(error))
+        return None
 
 
 def _train(

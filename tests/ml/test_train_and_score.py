@@ -14,13 +14,21 @@ from ml.checks import check_churn_scores, check_recommendations
 from ml.churn.baselines import recency
 from ml.registry import Registry
 from ml.scoring import score
-from ml.tables import CHURN_SCORES_SCHEMA, MODEL_FIGURES_SCHEMA, RECOMMENDATIONS_SCHEMA
+from ml.tables import (
+    CHURN_SCORES_SCHEMA,
+    MODEL_FIGURES_SCHEMA,
+    RECOMMENDATIONS_SCHEMA,
+    SEGMENT_PROFILES_SCHEMA,
+    SEGMENTS_SCHEMA,
+)
 from ml.train import train_churn, train_recommender
 from tests.ml.shop import AS_OF, CUSTOMERS, NEWCOMER, PRODUCTS
 
 SCHEMAS = {
     "churn_scores": CHURN_SCORES_SCHEMA,
     "recommendations": RECOMMENDATIONS_SCHEMA,
+    "segments": SEGMENTS_SCHEMA,  # without a champion here; see test_segments_in_the_registry.py
+    "segment_profiles": SEGMENT_PROFILES_SCHEMA,
     "model_figures": MODEL_FIGURES_SCHEMA,
 }
 
@@ -115,7 +123,7 @@ def test_training_again_on_the_same_data_changes_nothing(trained, tmp_path):
 
 
 def test_without_a_champion_the_tables_have_their_columns_and_no_row(shop):
-    assert score(shop, AS_OF) == {"churn_scores": 0, "recommendations": 0, "model_figures": 0}
+    assert score(shop, AS_OF) == dict.fromkeys(SCHEMAS, 0)
     published = Published(shop.published)
     assert {name: published.read(name, AS_OF).schema.remove_metadata() for name in SCHEMAS} == SCHEMAS
 

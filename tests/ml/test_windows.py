@@ -7,13 +7,29 @@ from hypothesis import strategies as st
 
 import ml.churn.models
 import ml.evaluation
+import ml.segments.features
+import ml.segments.fitting
+import ml.segments.matching
+import ml.segments.models
+import ml.segments.rfm
+import ml.segments.trial
 import ml.windows
 from ml.windows import adjoining_cutoffs, choosing_and_judging, rolling_folds, training_cutoffs
 
 AS_OF = date(2017, 12, 4)
 
 
-@pytest.mark.parametrize("module", [ml.windows, ml.evaluation, ml.churn.models])
+SEGMENTS = [
+    ml.segments.features,
+    ml.segments.fitting,
+    ml.segments.matching,
+    ml.segments.models,
+    ml.segments.rfm,
+    ml.segments.trial,
+]
+
+
+@pytest.mark.parametrize("module", [ml.windows, ml.evaluation, ml.churn.models, *SEGMENTS])
 def test_examples_in_docstrings_hold(module):
     found = doctest.testmod(module)
     assert found.attempted > 0
