@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import campaign, data, models, reports, send, serve
+from cli import campaign, data, models, reports, segments, send, serve, source
 
 app = typer.Typer(
     name="lapwing",
@@ -17,11 +17,12 @@ campaign publish → send run → report build. Airflow's DAG `daily_campaigns` 
 Start with `make demo`. Commands that work on a day take --as-of; those that answer take --json. Answers go to stdout,
 remarks to stderr. Exit code 1 is a finding (a gate failed, an order is broken), 2 is wrong use.""",
 )
-app.add_typer(data.source, name="source")
+app.add_typer(source.source, name="source")
 app.add_typer(data.features, name="features")
 app.command("rejects")(data.rejects)
 app.add_typer(models.churn, name="churn")
 app.add_typer(models.recommender, name="recommender")
+app.add_typer(segments.segments, name="segments")
 app.command("score")(models.score)
 app.add_typer(campaign.campaign, name="campaign")
 app.add_typer(send.send, name="send")

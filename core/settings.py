@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     """SQLAlchemy address of the ledger; empty: a SQLite file in `data_dir`."""
     mlflow_url: str = ""
     """MLflow tracking address; empty: a SQLite file and artifacts in `data_dir`."""
+    shop_database: SecretStr = SecretStr("")
+    """Address of the shop's own database (postgresql://… or mysql://…), read by `lapwing source import`; holds a login."""
     currency: str = "USD"
     """ISO 4217 code of every amount the shop brings."""
     shop_time_zone: str = "America/New_York"
