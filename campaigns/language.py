@@ -50,13 +50,29 @@ def locale_chain(locale: str, available: Sequence[str]) -> list[str]:
     return chain if SOURCE_LOCALE in chain else [*chain, SOURCE_LOCALE]
 
 
+def require_locale(locale: str, available: Sequence[str]) -> None:
+    """Check that a mail in `locale` speaks that language, and not English for want of a catalogue.
+
+    Raises
+    ------
+    CampaignInvalid
+        If no catalogue is for the language of `locale`; the message names the locales there are.
+    """
+    if not _speaks(locale, locale_chain(locale, available)):
+        there_are = ", ".join(sorted({SOURCE_LOCALE, *available}))
+        raise CampaignInvalid(f"there is no locale {locale!r}; there are {there_are}")
+
+
+def _speaks(locale: str, chain: Sequence[str]) -> bool:
+    return locale.replace("-", "_").split("_")[0] == chain[0].split("_")[0]
+
+
 def formats_of(locale: str, chain: Sequence[str]) -> Locale:
     """Return what money and dates follow: the locale, or English where the mail will be English."""
-    spoken = locale.replace("-", "_")
-    if spoken.split("_")[0] != chain[0].split("_")[0]:
+    if not _speaks(locale, chain):
         return Locale.parse(SOURCE_LOCALE)
     try:
-        return Locale.parse(spoken)
+        return Locale.parse(locale.replace("-", "_"))
     except (UnknownLocaleError, ValueError):
         return Locale.parse(chain[0])
 

@@ -14,7 +14,15 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Engine, select, text, update
 
 from campaigns.ledger_planning import PlanningLedger
-from campaigns.ledger_rows import COLUMNS, HAS_SUPPRESSION, START, as_send, move, record_suppression
+from campaigns.ledger_rows import (
+    COLUMNS,
+    START,
+    STOPS,
+    as_send,
+    move,
+    record_suppression,
+    why_stopped,
+)
 from campaigns.sender_lock import database_lock, file_lock
 from campaigns.sends import Claim, Handover, LedgerSend, Outcome, PlannedSend, SendState
 from core.clock import Clock
@@ -69,7 +77,7 @@ class Ledger(PlanningLedger):
     def claim(self, claim_id: str, limit: int, as_of: date | None = None) -> Claim:
         """Claim up to `limit` sends that are due by the clock, earliest first, for the sender `claim_id`.
 
-        Those whose person is suppressed end as `suppressed` instead. No sends: nothing more is due.
+        Those whose person is suppressed or has withdrawn consent end as `suppressed` instead. No sends: nothing more is due.
         """
         self._require_only_sender("a send was to be claimed")
         now, suppressed = self._clock(), 0
@@ -80,11 +88,12 @@ class Ledger(PlanningLedger):
         with self._engine.begin() as connection:
             while ids := list[str](connection.scalars(due)):
                 mine = update(sends).where(sends.c.send_id.in_(ids), sends.c.state == SendState.PLANNED)
-                suppressed += connection.execute(
-                    mine.where(HAS_SUPPRESSION).values(
-                        state=SendState.SUPPRESSED, ended_at=now, reply="suppressed before the claim"
-                    )
-                ).rowcount
+                for reason, holds in STOPS.items():
+                    suppressed += connection.execute(
+                        mine.where(holds).values(
+                            state=SendState.SUPPRESSED, ended_at=now, reply=f"{reason} before the claim"
+                        )
+                    ).rowcount
                 claimed = connection.execute(
                     mine.values(state=SendState.CLAIMED, claim_id=claim_id, claimed_at=now)
                 ).rowcount
@@ -101,6 +110,7 @@ class Ledger(PlanningLedger):
     def start(self, send: LedgerSend, handover: Handover, *, after: Outcome | None = None) -> bool:
         """Commit that `send` is now being handed over; False, and `suppressed`, if its person no longer wants mail.
 
+        The send's reply then says which: suppressed, or consent withdrawn.
         `after` is the outcome of the mail before it: both are one commit, so that a mail costs one disk sync.
 
         Raises
@@ -113,9 +123,10 @@ class Ledger(PlanningLedger):
             if after is not None:
                 self._end(connection, after, now)
             if connection.dialect.name == "postgresql":
-                # Waits for an unsubscribe under way and keeps the next one out until this commit: the check
-                # below is then true at the commit, not only when it is made. SQLite admits one writer anyway.
-                connection.execute(text("lock table suppressions in share mode"))
+                # Waits for an unsubscribe or a withdrawal under way and keeps the next one out until this commit:
+                # the check below is then true at the commit, not only when it is made. SQLite admits one writer
+                # anyway.
+                connection.execute(text("lock table suppressions, consents in share mode"))
             values = {
                 "id": send.send_id,
                 "claim": send.claim_id,
@@ -126,7 +137,7 @@ class Ledger(PlanningLedger):
             }
             if connection.execute(START, values).rowcount == 1:
                 return True
-            reply = "suppressed before the handover"
+            reply = f"{why_stopped(connection, send.send_id)} before the handover"
             move(connection, send, SendState.CLAIMED, SendState.SUPPRESSED, ended_at=now, reply=reply)
         return False
 

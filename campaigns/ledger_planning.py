@@ -1,7 +1,7 @@
-"""The side of the ledger that plans and takes back: sends to come, their links, people who want no mail."""
+"""The side of the ledger that plans and takes back: sends to come, their links, who wants no mail and who agreed."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any
@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Engine, select, update
 
 from campaigns.ledger_rows import insert_if_absent, record_audit, record_suppression
 from campaigns.ledger_view import LedgerView
-from campaigns.sends import PlannedSend, SendState
+from campaigns.sends import Decision, PlannedSend, SendState
 from core.clock import Clock
 from core.errors import LedgerBroken
-from core.ledger_tables import links, sends
+from core.ledger_tables import consent_files, consents, links, sends
 from core.logging import without_addresses
 
 EXPIRES_AFTER = timedelta(hours=24)
@@ -90,6 +90,24 @@ class PlanningLedger(LedgerView):
             return record_suppression(
                 connection, customer_id, pseudonym, reason=reason, send_id=send_id, now=self._clock()
             )
+
+    def record_decisions(self, decisions: Sequence[Decision]) -> None:
+        """Add what customers decided about mail; what is there already stays. They count from the commit on."""
+        names = tuple(
+            Decision.__dataclass_fields__
+        )  # `asdict` copies each value deeply: half the time of a load
+        rows = [{name: getattr(each, name) for name in names} for each in decisions]
+        if rows:
+            with self._engine.begin() as connection:
+                insert_if_absent(connection, consents, rows)
+
+    def mark_carried(self, digests: Iterable[str]) -> None:
+        """Note that every row of these landing files of consents is in the ledger."""
+        now = self._clock()
+        rows = [{"digest": digest, "carried_at": now} for digest in digests]
+        if rows:
+            with self._engine.begin() as connection:
+                insert_if_absent(connection, consent_files, rows)
 
     def audit(self, actor: str, action: str, subject: str, **detail: Any) -> None:
         """Add a line to the audit log."""

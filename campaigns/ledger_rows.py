@@ -1,4 +1,4 @@
-"""What the ledger writes to single rows: the guarded transition, a suppression, a line of the audit log."""
+"""What the ledger asks and writes of single rows: may it go, the guarded transition, a suppression, an audit line."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from campaigns.sends import MAY_BECOME, LedgerSend, SendState
 from core.errors import LedgerBroken
-from core.ledger_tables import audit_log, sends, suppressions
+from core.ledger_tables import audit_log, consents, sends, suppressions
 from core.logging import without_addresses
 
 COLUMNS = [sends.c[name] for name in LedgerSend.__dataclass_fields__]
@@ -33,13 +33,30 @@ HAS_SUPPRESSION = or_(
 )
 """Whether the person of a send wants no mail, under this customer_id or at this address."""
 
+OUR_PURPOSE = "marketing"
+"""The purpose of every mail Lapwing sends; a decision about another purpose stops none."""
+
+HAS_WITHDRAWN = (
+    select(consents.c.is_given)
+    .where(consents.c.customer_id == sends.c.customer_id, consents.c.purpose == OUR_PURPOSE)
+    .order_by(consents.c.decided_at.desc(), consents.c.known_at.desc(), consents.c.is_given)
+    .limit(1)
+    .correlate(sends)
+    .scalar_subquery()
+    .is_(False)
+)
+"""Whether the customer of a send last said no. False where the ledger knows no decision: the plan asked for one."""
+
+STOPS = {"suppressed": HAS_SUPPRESSION, "consent withdrawn": HAS_WITHDRAWN}
+"""What keeps a planned send from going, by the words its reply says."""
+
 START = (
     update(sends)
     .where(
         sends.c.send_id == bindparam("id"),
         sends.c.state == SendState.CLAIMED,
         sends.c.claim_id == bindparam("claim"),
-        not_(HAS_SUPPRESSION),
+        not_(or_(*STOPS.values())),
     )
     .values(
         state=SendState.SENDING,
@@ -50,13 +67,21 @@ START = (
         attempts=sends.c.attempts + 1,
     )
 )
-"""claimed → sending, unless suppressed: one statement, so nothing comes between the check and the step."""
+"""claimed → sending, unless something of `STOPS` holds: one statement, so nothing comes between check and step."""
 
 
 def as_send(row: Row[Any]) -> LedgerSend:
     """Return a row of `COLUMNS` as a send."""
     values = row._asdict()
     return LedgerSend(**values | {"state": SendState(values["state"])})
+
+
+def why_stopped(connection: Connection, send_id: str) -> str:
+    """Return the first of `STOPS` that holds for a send, or that none does."""
+    for reason, holds in STOPS.items():
+        if connection.scalar(select(sends.c.send_id).where(sends.c.send_id == send_id, holds)):
+            return reason
+    return "stopped by nothing we know"
 
 
 def move(connection: Connection, send: LedgerSend, from_: SendState, to: SendState, **values: Any) -> None:

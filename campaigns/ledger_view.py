@@ -9,14 +9,15 @@ from sqlalchemy import Engine, and_, func, not_, select
 from campaigns.ledger_rows import COLUMNS, as_send
 from campaigns.sends import REACHED_NOBODY, LedgerSend, SendState
 from core.errors import LedgerBroken
-from core.ledger_tables import sends, suppressions
+from core.ledger_tables import consent_files, consents, sends, suppressions
 
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """A person who gets nothing any more, and why."""
+    """A person who gets nothing any more, under a customer_id and at an address, and why."""
 
     customer_id: str
+    pseudonym: str
     reason: str
     suppressed_at: datetime
 
@@ -76,15 +77,22 @@ class LedgerView:
     def suppressed_before(self, moment: datetime) -> list[Suppression]:
         """Return who was suppressed before a moment, by customer_id."""
         query = (
-            select(suppressions.c.customer_id, suppressions.c.reason, suppressions.c.suppressed_at)
+            select(*(suppressions.c[name] for name in Suppression.__dataclass_fields__))
             .where(suppressions.c.suppressed_at < moment)
             .order_by(suppressions.c.customer_id)
         )
         with self._engine.begin() as connection:
-            return [
-                Suppression(row.customer_id, row.reason, row.suppressed_at)
-                for row in connection.execute(query)
-            ]
+            return [Suppression(**row._asdict()) for row in connection.execute(query)]
+
+    def carried_files(self) -> set[str]:
+        """Return the digests of the landing files whose consents are all here."""
+        with self._engine.begin() as connection:
+            return set(connection.scalars(select(consent_files.c.digest)))
+
+    def decision_count(self) -> int:
+        """Return how many decisions about consent are here."""
+        with self._engine.begin() as connection:
+            return connection.scalar(select(func.count()).select_from(consents)) or 0
 
     def sends_before(self, as_of: date, moment: datetime) -> list[tuple[str, str, str, date]]:
         """Return (send_id, customer_id, campaign_id, as_of_date) of the sends of earlier days, by send_id.

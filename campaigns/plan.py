@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,6 +19,7 @@ from campaigns.render import LinkAddresses, Rendered, render
 from campaigns.templates import Template, TemplateStore, compile_template
 from core.clock import clock_of
 from core.dbt import build
+from core.errors import NotPublished
 from core.ledger_tables import open_ledger
 from core.logging import get_logger
 from core.pseudonyms import pseudonym
@@ -59,11 +61,13 @@ def build_plan(settings: Settings, as_of: date) -> None:
     ------
     CampaignInvalid
         If a campaign folder or a template is not what it must be; nothing is planned then.
+    NotPublished
+        If the day's features were never built.
     BuildFailed
         If a model or test of the plan fails.
     """
     _publish_definitions(settings, as_of)
-    publish_ledger_state(settings, as_of)
+    publish_ledger_state(settings, as_of, _addresses(settings, as_of))
     build(settings, "tag:plan", as_of=as_of, campaigns=sorted(load_campaigns()))
     export(settings, "campaigns.campaign_plan", as_of)
 
@@ -156,4 +160,9 @@ def _addresses(settings: Settings, as_of: date) -> dict[str, str]:
         select customer_id, address from staging.stg_shop__customers
         where address is not null and known_at < $1 and (known_until is null or known_until >= $1)"""
     with reading(settings) as connection:
-        return dict(connection.execute(query, [as_of]).fetchall())
+        try:
+            return dict(connection.execute(query, [as_of]).fetchall())
+        except duckdb.CatalogException:
+            raise NotPublished(
+                f"the warehouse has no customers yet; run `lapwing features build --as-of {as_of}` first"
+            ) from None

@@ -1,4 +1,4 @@
-"""One message to one customer: its states, and what the ledger is told and tells about it.
+"""One message to one customer: its states, and what the ledger is told and tells about it and about consent.
 
 planned ─► claimed ─► sending ─► sent | refused | deferred | uncertain
    │          │          └─► planned       nothing reached the server
@@ -48,6 +48,18 @@ REACHED_NOBODY = frozenset({SendState.REFUSED, SendState.DEFERRED, SendState.SUP
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What a customer decided about mail, and its proof; moments are UTC."""
+
+    customer_id: str
+    purpose: str
+    is_given: bool
+    proof: str | None
+    decided_at: datetime
+    known_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedSend:
     """What the plan tells the ledger. `send_at` is UTC; `repr` leaves the address out."""
 
@@ -79,7 +91,7 @@ class LedgerSend(PlannedSend):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one claim got: the sends to send now, and how many it found suppressed instead."""
+    """What one claim got: the sends to send now, and how many of the others end as suppressed."""
 
     sends: list[LedgerSend]
     suppressed: int

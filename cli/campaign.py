@@ -68,12 +68,15 @@ def preview(
 ) -> None:
     """Render a campaign's mail with the facts of its example.json; sends nothing."""
     from campaigns.definitions import TEMPLATES, load_campaigns
+    from campaigns.language import require_locale
     from campaigns.render import LinkAddresses, render
     from campaigns.templates import compile_template
 
     if campaign_id not in load_campaigns():
         raise CampaignInvalid(f"there is no campaign {campaign_id!r}; `lapwing campaign list` shows them")
+    template = compile_template(campaign_id)
+    require_locale(locale, [name for name, _ in template.catalogues])
     facts = json.loads((TEMPLATES / campaign_id / "example.json").read_text())
     nowhere = LinkAddresses(click=lambda link_id: f"#{link_id}", pixel="#", unsubscribe="#unsubscribe")
-    rendered = render(compile_template(campaign_id), facts, locale, nowhere)
+    rendered = render(template, facts, locale, nowhere)
     print(rendered.html if html else f"{rendered.subject}\n{rendered.preheader}\n\n{rendered.text}")

@@ -1,14 +1,18 @@
-"""Commands on models: train, promote, score."""
+"""Commands on models: train, promote, roll back, score."""
 
 from datetime import date
+from typing import Annotated
 
 import typer
 
 from cli.options import Day, Json, answer, day_of, speech
+from core.errors import ModelRefused
 from core.settings import Settings, load_settings
 
 churn = typer.Typer(no_args_is_help=True, help="The model of who is about to lapse.")
 recommender = typer.Typer(no_args_is_help=True, help="The model of what each customer would like next.")
+
+Version = Annotated[int, typer.Argument(min=1, help="Number of the version, as MLflow and `train` show it.")]
 
 
 @churn.command("train")
@@ -21,6 +25,12 @@ def train_churn(as_of: Day, as_json: Json = False) -> None:
     answer(train_churn(settings, day_of(as_of)), as_json=as_json)
 
 
+@churn.command("rollback")
+def roll_back_churn(version: Version, as_json: Json = False) -> None:
+    """Make another version the champion, back or forth; one that failed its bar is refused."""
+    answer(_move_champion("churn", version), as_json=as_json)
+
+
 @recommender.command("train")
 def train_recommender(as_of: Day, as_json: Json = False) -> None:
     """Train beside its baselines, log to MLflow, promote if it beats them."""
@@ -29,6 +39,12 @@ def train_recommender(as_of: Day, as_json: Json = False) -> None:
     settings = load_settings()
     _build_examples(settings, day_of(as_of))
     answer(train_recommender(settings, day_of(as_of)), as_json=as_json)
+
+
+@recommender.command("rollback")
+def roll_back_recommender(version: Version, as_json: Json = False) -> None:
+    """Make another version the champion, back or forth; one that failed its bar is refused."""
+    answer(_move_champion("recommender", version), as_json=as_json)
 
 
 def score(as_of: Day, as_json: Json = False) -> None:
@@ -50,3 +66,19 @@ def _build_examples(settings: Settings, day: date) -> None:
     speech.print(f"building features and labels of {len(cutoffs)} cut-offs")
     build(settings, TRAINING_MODELS, as_of=day, feature_dates=cutoffs)
     publish(settings, TRAINING, day)
+
+
+def _move_champion(model_name: str, version: int) -> dict[str, str]:
+    """Point a model's champion at a version, and say so."""
+    from ml.registry import Registry
+
+    registry = Registry(load_settings())
+    newest = registry.newest(model_name, by=date.max)
+    if newest is None:
+        raise ModelRefused(
+            f"there is no version of '{model_name}' yet; `lapwing {model_name} train` makes one"
+        )
+    if version > int(newest.version):
+        raise ModelRefused(f"there is no version {version} of '{model_name}'; the newest is {newest.version}")
+    registry.move_champion(model_name, str(version))
+    return {"model": model_name, "champion": f"version {version}"}

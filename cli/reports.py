@@ -11,10 +11,17 @@ report = typer.Typer(no_args_is_help=True, help="The day's account.")
 
 @feedback.command("collect")
 def collect() -> None:
-    """Land new opens, clicks and unsubscribes from the tracking service's log."""
+    """Land new opens, clicks and unsubscribes from the tracking service's log; carry new consents into the ledger.
+
+    Consents are carried once the shop's first files are loaded (`lapwing source load`).
+    """
+    from campaigns.consents import collect_consents
+    from sources.landing import load_landing
     from sources.tracking import collect
 
-    print(f"{collect(load_settings())} events landed")
+    settings = load_settings()
+    print(f"{collect(settings)} events landed")
+    print(f"{collect_consents(settings, load_landing)} consents carried into the ledger")
 
 
 @feedback.command("simulate")
@@ -29,12 +36,14 @@ def simulate(as_json: Json = False) -> None:
 @report.command("build")
 def build(as_of: Day, as_json: Json = False) -> None:
     """Load new feedback, count the day's funnel and publish it; fails when a sum does not agree."""
+    from campaigns.consents import carry_consents
     from campaigns.report import build_report
     from expectations.publish import REPORT, publish
     from sources.landing import load_landing
 
     settings = load_settings()
     load_landing(settings)
+    carry_consents(settings)
     build_report(settings, day_of(as_of))
     answer({"published": publish(settings, REPORT, day_of(as_of))}, as_json=as_json)
 

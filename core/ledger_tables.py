@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     Connection,
     Date,
@@ -90,6 +91,27 @@ suppressions = Table(
     Column("send_id", String(32), doc="The send it answers, where there is one."),
     Column("suppressed_at", UtcDateTime, nullable=False),
 )
+
+consents = Table(
+    "consents",
+    metadata,
+    # Text, not String(64) as elsewhere: one overlong id must not keep everybody else's withdrawal out.
+    Column("customer_id", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True, doc="What was agreed to; our mail is `marketing`."),
+    Column("decided_at", UtcDateTime, primary_key=True),
+    Column("known_at", UtcDateTime, primary_key=True, doc="When the shop, or we, learnt of it."),
+    Column("is_given", Boolean, primary_key=True, doc="False: withdrawn."),
+    Column("proof", Text, doc="Where it was decided: form, import, double_opt_in."),
+)
+"""Every decision, never changed. The newest by (decided_at, known_at) counts; of two at once, the withdrawal."""
+
+consent_files = Table(
+    "consent_files",
+    metadata,
+    Column("digest", String(64), primary_key=True, doc="SHA-256 of a landing file of consents."),
+    Column("carried_at", UtcDateTime, nullable=False),
+)
+"""Landing files whose every row is in `consents`."""
 
 links = Table(
     "links",

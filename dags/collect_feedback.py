@@ -2,19 +2,22 @@
 # collect_feedback
 
 Lands what readers did (opens, clicks, unsubscribes) from the tracking service's log, every 15 minutes. Unsubscribes are
-in the ledger already: the tracking service commits them before it answers.
+in the ledger already: the tracking service commits them before it answers. Loads what the shop landed, and carries
+withdrawals of consent into the ledger: from then on they stop mail that is planned already.
 
-Running it twice is safe: a line of the log is landed once.
+Running it twice is safe: a line of the log is landed once, a decision is in the ledger once.
 
-**When it fails**, the report lags and nobody gets a wrong mail. See [feedback](docs/runbooks/collect_feedback.md), then
-clear `collect`.
+**When it fails**, see [feedback](docs/runbooks/collect_feedback.md), then clear the task:
+
+- `collect` (docs/runbooks/collect_feedback.md): the report lags, nobody gets a wrong mail
+- `carry_consents` (docs/runbooks/collect_feedback.md): who withdrew since the last run may still be mailed; mend it now
 """
 
 from datetime import UTC, datetime
 
 from airflow.sdk import dag, task
 
-from core.orchestration import RUN_DAY, TASK_DEFAULTS, Tier
+from core.orchestration import RUN_DAY, TASK_DEFAULTS, WAREHOUSE_POOL, Tier
 
 
 @dag(
@@ -36,7 +39,18 @@ def collect_feedback():
 
             return collect(settings)
 
+    @task(pool=WAREHOUSE_POOL)
+    def carry_consents(day: str) -> int:
+        from core.stages import stage_without_replay
+
+        with stage_without_replay("carry_consents", day) as settings:
+            from campaigns.consents import collect_consents
+            from sources.landing import load_landing
+
+            return collect_consents(settings, load_landing)
+
     collect(RUN_DAY)
+    carry_consents(RUN_DAY)  # not behind `collect`: a withdrawal waits for no figures
 
 
 collect_feedback()

@@ -47,10 +47,12 @@ def daily_campaigns():
         from core.stages import stage_of
 
         with stage_of("build_features", as_of) as (settings, day):
+            from campaigns.consents import carry_consents
             from core.dbt import build
             from sources.landing import load_landing
 
             landed = load_landing(settings)
+            carry_consents(settings)  # whatever becomes of this day: mail of earlier days may still be due
             build(settings, "tag:features", as_of=day)
             return landed.rows
 

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -20,9 +21,10 @@ from sqlalchemy import event, insert, inspect, select, text
 from campaigns.ledger import Handover, Ledger, Outcome, SendState
 from campaigns.migrate import HEAD, migrate
 from campaigns.outcomes import publish_ledger_state, publish_outcomes
-from campaigns.sends import MAY_BECOME
+from campaigns.sends import MAY_BECOME, Decision
 from core.errors import LedgerBroken
-from core.ledger_tables import audit_log, links, metadata, open_ledger, suppressions
+from core.ledger_tables import audit_log, consents, links, metadata, open_ledger, sends, suppressions
+from core.pseudonyms import pseudonym
 from core.published import Published
 from tests.faults.ledger_kit import DAY, NOON, MovableClock, ledger_at, planned, send_id_of
 from tests.faults.postgresql import new_database, running_postgresql
@@ -69,6 +71,17 @@ def started(ledger, number=0):
     send = next(s for s in ledger.claim("me", 10).sends if s.customer_id == f"c{number}")
     assert ledger.start(send, HANDOVER)
     return send
+
+
+def decision(number, is_given, *, days=0, known_days=None, purpose="marketing"):
+    """What customer c0, c1, … decided so many days after NOON, and the shop learnt as many or more days after."""
+    decided_at = NOON + timedelta(days=days)
+    known_at = NOON + timedelta(days=days if known_days is None else known_days)
+    return Decision(f"c{number}", purpose, is_given, "form", decided_at, known_at)
+
+
+def reply_of(ledger, number):
+    return ledger.find(send_id_of(number)).reply
 
 
 # Planning
@@ -185,6 +198,68 @@ def test_an_unsubscribe_after_the_claim_stops_the_start(ledger):
     ledger.suppress(send.customer_id, send.pseudonym, "unsubscribed")
     assert ledger.start(send, HANDOVER) is False
     assert states(ledger)[send.customer_id] is SendState.SUPPRESSED
+
+
+def test_a_withdrawal_of_consent_before_the_claim_stops_the_send_and_says_so(ledger):
+    ledger.record_decisions([decision(1, False)])
+    ledger.suppress("c2", "p2", "unsubscribed")
+    claim = ledger.claim("me", 10)
+    assert [send.customer_id for send in claim.sends] == ["c0"]
+    assert claim.suppressed == 2
+    assert states(ledger)["c1"] is states(ledger)["c2"] is SendState.SUPPRESSED
+    assert reply_of(ledger, 1) == "consent withdrawn before the claim"
+    assert reply_of(ledger, 2) == "suppressed before the claim"
+
+
+def test_a_withdrawal_of_consent_after_the_claim_stops_the_start_and_says_so(ledger):
+    first, second, third = sorted(ledger.claim("me", 10).sends, key=lambda send: send.customer_id)
+    ledger.record_decisions([decision(0, False), decision(2, True)])
+    ledger.suppress("c1", "p1", "unsubscribed")
+    assert [ledger.start(send, HANDOVER) for send in (first, second, third)] == [False, False, True]
+    assert states(ledger)["c0"] is states(ledger)["c1"] is SendState.SUPPRESSED
+    assert reply_of(ledger, 0) == "consent withdrawn before the handover"
+    assert reply_of(ledger, 1) == "suppressed before the handover"
+
+
+def test_consent_given_again_later_lets_mail_go_and_an_unsubscribe_outlives_it(ledger):
+    ledger.suppress("c1", "p1", "unsubscribed")
+    ledger.record_decisions([decision(n, False) for n in range(3)])
+    ledger.record_decisions([decision(n, True, days=1) for n in range(2)])
+    ledger.record_decisions(2 * [decision(n, False) for n in range(3)])  # known already: nothing changes
+    assert ledger.decision_count() == 5
+    assert [send.customer_id for send in ledger.claim("me", 10).sends] == ["c0"]
+    assert reply_of(ledger, 1) == "suppressed before the claim"
+    assert reply_of(ledger, 2) == "consent withdrawn before the claim"
+
+
+def test_without_a_decision_or_with_one_about_something_else_the_plan_has_decided(ledger):
+    ledger.record_decisions([decision(0, False, purpose="survey")])
+    assert len(ledger.claim("me", 10).sends) == 3
+
+
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    decisions=st.lists(
+        st.tuples(st.integers(0, 3), st.booleans(), st.integers(0, 2), st.integers(0, 2)), max_size=16
+    ),
+    cut=st.integers(0, 16),
+)
+def test_the_newest_decision_counts_in_whatever_order_they_arrive(decisions, cut, tmp_path_factory):
+    """Decided, then learnt, later is newer; of two at the very same moments the withdrawal counts."""
+    folder = tmp_path_factory.mktemp("order")
+    ledger = ledger_at(f"sqlite:///{folder / 'ledger.sqlite'}")
+    ledger.enqueue([planned(number) for number in range(4)], {})
+    rows = [decision(n, given, days=days, known_days=days + lag) for n, given, days, lag in decisions]
+    for part in (rows[cut:], rows[:cut], rows):  # the last again in whole
+        ledger.record_decisions(part)
+    newest = {}
+    for each in rows:
+        newest.setdefault(each.customer_id, []).append((each.decided_at, each.known_at, not each.is_given))
+    said_no = {customer_id for customer_id, all_ in newest.items() if max(all_)[2]}
+    with ledger.only_sender(folder / "lock"):
+        claimed = {send.customer_id for send in ledger.claim("me", 10).sends}
+    assert claimed == {"c0", "c1", "c2", "c3"} - said_no
+    assert ledger.decision_count() == len(set(rows))
 
 
 def test_a_start_writes_down_what_is_handed_over_before_it_is(ledger):
@@ -324,38 +399,53 @@ def test_what_was_known_to_have_reached_nobody_does_not_use_up_a_cap(ledger):
     assert ledger.sends_before(DAY, after) == []
 
 
-# An unsubscribe wins every race
+# An unsubscribe and a withdrawal win every race
 
 
 @hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     steps=st.lists(
-        st.tuples(st.sampled_from(["claim", "start", "unsubscribe", "by address"]), st.integers(0, 5)),
-        max_size=24,
+        st.tuples(
+            st.sampled_from(["claim", "start", "unsubscribe", "by address", "withdraw", "consent"]),
+            st.integers(0, 5),
+        ),
+        max_size=30,
     )
 )
-def test_in_any_order_of_steps_no_send_starts_after_a_committed_unsubscribe(steps, tmp_path_factory):
+def test_in_any_order_of_steps_no_send_starts_after_a_committed_no(steps, tmp_path_factory):
     folder = tmp_path_factory.mktemp("race")
     url = f"sqlite:///{folder / 'ledger.sqlite'}"
     ledger, tracking = ledger_at(url), Ledger(open_ledger(url), MovableClock())
     ledger.enqueue([planned(number) for number in range(6)], {})
-    claimed, unsubscribed = {}, set()
+    claimed, unsubscribed, withdrawn = {}, set(), set()
     with ledger.only_sender(folder / "lock"):
-        for step, number in steps:
+        for day, (step, number) in enumerate(steps):  # each decision is a day younger than the one before
             if step == "claim":
                 for send in ledger.claim("me", number).sends:
-                    assert send.customer_id not in unsubscribed
+                    assert send.customer_id not in unsubscribed | withdrawn
                     claimed[send.customer_id] = send
             elif step == "start" and f"c{number}" in claimed:
                 send = claimed.pop(f"c{number}")
-                assert ledger.start(send, HANDOVER) is (send.customer_id not in unsubscribed)
+                may_go = send.customer_id not in unsubscribed | withdrawn
+                assert ledger.start(send, HANDOVER) is may_go
+            elif step in ("withdraw", "consent"):
+                tracking.record_decisions([decision(number, step == "consent", days=day)])
+                (withdrawn.add if step == "withdraw" else withdrawn.discard)(f"c{number}")
             elif step in ("unsubscribe", "by address"):
                 customer = f"c{number}" if step == "unsubscribe" else f"twin of c{number}"
                 tracking.suppress(customer, f"p{number}", "unsubscribed")
                 unsubscribed.add(f"c{number}")
 
 
-def test_against_a_tracking_service_that_unsubscribes_at_random_no_send_starts_too_late(url, tmp_path):
+def say_no(ledger, number, way):
+    if way == "unsubscribe":
+        ledger.suppress(f"c{number}", f"p{number}", "unsubscribed")
+    else:
+        ledger.record_decisions([decision(number, True, days=-9), decision(number, False)])
+
+
+@pytest.mark.parametrize("way", ["unsubscribe", "withdraw"])
+def test_against_people_who_say_no_at_random_no_send_starts_too_late(url, tmp_path, way):
     """Two threads with a connection each race over 200 sends; seen from outside, in real time."""
     total, random_ = 200, random.Random(7)
     ledger = ledger_at(url)
@@ -364,12 +454,12 @@ def test_against_a_tracking_service_that_unsubscribes_at_random_no_send_starts_t
     people = random_.sample(range(total), total // 2)
     committed: set[str] = set()
 
-    def unsubscribe():
+    def all_say_no():
         for number in people:
-            tracking.suppress(f"c{number}", f"p{number}", "unsubscribed")
+            say_no(tracking, number, way)
             committed.add(f"c{number}")
 
-    thread = threading.Thread(target=unsubscribe)
+    thread = threading.Thread(target=all_say_no)
     ended: Counter = Counter()
     too_late = []
     with ledger.only_sender(tmp_path / "lock"):
@@ -391,20 +481,27 @@ def test_against_a_tracking_service_that_unsubscribes_at_random_no_send_starts_t
     assert ledger.states(DAY).total() == total
 
 
-def test_a_start_waits_for_an_unsubscribe_that_is_being_committed(ledger):
-    send = ledger.claim("me", 1).sends[0]
+NO = {
+    "unsubscribe": insert(suppressions).values(
+        customer_id="c0", pseudonym="p", reason="unsubscribed", suppressed_at=NOON
+    ),
+    "withdrawal": insert(consents).values(
+        customer_id="c0", purpose="marketing", decided_at=NOON, known_at=NOON, is_given=False
+    ),
+}
+
+
+@pytest.mark.parametrize("no", NO)
+def test_a_start_waits_for_a_no_that_is_being_committed(ledger, no):
+    send = next(send for send in ledger.claim("me", 3).sends if send.customer_id == "c0")
     started_: list[bool] = []
     thread = threading.Thread(target=lambda: started_.append(ledger.start(send, HANDOVER)))
     tracking = open_ledger(ledger._engine.url.render_as_string(hide_password=False))
-    with tracking.begin() as unsubscribe:
-        unsubscribe.execute(
-            insert(suppressions).values(
-                customer_id=send.customer_id, pseudonym="p", reason="unsubscribed", suppressed_at=NOON
-            )
-        )
+    with tracking.begin() as somebody_else:
+        somebody_else.execute(NO[no])
         thread.start()
         thread.join(timeout=0.5)
-        assert started_ == []  # neither yes nor no before the unsubscribe is committed
+        assert started_ == []  # neither yes nor no before it is committed
     thread.join(timeout=10)
     tracking.dispose()
     assert started_ == [False]
@@ -422,6 +519,22 @@ def test_migrating_builds_what_the_tables_say_and_again_changes_nothing(url):
         assert set(inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
         assert connection.execute(text("select version_num from alembic_version")).scalar() == HEAD
     engine.dispose()
+
+
+def test_a_ledger_of_the_first_revision_gains_consents_and_keeps_its_sends(url):
+    engine = open_ledger(url)
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", "campaigns:migrations")
+        command.upgrade(config, "0001")
+        row = {column.name: getattr(planned(0), column.name, None) for column in sends.columns}
+        connection.execute(insert(sends).values(row | {"state": "planned", "attempts": 0}))
+    assert "consents" not in inspect(engine).get_table_names()
+    engine.dispose()
+    ledger = ledger_at(url)
+    ledger.record_decisions([decision(0, True)])
+    assert ledger.decision_count() == 1
+    assert ledger.states(DAY) == {SendState.PLANNED: 1}
 
 
 def test_the_head_that_migrate_looks_for_is_the_newest_revision():
@@ -507,7 +620,7 @@ def test_planning_a_day_again_sees_the_ledger_as_it_was_when_the_day_began(setti
     ledger.enqueue([planned(0)], {})
     ledger.suppress("c1", "p1", "unsubscribed")
     tomorrow = date(2026, 3, 3)
-    publish_ledger_state(settings, tomorrow)
+    publish_ledger_state(settings, tomorrow, {})
     files = [
         Published(settings.published).path(name, tomorrow) for name in ("ledger_suppressions", "ledger_sends")
     ]
@@ -524,8 +637,33 @@ def test_planning_a_day_again_sees_the_ledger_as_it_was_when_the_day_began(setti
     ledger.suppress("c2", "p2", "unsubscribed")
     with ledger.only_sender(tmp_path / "lock"):
         ledger.finish(Outcome(started(ledger), SendState.REFUSED, "550 no"))
-    publish_ledger_state(settings, tomorrow)
+    publish_ledger_state(settings, tomorrow, {})
     assert [file.read_bytes() for file in files] == first
+
+
+def test_who_has_the_address_of_a_suppressed_person_is_published_as_suppressed_too(settings):
+    gone, also_gone, kept = "gone@example.com", "Also.Gone@example.com", "kept@example.com"
+    first, second = NOON, NOON + timedelta(hours=1)
+    for moment, customer_id, address in (
+        (second, "c1", gone),
+        (first, "c9", gone),
+        (second, "c5", also_gone),
+    ):
+        ledger = ledger_at(settings.ledger, MovableClock(moment))
+        assert ledger.suppress(customer_id, pseudonym(address, settings.token_key), f"of {customer_id}")
+    # c1 has moved to an address of its own and stays suppressed; c2 and c3 were never asked.
+    addresses = {"c1": kept, "c2": "GONE@example.com ", "c3": also_gone.lower(), "c4": "other@example.com"}
+    publish_ledger_state(settings, date(2026, 3, 3), addresses)
+    rows = Published(settings.published).read("ledger_suppressions", date(2026, 3, 3)).to_pylist()
+    assert [(row["customer_id"], row["reason"], row["suppressed_at"]) for row in rows] == [
+        ("c1", "of c1", second.replace(tzinfo=None)),
+        ("c2", "of c9", first.replace(tzinfo=None)),  # of the two at that address, the first to go
+        ("c3", "of c5", second.replace(tzinfo=None)),
+        ("c5", "of c5", second.replace(tzinfo=None)),
+        ("c9", "of c9", first.replace(tzinfo=None)),
+    ]
+    publish_ledger_state(settings, DAY, addresses)  # nobody was suppressed before this day began
+    assert Published(settings.published).read("ledger_suppressions", DAY).num_rows == 0
 
 
 def test_a_printed_send_shows_no_address(ledger):

@@ -69,7 +69,8 @@ def lapwing(capfd, monkeypatch):
 def test_the_commands_are_those_we_know_of():
     assert {
         ("source", "import"), ("source", "load"), ("features", "build"), ("features", "publish"),
-        ("features", "check"), ("rejects",), ("churn", "train"), ("recommender", "train"), ("score",),
+        ("features", "check"), ("rejects",), ("churn", "train"), ("churn", "rollback"),
+        ("recommender", "train"), ("recommender", "rollback"), ("score",),
         ("campaign", "list"), ("campaign", "plan"), ("campaign", "publish"), ("campaign", "preview"),
         ("send", "run"), ("send", "status"), ("send", "show"), ("send", "resolve"), ("send", "withdraw"),
         ("feedback", "collect"), ("feedback", "simulate"), ("report", "build"), ("report", "show"),
@@ -125,6 +126,9 @@ def test_help_in_whole_tells_the_order_of_a_day():
         (["send", "resolve", "a" * 32], "Missing option '--delivered'"),
         (["send", "withdraw", "winback", *DAY], "Missing option '--reason'"),
         (["campaign", "preview"], "Missing argument"),
+        (["churn", "rollback"], "Missing argument"),
+        (["churn", "rollback", "latest"], "Invalid value"),
+        (["recommender", "rollback", "0"], "Invalid value"),
         ([], "Usage"),
     ],
 )  # fmt: skip
@@ -157,6 +161,10 @@ def test_a_missing_setting_is_wrong_use_too(lapwing, monkeypatch):
         (["rejects", *DAY], "rejected_rows is not published for 2017-12-04; none is"),
         (["report", "show", *DAY], "campaign_funnel is not published for 2017-12-04; none is"),
         (["campaign", "preview", "nope"], "there is no campaign 'nope'; `lapwing campaign list` shows them"),
+        (["campaign", "preview", "winback", "--locale", "fr"], "there is no locale 'fr'; there are de, en, zh"),
+        (["campaign", "preview", "winback", "--locale", "french"], "locale 'french' is not like 'de' or 'de_AT'"),
+        (["churn", "rollback", "1"], "there is no version of 'churn' yet; `lapwing churn train` makes one"),
+        (["recommender", "rollback", "1"], "there is no version of 'recommender' yet"),
         (["send", "show", "0" * 32], f"the ledger knows no send '{'0' * 32}'"),
         (["send", "withdraw", "winback", *DAY, "--reason", "wrong price"], "nothing of 'winback' is still planned"),
     ],
@@ -198,6 +206,11 @@ def test_a_sample_is_imported_loaded_and_imported_only_once(lapwing, environment
     code, out, _ = lapwing("source", "load", "--json")
     report = json.loads(out)
     assert (code, report["rows"]["customers"], report["first_order_date"][:4]) == (0, 20, "2017")
+    code, out, err = lapwing("campaign", "plan", *DAY)
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1].startswith(
+        "lapwing: the warehouse has no customers yet; run `lapwing features"
+    )
 
 
 def test_campaigns_are_listed_highest_priority_first(lapwing):
@@ -211,6 +224,21 @@ def test_campaigns_are_listed_highest_priority_first(lapwing):
     code, out, _ = lapwing("campaign", "list")
     assert code == 0
     assert all(row["campaign_id"] in out and row["template_version"] in out for row in rows)
+
+
+def test_collecting_feedback_carries_a_withdrawal_that_landed_since(lapwing, environment):
+    assert lapwing("source", "import", "complete-journey", "--households", "20")[0] == 0
+    assert lapwing("source", "load")[0] == 0
+    consents = environment / "landing" / "complete_journey" / "consents"
+    decided = len((consents / "consents.csv").read_text().splitlines()) - 1
+    said = f"0 events landed\n{decided} consents carried into the ledger\n"
+    assert lapwing("feedback", "collect")[:2] == (0, said)
+    (consents / "later.csv").write_text(
+        "customer_id,purpose,is_given,proof,decided_at,known_at\n"
+        "1,marketing,false,form,2018-01-01 10:00:00,2018-01-01 10:00:00\n"
+    )
+    carried = "0 events landed\n1 consents carried into the ledger\n"
+    assert lapwing("feedback", "collect")[:2] == (0, carried)
 
 
 @pytest.mark.parametrize(
@@ -240,6 +268,34 @@ def test_a_preview_shows_the_html_part_when_asked(lapwing):
     assert "</html>" in out
 
 
+def test_a_champion_is_rolled_back_and_forth_but_never_onto_a_refused_version(lapwing, capfd):
+    from ml.registry import Registry
+    from tests.ml.test_registry import training
+
+    registry = Registry(load_settings())
+    for key in ("k1", "k2"):
+        registry.promote(registry.log(training(key)))
+    registry.log(training("k3", is_promoted=False, reason="no better than recency"))
+    capfd.readouterr()  # what training says is not the answer of the command
+    answer = {"model": "churn", "champion": "version 1"}
+    code, out, _ = lapwing("churn", "rollback", "1", "--json")
+    assert (code, json.loads(out)) == (0, answer)
+    assert registry.champion("churn").version == "1"
+    assert lapwing("churn", "rollback", "2")[0] == 0
+    assert registry.champion("churn").version == "2"
+    for version, complaint in (
+        ("3", "model 'churn' version 3 cannot be champion: no better than recency"),
+        ("4", "there is no version 4 of 'churn'; the newest is 3"),
+    ):
+        code, out, err = lapwing("churn", "rollback", version)
+        assert (code, out, err.splitlines()[-1]) == (1, "", f"lapwing: {complaint}")
+    assert registry.champion("churn").version == "2"
+    # The very moment a roll-back is for: somebody moved the alias onto a version that nobody may use.
+    registry._client.set_registered_model_alias("churn", "champion", "3")
+    assert lapwing("churn", "rollback", "1")[0] == 0
+    assert registry.champion("churn").version == "1"
+
+
 def test_tables_for_people_and_json_for_machines_say_the_same(lapwing):
     rows = [{"campaign_id": "winback", "sent": 3, "share": 0.123456, "note": None}]
     published = Published(load_settings().published)
@@ -267,7 +323,8 @@ def test_rejects_are_shown_whole_to_machines_and_fifty_of_them_to_people(lapwing
 
 
 def test_nothing_is_an_answer_too(lapwing):
-    assert lapwing("feedback", "collect")[:2] == (0, "0 events landed\n")
+    nothing = "0 events landed\n0 consents carried into the ledger\n"
+    assert lapwing("feedback", "collect")[:2] == (0, nothing)
     assert lapwing("send", "status", *DAY)[:2] == (0, "nothing\n")
     code, out, _ = lapwing("send", "status", *DAY, "--json")
     assert (code, json.loads(out)) == (0, [])
