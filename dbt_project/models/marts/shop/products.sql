@@ -1,15 +1,23 @@
-with sales as (
+with days as (
+    select
+        product_id,
+        ordered_date,
+        price_cents,
+        sum(line_count)::bigint as line_count
+    from {{ ref("int_product_days_rolled") }}
+    where known_date < {{ as_of_date() }} and ordered_date >= {{ as_of_date() }} - 365
+    group by product_id, ordered_date, price_cents
+    having sum(line_count) > 0
+),
+
+sales as (
     select
         product_id,
         max(ordered_date) as last_sold_date,
-        count(distinct order_id) filter (ordered_date >= {{ as_of_date() }} - 90) as sold_90d_count,
-        -- What one piece cost before discounts when it was last sold.
-        round(
-            arg_max(list_amount_cents, struct_pack(ordered_at, order_id, line_number))
-            / arg_max(quantity, struct_pack(ordered_at, order_id, line_number))
-        )::bigint as price_cents
-    from {{ ref("int_purchases_known") }} as purchases
-    where quantity > 0 and list_amount_cents > 0 and {{ known_at_day("purchases", as_of_date()) }}
+        coalesce(sum(line_count) filter (ordered_date >= {{ as_of_date() }} - 90), 0)::bigint as sold_90d_count,
+        -- What most paid for one piece before discounts on the day it was last sold; of equals the highest.
+        arg_max(price_cents, struct_pack(ordered_date, line_count, price_cents)) as price_cents
+    from days
     group by product_id
 )
 
