@@ -17,8 +17,12 @@ with
 {% if is_incremental() %}
 touched as (
     {% for model, id, kind, moment, value, counts in sources %}
-    select '{{ model }}', {{ id }} from {{ ref(model) }} where load_number > {{ seen() }}
-    {% if not loop.last %} union {% endif %}
+    select
+        '{{ model }}',
+        {{ id }}
+    from {{ ref(model) }}
+    where load_number > {{ seen() }}
+    {% if not loop.last %}union{% endif %}
     {% endfor %}
 ),
 {% endif %}
@@ -35,15 +39,19 @@ known as (
         known_at,
         known_until
     from (
-        select *, {{ known_until(id) }} as known_until
+        select
+            *,
+            {{ known_until(id) }} as known_until
         from {{ ref(model) }}
         {% if is_incremental() %} where ('{{ model }}', {{ id }}) in (from touched) {% endif %}
     ) as versions
     where {{ counts }} and customer_id is not null
-    {% if not loop.last %} union all {% endif %}
+    {% if not loop.last %}union all{% endif %}
     {% endfor %}
 ),
 
-signed as ({{ signed("known", columns) }})
+signed as (
+    {{ signed("known", columns) }}
+)
 
 {{ appended("signed", columns, "source, row_id", "touched") }}

@@ -33,12 +33,11 @@ known as (
         versions.customer_id,
         versions.ordered_at,
         versions.ordered_at::date as ordered_date,
-        extract(hour from (versions.ordered_at at time zone 'UTC') at time zone '{{ var("shop_time_zone") }}')::tinyint
+        hour((versions.ordered_at at time zone 'UTC') at time zone '{{ var("shop_time_zone") }}')::tinyint
             as local_hour,
         -- 0 is Sunday.
-        extract(
-            dayofweek from (versions.ordered_at at time zone 'UTC') at time zone '{{ var("shop_time_zone") }}'
-        )::tinyint as local_weekday,
+        dayofweek((versions.ordered_at at time zone 'UTC') at time zone '{{ var("shop_time_zone") }}')::tinyint
+            as local_weekday,
         greatest(versions.known_at, customers.first_known_at) as known_at,
         versions.known_until
     from versions
@@ -48,6 +47,8 @@ known as (
         and (versions.known_until is null or versions.known_until > customers.first_known_at)
 ),
 
-signed as ({{ signed("known", columns) }})
+signed as (
+    {{ signed("known", columns) }}
+)
 
 {{ appended("signed", columns, "order_id", "touched") }}

@@ -50,9 +50,11 @@ touched as (
         or product_id in ({{ known_sooner(ref("stg_shop__products"), "product_id") }})
         -- A category of days that were counted already.
         or product_id in (
-            select product_id
+            select product_versions.product_id
             from product_versions
-            where load_number > {{ seen() }} and known_at < (select max(known_date) + 1 from {{ this }})
+            where
+                product_versions.load_number > {{ seen() }}
+                and product_versions.known_at < (select max(this.known_date) + 1 from {{ this }} as this)
         )
 ),
 {% endif %}
@@ -71,7 +73,11 @@ order_versions as (
 
 orders as (
     select
-        order_versions.* replace (greatest(order_versions.known_at, customers.first_known_at) as known_at)
+        order_versions.order_id,
+        order_versions.customer_id,
+        order_versions.ordered_date,
+        greatest(order_versions.known_at, customers.first_known_at) as known_at,
+        order_versions.known_until
     from order_versions
     inner join customers on order_versions.customer_id = customers.customer_id
     where order_versions.status is distinct from 'cancelled'
@@ -116,6 +122,8 @@ known as (
         < coalesce(least(lines.known_until, orders.known_until), timestamp 'infinity')
 ),
 
-signed as ({{ signed("known", columns) }})
+signed as (
+    {{ signed("known", columns) }}
+)
 
 {{ appended("signed", columns, "order_id", "touched") }}

@@ -7,7 +7,7 @@ with corrected as (
     where activity_count <= 0
 )
 
-select activities.* exclude (known_date, load_number)
+select activities.* exclude (known_date, load_number) -- noqa: RF02
 from {{ known_before_feature_days(ref("int_customer_activities_rolled")) }} as activities
 left join corrected on activities.customer_id = corrected.customer_id
 where corrected.customer_id is null

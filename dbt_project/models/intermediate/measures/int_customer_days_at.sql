@@ -3,8 +3,7 @@
 -- correction are added up, so that an order that was moved or cancelled leaves no day behind.
 {{ config(materialized = "ephemeral") }}
 
-select
-    days.* exclude (known_date, load_number)
+select days.* exclude (known_date, load_number) -- noqa: RF02
 from {{ known_before_feature_days(ref("int_customer_days_rolled")) }} as days
 left join {{ ref("int_customers_corrected") }} as corrected on days.customer_id = corrected.customer_id
 where corrected.customer_id is null

@@ -15,43 +15,46 @@
     "mail": ["mail_sent"],
 } %}
 
-with capabilities as (
+with kinds as (
     select
-        as_of_date,
-        {% for group, kinds in groups.items() %}
-        coalesce(bool_or(kind in ('{{ kinds | join("', '") }}')), false) as has_{{ group }}
-        {%- if not loop.last %},{% endif %}
-        {% endfor %}
-    from {{ feature_dates() }} as dates
-    left join (
-        select
-            kind,
-            min(known_date) as first_known_date
-        from {{ ref("int_customer_activities_rolled") }}
-        group by kind
-    ) as kinds on dates.as_of_date > kinds.first_known_date
-    group by as_of_date
+        kind,
+        min(known_date) as first_known_date
+    from {{ ref("int_customer_activities_rolled") }}
+    group by kind
 ),
 
+capabilities as (
+    select
+        dates.as_of_date,
+        {% for group, of_group in groups.items() %}
+        coalesce(bool_or(
+            kinds.kind in ('{{ of_group | join("', '") }}')
+        ), false) as has_{{ group }}{{ "," if not loop.last }}
+        {% endfor %}
+    from {{ feature_dates() }} as dates
+    left join kinds on dates.as_of_date > kinds.first_known_date
+    group by dates.as_of_date
+),
+
+-- noqa: disable=RF02,ST07
+-- Every measure has the same key, and no other column stands in two of them.
 measured as (
     select
         *,
-        gaps.gap_sum_days / gaps.gap_count as gap_mean_days,
+        gap_sum_days / gap_count as gap_mean_days,
         case
-            when gaps.gap_count > 1
-                then sqrt(
-                    greatest(gaps.gap_square_sum - gaps.gap_sum_days * gaps.gap_sum_days / gaps.gap_count, 0)
-                    / (gaps.gap_count - 1)
-                )
+            when gap_count > 1
+                then sqrt(greatest(gap_square_sum - gap_sum_days * gap_sum_days / gap_count, 0) / (gap_count - 1))
         end as gap_std_days
-    from {{ ref("int_orders_measured") }} as orders
+    from {{ ref("int_orders_measured") }}
     inner join {{ ref("int_hours_measured") }} using (customer_id, as_of_date)
-    left join {{ ref("int_gaps_measured") }} as gaps using (customer_id, as_of_date)
-    left join {{ ref("int_tastes_measured") }} as tastes using (customer_id, as_of_date)
+    left join {{ ref("int_gaps_measured") }} using (customer_id, as_of_date)
+    left join {{ ref("int_tastes_measured") }} using (customer_id, as_of_date)
     left join {{ ref("int_assortments_measured") }} using (customer_id, as_of_date)
     left join {{ ref("int_activities_measured") }} using (customer_id, as_of_date)
     left join {{ ref("int_carts_measured") }} using (customer_id, as_of_date)
 )
+-- noqa: enable=RF02,ST07
 
 select
     measured.customer_id,
@@ -112,7 +115,9 @@ select
     coalesce(measured.own_brand_cents / nullif(measured.net_amount_cents, 0), 0) as own_brand_share,
     coalesce(measured.top_category, 'unknown') as top_category,
     measured.spend_lifetime_cents / nullif(measured.items_lifetime_count, 0) as item_mean_cents,
-    least(coalesce(measured.discount_lifetime_cents / nullif(measured.list_lifetime_cents, 0), 0), 1) as discount_share,
+    least(
+        coalesce(measured.discount_lifetime_cents / nullif(measured.list_lifetime_cents, 0), 0), 1
+    ) as discount_share,
     least(coalesce(measured.discount_90d_cents / nullif(measured.list_90d_cents, 0), 0), 1) as discount_90d_share,
     coalesce(measured.discounted_lines_count / nullif(measured.lines_lifetime_count, 0), 0) as discounted_lines_share,
     measured.weekend_count / measured.orders_lifetime_count as weekend_share,

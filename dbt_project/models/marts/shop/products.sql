@@ -19,6 +19,15 @@ sales as (
         arg_max(price_cents, struct_pack(ordered_date, line_count, price_cents)) as price_cents
     from days
     group by product_id
+),
+
+-- Where the shop brings its prices, they are the price.
+prices as (
+    select
+        product_id,
+        price_cents
+    from {{ ref("price_history") }}
+    where valid_from <= {{ as_of_date() }} and (valid_until is null or valid_until > {{ as_of_date() }})
 )
 
 select
@@ -29,12 +38,12 @@ select
     products.subcategory,
     products.brand,
     products.size,
-    sales.price_cents,
+    coalesce(prices.price_cents, sales.price_cents) as price_cents,
     sales.last_sold_date,
     coalesce(sales.sold_90d_count, 0) as sold_90d_count,
     (
         products.name is not null
-        and sales.price_cents is not null
+        and coalesce(prices.price_cents, sales.price_cents) is not null
         -- noqa: disable=LT05
         and coalesce(products.category, '') not in ('{{ var("unrecommendable_categories") | join("', '") }}')
         and coalesce(products.subcategory, '') not in ('{{ var("unrecommendable_subcategories") | join("', '") }}')
@@ -42,4 +51,5 @@ select
     ) as is_recommendable
 from {{ ref("stg_shop__products") }} as products
 left join sales on products.product_id = sales.product_id
+left join prices on products.product_id = prices.product_id
 where {{ known_at_day("products", as_of_date()) }}
