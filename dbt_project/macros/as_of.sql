@@ -3,12 +3,30 @@
     date '{{ var("as_of_date") }}'
 {%- endmacro %}
 
-{#- A one-column table of the days to compute features for: those asked for, or the day of the run alone.
+{#- The days to compute features for, as a list of text: those asked for, or the day of the run alone.
     An environment variable, not a var: dbt parses the whole project anew when a var changes. -#}
+{% macro feature_days() -%}
+    {{ return((env_var("LAPWING_FEATURE_DATES", "") or var("as_of_date")).split(",")) }}
+{%- endmacro %}
+
+{#- A one-column table of those days. -#}
 {% macro feature_dates() -%}
     (
-        {%- for day in (env_var("LAPWING_FEATURE_DATES", "") or var("as_of_date")).split(",") %}
+        {%- for day in feature_days() %}
         select date '{{ day }}' as as_of_date
+        {%- if not loop.last %} union all{% endif %}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{#- Rows of a rollup known before each of those days, each with the day as `as_of_date`. One scan per day with the
+    date written out: a join on "before" would sort the whole rollup. -#}
+{% macro known_before_feature_days(rollup) -%}
+    (
+        {%- for day in feature_days() %}
+        select *, date '{{ day }}' as as_of_date
+        from {{ rollup }}
+        where known_date < date '{{ day }}'
         {%- if not loop.last %} union all{% endif %}
         {%- endfor %}
     )

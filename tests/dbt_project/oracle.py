@@ -1,9 +1,13 @@
-"""What the models should say, worked out from the landing files in plain Python: no SQL, nothing of the project."""
+"""What the models should say, worked out from the landing files in plain Python: no SQL, nothing of the project.
+
+It knows purchases only. The demo's shop has no other tables, so their features are null; the golden shop has them.
+"""
 
 import csv
 import math
 import statistics
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -33,6 +37,7 @@ class Line:
     quantity: int
     list_cents: int
     discount_cents: int
+    known_date: date
 
     @property
     def ordered_date(self) -> date:
@@ -91,6 +96,7 @@ def lines_known(landing: Path, on: date) -> list[Line]:
                 int(row["quantity"]),
                 int(Decimal(row["list_amount"]) * 100),
                 int(Decimal(row["discount_amount"]) * 100),
+                datetime.fromisoformat(max(row["known_at"], order["known_at"], product["known_at"])).date(),
             )
         )
     return lines
@@ -122,31 +128,81 @@ def _features(bought: list[Line], on: date) -> dict[str, object]:
     def spend_since(most_days: int) -> int:
         return sum(line.paid_cents for line in bought if (on - line.ordered_date).days <= most_days)
 
+    def items_since(most_days: int) -> int:
+        return sum(line.quantity for line in bought if (on - line.ordered_date).days <= most_days)
+
     return {
         "recency_days": recency,
         "tenure_days": (on - days[0]).days,
-        "orders_7d_count": orders_since(7),
-        "orders_30d_count": orders_since(30),
-        "orders_90d_count": orders_since(90),
         "orders_lifetime_count": len(orders),
-        "spend_30d_cents": spend_since(30),
-        "spend_90d_cents": spend_since(90),
+        "items_lifetime_count": sum(line.quantity for line in bought),
+        **{
+            f"{name}_{most_days}d_{unit}": since(most_days)
+            for name, unit, since in (
+                ("orders", "count", orders_since),
+                ("spend", "cents", spend_since),
+                ("items", "count", items_since),
+            )
+            for most_days in (7, 30, 90, 365)
+        },
         "spend_lifetime_cents": paid,
         "basket_mean_cents": paid / len(orders),
         "basket_mean_lines": len(bought) / len(orders),
+        "basket_mean_items": sum(line.quantity for line in bought) / len(orders),
+        "basket_90d_mean_cents": spend_since(90) / orders_since(90) if orders_since(90) else None,
+        "gap_max_days": max(gaps, default=None),
+        "gap_last_days": gaps[-1] if gaps else None,
         "gap_mean_days": statistics.mean(gaps) if gaps else None,
         "gap_std_days": statistics.stdev(gaps) if len(gaps) > 1 else None,
         "gap_ratio": recency / statistics.mean(gaps) if gaps else None,
         "orders_trend_ratio": (orders_since(30) + 0.5) / ((orders_since(90) - orders_since(30)) / 2 + 0.5),
         "spend_trend_ratio": (spend_since(30) + 100) / ((spend_since(90) - spend_since(30)) / 2 + 100),
         "discount_share": min(sum(line.discount_cents for line in bought) / listed, 1) if listed else 0,
+        "orders_acceleration": _second_difference(orders_since),
+        "spend_acceleration": _second_difference(spend_since),
+        "orders_year_ratio": None,  # the shop's first order is less than 455 days old
+        "holiday_share": sum(moment.month >= 11 for moment in orders.values()) / len(orders),
+        "lifecycle_stage": _stage(days, gaps, len(orders), on),
         "weekend_share": sum(weekdays[weekday] for weekday in (0, 6)) / len(orders),
         "morning_share": sum(moment.hour < 12 for moment in local) / len(orders),
         "evening_share": sum(moment.hour >= 18 for moment in local) / len(orders),
         "usual_hour": usual_hour,
         "usual_hour_share": in_usual_hour / len(orders),
         "usual_weekday": usual_weekday,
-    } | _tastes(bought, paid)
+    } | _tastes(bought, paid) | _assortment(bought, on)
+
+
+def _second_difference(since: Callable[[int], int]) -> int:
+    newest, middle, oldest = since(30), since(60) - since(30), since(90) - since(60)
+    return (newest - middle) - (middle - oldest)
+
+
+def _stage(days: list[date], gaps: list[int], orders: int, on: date) -> str:
+    recency, usual = (on - days[-1]).days, statistics.mean(gaps) if gaps else 60
+    if orders == 1 and (on - days[0]).days <= 30:
+        return "new"
+    if recency > 365:
+        return "lapsed"
+    if gaps and gaps[-1] > 180 and recency <= 30:
+        return "returned"
+    return "lapsing" if recency > 3 * usual else "cooling" if recency > 1.5 * usual else "active"
+
+
+def _assortment(bought: list[Line], on: date) -> dict[str, object]:
+    first: dict[str, date] = {}
+    for line in sorted(bought, key=lambda line: line.known_date):
+        first.setdefault(line.product_id, line.known_date)
+    recent = [line for line in bought if (on - line.ordered_date).days <= 90]
+    pieces, listed = sum(line.quantity for line in bought), sum(line.list_cents for line in recent)
+    return {
+        "products_lifetime_count": len(first),
+        "products_new_90d_count": sum((on - known_date).days <= 90 for known_date in first.values()),
+        "categories_lifetime_count": len({line.category for line in bought}),
+        "repeat_share": 1 - len(first) / len(bought),
+        "item_mean_cents": sum(line.paid_cents for line in bought) / pieces if pieces else None,
+        "discount_90d_share": min(sum(line.discount_cents for line in recent) / listed, 1) if listed else 0,
+        "discounted_lines_share": sum(line.discount_cents > 0 for line in bought) / len(bought),
+    }
 
 
 def _tastes(bought: list[Line], paid: int) -> dict[str, object]:

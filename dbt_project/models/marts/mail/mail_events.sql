@@ -7,4 +7,5 @@ select
     happened_at,
     known_at
 from {{ ref("stg_mail__events") }}
-where known_until is null
+where kind <> 'sent' -- the ledger itself says better what was sent
+qualify row_number() over (partition by event_id order by known_at desc, source_file desc, source_row desc) = 1

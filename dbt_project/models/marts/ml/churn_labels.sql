@@ -15,8 +15,10 @@ orders as (
     select
         customer_id,
         ordered_date
-    from {{ ref("int_orders_known") }} as int_orders_known
-    where {{ known_at_day("int_orders_known", as_of_date()) }}
+    from {{ ref("int_customer_days_rolled") }}
+    where known_date < {{ as_of_date() }}
+    group by customer_id, ordered_date
+    having sum(order_count) > 0
 )
 
 select

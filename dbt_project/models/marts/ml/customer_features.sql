@@ -3,153 +3,185 @@
     unique_key = "as_of_date", on_schema_change = "fail", tags = ["features"]
 ) }}
 
-with orders as (
+{#- A group of activities is null for everybody until its first row was known: the shop does not bring it, and 0 would
+    say that nobody ever did it. After that, a customer without any has 0. -#}
+{% set groups = {
+    "browsing": ["view", "search", "add_to_cart", "remove_from_cart", "checkout_started"],
+    "returns": ["return"],
+    "service": ["question_ticket", "complaint_ticket", "other_ticket"],
+    "reviews": ["review"],
+    "surveys": ["survey_answer"],
+    "coupons": ["coupon_given"],
+    "mail": ["mail_sent"],
+} %}
+
+with kinds as (
+    select
+        kind,
+        min(known_date) as first_known_date
+    from {{ ref("int_customer_activities_rolled") }}
+    group by kind
+),
+
+-- noqa: disable=LT02,LT05
+-- The linter measures what the loop makes of these lines.
+capabilities as (
+    select
+        dates.as_of_date,
+        {% for group, of_group in groups.items() %}
+        coalesce(
+            bool_or(kinds.kind in ('{{ of_group | join("', '") }}')), false
+        ) as has_{{ group }}
+        {%- if not loop.last %},{% endif %}
+        {% endfor %}
+    from {{ feature_dates() }} as dates
+    left join kinds on dates.as_of_date > kinds.first_known_date
+    group by dates.as_of_date
+),
+-- noqa: enable=LT02,LT05
+
+-- noqa: disable=RF02,ST07
+-- Every measure has the same key, and no other column stands in two of them.
+measured as (
     select
         *,
-        (as_of_date - ordered_date)::bigint as age_days,
-        extract(hour from ordered_at_local)::bigint as local_hour,
-        -- 0 is Sunday.
-        extract(dayofweek from ordered_at_local)::bigint as local_weekday
-    from {{ ref("int_orders_at") }}
-),
-
-totals as (
-    select
-        customer_id,
-        as_of_date,
-        min(age_days) as recency_days,
-        max(age_days) as tenure_days,
-        count(*) filter (age_days <= 7) as orders_7d_count,
-        count(*) filter (age_days <= 30) as orders_30d_count,
-        count(*) filter (age_days <= 90) as orders_90d_count,
-        count(*) as orders_lifetime_count,
-        coalesce(sum(net_amount_cents) filter (age_days <= 30), 0)::bigint as spend_30d_cents,
-        coalesce(sum(net_amount_cents) filter (age_days <= 90), 0)::bigint as spend_90d_cents,
-        sum(net_amount_cents)::bigint as spend_lifetime_cents,
-        sum(list_amount_cents)::bigint as list_lifetime_cents,
-        sum(discount_amount_cents)::bigint as discount_lifetime_cents,
-        sum(line_count)::bigint as lines_lifetime_count,
-        count(*) filter (local_weekday in (0, 6)) as weekend_count,
-        count(*) filter (local_hour < 12) as morning_count,
-        count(*) filter (local_hour >= 18) as evening_count
-    from orders
-    group by customer_id, as_of_date
-),
-
--- Gaps between days with an order; whole numbers, so that their sums do not depend on the order of adding.
-gaps as (
-    select
-        customer_id,
-        as_of_date,
-        ordered_date - lag(ordered_date) over (partition by customer_id, as_of_date order by ordered_date) as gap_days
-    from (select distinct
-        customer_id,
-        as_of_date,
-        ordered_date
-    from orders) as order_days
-),
-
-rhythm as (
-    select
-        customer_id,
-        as_of_date,
-        count(gap_days) as gap_count,
-        sum(gap_days)::bigint as gap_sum,
-        sum(gap_days * gap_days)::bigint as gap_square_sum
-    from gaps
-    group by customer_id, as_of_date
-),
-
-hours as (
-    select
-        customer_id,
-        as_of_date,
-        local_hour,
-        count(*) as order_count,
-        row_number() over (
-            partition by customer_id, as_of_date order by count(*) desc, local_hour
-        ) as place
-    from orders
-    group by customer_id, as_of_date, local_hour
-),
-
-weekdays as (
-    select
-        customer_id,
-        as_of_date,
-        local_weekday,
-        row_number() over (
-            partition by customer_id, as_of_date order by count(*) desc, local_weekday
-        ) as place
-    from orders
-    group by customer_id, as_of_date, local_weekday
-),
-
-categories as (
-    select
-        customer_id,
-        as_of_date,
-        max(category) filter (category_rank = 1) as top_category,
-        -- A customer who has only ever paid with vouchers has spent nothing: every share is then 0.
-        coalesce(max(net_amount_cents / nullif(customer_cents, 0)) filter (category_rank = 1), 0) as category_1_share,
-        coalesce(max(net_amount_cents / nullif(customer_cents, 0)) filter (category_rank = 2), 0) as category_2_share,
-        coalesce(max(net_amount_cents / nullif(customer_cents, 0)) filter (category_rank = 3), 0) as category_3_share,
-        -- Shannon's entropy in nats. Summed as whole billionths, so that adding in another order gives the same.
-        coalesce(sum(
-            case
-                when net_amount_cents > 0
-                    then -round(1e9 * net_amount_cents / customer_cents * ln(net_amount_cents / customer_cents))
-            end::bigint
-        ), 0) / 1e9 as category_entropy,
-        coalesce(sum(own_brand_cents)::bigint / nullif(max(customer_cents), 0), 0) as own_brand_share
-    from {{ ref("int_spend_by_category_at") }}
-    group by customer_id, as_of_date
+        gap_sum_days / gap_count as gap_mean_days,
+        case
+            when gap_count > 1
+                then sqrt(greatest(gap_square_sum - gap_sum_days * gap_sum_days / gap_count, 0) / (gap_count - 1))
+        end as gap_std_days
+    from {{ ref("int_orders_measured") }}
+    inner join {{ ref("int_hours_measured") }} using (customer_id, as_of_date)
+    left join {{ ref("int_gaps_measured") }} using (customer_id, as_of_date)
+    left join {{ ref("int_tastes_measured") }} using (customer_id, as_of_date)
+    left join {{ ref("int_assortments_measured") }} using (customer_id, as_of_date)
+    left join {{ ref("int_activities_measured") }} using (customer_id, as_of_date)
+    left join {{ ref("int_carts_measured") }} using (customer_id, as_of_date)
 )
+-- noqa: enable=RF02,ST07
 
 select
-    totals.customer_id,
-    totals.as_of_date,
-    totals.recency_days,
-    totals.tenure_days,
-    totals.orders_7d_count,
-    totals.orders_30d_count,
-    totals.orders_90d_count,
-    totals.orders_lifetime_count,
-    totals.spend_30d_cents,
-    totals.spend_90d_cents,
-    totals.spend_lifetime_cents,
-    totals.spend_lifetime_cents / totals.orders_lifetime_count as basket_mean_cents,
-    totals.lines_lifetime_count / totals.orders_lifetime_count as basket_mean_lines,
-    rhythm.gap_sum / nullif(rhythm.gap_count, 0) as gap_mean_days,
+    measured.customer_id,
+    measured.as_of_date,
+    measured.recency_days,
+    measured.tenure_days,
+    measured.orders_7d_count,
+    measured.orders_30d_count,
+    measured.orders_90d_count,
+    measured.orders_365d_count,
+    measured.orders_lifetime_count,
+    measured.spend_7d_cents,
+    measured.spend_30d_cents,
+    measured.spend_90d_cents,
+    measured.spend_365d_cents,
+    measured.spend_lifetime_cents,
+    measured.items_7d_count,
+    measured.items_30d_count,
+    measured.items_90d_count,
+    measured.items_365d_count,
+    measured.items_lifetime_count,
+    (measured.orders_30d_count + 0.5::double)
+    / ((measured.orders_90d_count - measured.orders_30d_count) / 2 + 0.5::double) as orders_trend_ratio,
+    (measured.spend_30d_cents + 100.0::double)
+    / ((measured.spend_90d_cents - measured.spend_30d_cents) / 2 + 100.0::double) as spend_trend_ratio,
+    measured.orders_30d_count
+    - 2 * measured.orders_60d_ago_count
+    + measured.orders_90d_ago_count as orders_acceleration,
+    measured.spend_30d_cents - 2 * measured.spend_60d_ago_cents + measured.spend_90d_ago_cents as spend_acceleration,
     case
-        when rhythm.gap_count > 1
-            then sqrt(
-                greatest(rhythm.gap_square_sum - rhythm.gap_sum * rhythm.gap_sum / rhythm.gap_count, 0)
-                / (rhythm.gap_count - 1)
-            )
-    end as gap_std_days,
-    totals.recency_days / nullif(rhythm.gap_sum / nullif(rhythm.gap_count, 0), 0) as gap_ratio,
-    -- The last 30 days against a usual 30 of the 60 before; half an order (one unit of money) keeps it finite.
-    (totals.orders_30d_count + 0.5::double)
-    / ((totals.orders_90d_count - totals.orders_30d_count) / 2 + 0.5::double) as orders_trend_ratio,
-    (totals.spend_30d_cents + 100.0::double)
-    / ((totals.spend_90d_cents - totals.spend_30d_cents) / 2 + 100.0::double) as spend_trend_ratio,
-    least(coalesce(totals.discount_lifetime_cents / nullif(totals.list_lifetime_cents, 0), 0), 1) as discount_share,
-    categories.category_1_share,
-    categories.category_2_share,
-    categories.category_3_share,
-    categories.category_entropy,
-    totals.weekend_count / totals.orders_lifetime_count as weekend_share,
-    totals.morning_count / totals.orders_lifetime_count as morning_share,
-    totals.evening_count / totals.orders_lifetime_count as evening_share,
-    hours.local_hour::double as usual_hour,
-    hours.order_count / totals.orders_lifetime_count as usual_hour_share,
-    weekdays.local_weekday::double as usual_weekday,
-    categories.own_brand_share,
-    categories.top_category
-from totals
-inner join rhythm on totals.customer_id = rhythm.customer_id and totals.as_of_date = rhythm.as_of_date
-inner join hours on totals.customer_id = hours.customer_id and totals.as_of_date = hours.as_of_date and hours.place = 1
-inner join weekdays
-    on totals.customer_id = weekdays.customer_id and totals.as_of_date = weekdays.as_of_date and weekdays.place = 1
-inner join categories on totals.customer_id = categories.customer_id and totals.as_of_date = categories.as_of_date
+        when measured.tenure_days >= 455
+            then (measured.orders_90d_count + 0.5::double) / (measured.orders_year_ago_count + 0.5::double)
+    end as orders_year_ratio,
+    measured.gap_mean_days,
+    measured.gap_std_days,
+    measured.gap_max_days,
+    measured.gap_last_days,
+    measured.recency_days / measured.gap_mean_days as gap_ratio,
+    measured.spend_lifetime_cents / measured.orders_lifetime_count as basket_mean_cents,
+    measured.lines_lifetime_count / measured.orders_lifetime_count as basket_mean_lines,
+    measured.items_lifetime_count / measured.orders_lifetime_count as basket_mean_items,
+    measured.spend_90d_cents / nullif(measured.orders_90d_count, 0) as basket_90d_mean_cents,
+    coalesce(measured.products_lifetime_count, 0) as products_lifetime_count,
+    coalesce(measured.products_new_90d_count, 0) as products_new_90d_count,
+    coalesce(measured.categories_lifetime_count, 0) as categories_lifetime_count,
+    coalesce(
+        1 - measured.products_lifetime_count / nullif(measured.lines_lifetime_count, 0), 0
+    ) as repeat_share,
+    coalesce(measured.top_cents[1] / nullif(measured.net_amount_cents, 0), 0) as category_1_share,
+    coalesce(measured.top_cents[2] / nullif(measured.net_amount_cents, 0), 0) as category_2_share,
+    coalesce(measured.top_cents[3] / nullif(measured.net_amount_cents, 0), 0) as category_3_share,
+    greatest(
+        coalesce(
+            ln(nullif(measured.net_amount_cents, 0))
+            - measured.cents_ln_cents_millionths / (1e6 * nullif(measured.net_amount_cents, 0)),
+            0
+        ),
+        0
+    ) as category_entropy,
+    coalesce(measured.own_brand_cents / nullif(measured.net_amount_cents, 0), 0) as own_brand_share,
+    coalesce(measured.top_category, 'unknown') as top_category,
+    measured.spend_lifetime_cents / nullif(measured.items_lifetime_count, 0) as item_mean_cents,
+    least(
+        coalesce(measured.discount_lifetime_cents / nullif(measured.list_lifetime_cents, 0), 0), 1
+    ) as discount_share,
+    least(coalesce(measured.discount_90d_cents / nullif(measured.list_90d_cents, 0), 0), 1) as discount_90d_share,
+    coalesce(measured.discounted_lines_count / nullif(measured.lines_lifetime_count, 0), 0) as discounted_lines_share,
+    measured.weekend_count / measured.orders_lifetime_count as weekend_share,
+    measured.morning_count / measured.orders_lifetime_count as morning_share,
+    measured.evening_count / measured.orders_lifetime_count as evening_share,
+    measured.usual_hour::double as usual_hour,
+    measured.usual_hour_count / measured.orders_lifetime_count as usual_hour_share,
+    measured.usual_weekday::double as usual_weekday,
+    measured.orders_holiday_count / measured.orders_lifetime_count as holiday_share,
+    {{ zero_where_brought("browsing", "measured.views_7d_count") }} as views_7d_count,
+    {{ zero_where_brought("browsing", "measured.views_30d_count") }} as views_30d_count,
+    {{ zero_where_brought("browsing", "measured.views_90d_count") }} as views_90d_count,
+    {{ zero_where_brought("browsing", "measured.searches_30d_count") }} as searches_30d_count,
+    {{ zero_where_brought("browsing", "measured.cart_adds_30d_count") }} as cart_adds_30d_count,
+    {{ zero_where_brought("browsing", "measured.cart_removals_30d_count") }} as cart_removals_30d_count,
+    {{ zero_where_brought("browsing", "measured.checkouts_30d_count") }} as checkouts_30d_count,
+    {{ zero_where_brought("browsing", "measured.abandoned_carts_30d_count") }} as abandoned_carts_30d_count,
+    {{ zero_where_brought("browsing", "measured.abandoned_carts_90d_count") }} as abandoned_carts_90d_count,
+    measured.abandoned_carts_90d_count / nullif(measured.carts_90d_count, 0) as abandoned_cart_share,
+    measured.last_visit_days,
+    case
+        when capabilities.has_browsing
+            then coalesce(measured.views_90d_count, 0) / (measured.orders_90d_count + 0.5::double)
+    end as views_per_order_ratio,
+    {{ zero_where_brought("returns", "measured.returns_90d_count") }} as returns_90d_count,
+    {{ zero_where_brought("returns", "measured.returns_lifetime_count") }} as returns_lifetime_count,
+    {{ zero_where_brought("returns", "measured.refunds_lifetime_cents") }} as refunds_lifetime_cents,
+    case
+        when capabilities.has_returns
+            then least(coalesce(measured.refunds_lifetime_cents, 0) / nullif(measured.spend_lifetime_cents, 0), 1)
+    end as refund_share,
+    {{ zero_where_brought("service", "measured.tickets_90d_count") }} as tickets_90d_count,
+    {{ zero_where_brought("service", "measured.complaints_90d_count") }} as complaints_90d_count,
+    {{ zero_where_brought("service", "measured.complaints_lifetime_count") }} as complaints_lifetime_count,
+    {{ zero_where_brought("service", "measured.open_tickets_count") }} as open_tickets_count,
+    measured.last_complaint_days,
+    {{ zero_where_brought("reviews", "measured.reviews_lifetime_count") }} as reviews_lifetime_count,
+    measured.stars_sum / nullif(measured.reviews_lifetime_count, 0) as review_mean_stars,
+    {{ zero_where_brought("surveys", "measured.survey_answers_lifetime_count") }} as survey_answers_lifetime_count,
+    measured.points_sum / nullif(measured.survey_answers_lifetime_count, 0) as survey_mean_points,
+    {{ zero_where_brought("coupons", "measured.coupons_lifetime_count") }} as coupons_lifetime_count,
+    {{ zero_where_brought("coupons", "measured.coupons_used_lifetime_count") }} as coupons_used_lifetime_count,
+    measured.coupons_used_lifetime_count / nullif(measured.coupons_lifetime_count, 0) as coupons_used_share,
+    {{ zero_where_brought("mail", "measured.mails_30d_count") }} as mails_30d_count,
+    {{ zero_where_brought("mail", "measured.mails_90d_count") }} as mails_90d_count,
+    {{ zero_where_brought("mail", "measured.opens_30d_count") }} as opens_30d_count,
+    {{ zero_where_brought("mail", "measured.opens_90d_count") }} as opens_90d_count,
+    {{ zero_where_brought("mail", "measured.clicks_30d_count") }} as clicks_30d_count,
+    {{ zero_where_brought("mail", "measured.clicks_90d_count") }} as clicks_90d_count,
+    measured.clicks_90d_count / nullif(measured.mails_90d_count, 0) as clicks_per_mail_ratio,
+    measured.last_click_days,
+    case
+        when measured.orders_lifetime_count = 1 and measured.tenure_days <= 30 then 'new'
+        when measured.recency_days > 365 then 'lapsed'
+        when measured.gap_last_days > 180 and measured.recency_days <= 30 then 'returned'
+        when measured.recency_days > 3 * coalesce(measured.gap_mean_days, 60) then 'lapsing'
+        when measured.recency_days > 1.5 * coalesce(measured.gap_mean_days, 60) then 'cooling'
+        else 'active'
+    end as lifecycle_stage
+from measured
+inner join capabilities on measured.as_of_date = capabilities.as_of_date

@@ -18,7 +18,7 @@ select
     plan.as_of_date,
     count(*) as candidates,
     {% for verdict in verdicts %}
-        count(*) filter (plan.verdict = '{{ verdict }}') as {{ verdict }},
+    count(*) filter (plan.verdict = '{{ verdict }}') as {{ verdict }},
     {% endfor %}
     count(*) filter (outcomes.state = 'sent') as sent,
     count(*) filter (outcomes.state = 'refused') as refused,

@@ -1,16 +1,33 @@
-with sales as (
+with days as (
+    select
+        product_id,
+        ordered_date,
+        price_cents,
+        sum(line_count)::bigint as line_count
+    from {{ ref("int_product_days_rolled") }}
+    where known_date < {{ as_of_date() }} and ordered_date >= {{ as_of_date() }} - 365
+    group by product_id, ordered_date, price_cents
+    having sum(line_count) > 0
+),
+
+sales as (
     select
         product_id,
         max(ordered_date) as last_sold_date,
-        count(distinct order_id) filter (ordered_date >= {{ as_of_date() }} - 90) as sold_90d_count,
-        -- What one piece cost before discounts when it was last sold.
-        round(
-            arg_max(list_amount_cents, struct_pack(ordered_at, order_id, line_number))
-            / arg_max(quantity, struct_pack(ordered_at, order_id, line_number))
-        )::bigint as price_cents
-    from {{ ref("int_purchases_known") }} as purchases
-    where quantity > 0 and list_amount_cents > 0 and {{ known_at_day("purchases", as_of_date()) }}
+        coalesce(sum(line_count) filter (ordered_date >= {{ as_of_date() }} - 90), 0)::bigint as sold_90d_count,
+        -- What most paid for one piece before discounts on the day it was last sold; of equals the highest.
+        arg_max(price_cents, struct_pack(ordered_date, line_count, price_cents)) as price_cents
+    from days
     group by product_id
+),
+
+-- Where the shop brings its prices, they are the price.
+prices as (
+    select
+        product_id,
+        price_cents
+    from {{ ref("price_history") }}
+    where valid_from <= {{ as_of_date() }} and (valid_until is null or valid_until > {{ as_of_date() }})
 )
 
 select
@@ -21,12 +38,12 @@ select
     products.subcategory,
     products.brand,
     products.size,
-    sales.price_cents,
+    coalesce(prices.price_cents, sales.price_cents) as price_cents,
     sales.last_sold_date,
     coalesce(sales.sold_90d_count, 0) as sold_90d_count,
     (
         products.name is not null
-        and sales.price_cents is not null
+        and coalesce(prices.price_cents, sales.price_cents) is not null
         -- noqa: disable=LT05
         and coalesce(products.category, '') not in ('{{ var("unrecommendable_categories") | join("', '") }}')
         and coalesce(products.subcategory, '') not in ('{{ var("unrecommendable_subcategories") | join("', '") }}')
@@ -34,4 +51,5 @@ select
     ) as is_recommendable
 from {{ ref("stg_shop__products") }} as products
 left join sales on products.product_id = sales.product_id
+left join prices on products.product_id = prices.product_id
 where {{ known_at_day("products", as_of_date()) }}

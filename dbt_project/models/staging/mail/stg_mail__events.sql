@@ -2,9 +2,12 @@ select
     event_id,
     kind,
     send_id,
+    customer_id,
     link_id,
     is_machine,
     happened_at,
     known_at,
-    {{ known_until("event_id") }} as known_until
+    source_file,
+    source_row,
+    load_number
 from {{ source("landing", "mail_events") }}

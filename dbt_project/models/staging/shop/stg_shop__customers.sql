@@ -7,5 +7,8 @@ select
     time_zone,
     signed_up_at,
     known_at,
+    source_file,
+    source_row,
+    load_number,
     {{ known_until("customer_id") }} as known_until
 from {{ source("landing", "customers") }}

@@ -8,7 +8,7 @@ select
     -- A voucher can be worth more than its line; the shop gives no money back for it.
     greatest((list_amount - discount_amount) * 100, 0)::bigint as net_amount_cents,
     known_at,
-    {{ known_until("order_id, line_number") }} as known_until,
     source_file,
-    source_row
+    source_row,
+    load_number
 from {{ source("landing", "order_lines") }}

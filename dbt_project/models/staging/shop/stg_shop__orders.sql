@@ -2,9 +2,10 @@ select
     order_id,
     customer_id,
     store_id,
+    status,
     ordered_at,
     known_at,
-    {{ known_until("order_id") }} as known_until,
     source_file,
-    source_row
+    source_row,
+    load_number
 from {{ source("landing", "orders") }}

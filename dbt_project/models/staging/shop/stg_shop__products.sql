@@ -6,5 +6,8 @@ select
     brand,
     size,
     known_at,
+    source_file,
+    source_row,
+    load_number,
     {{ known_until("product_id") }} as known_until
 from {{ source("landing", "products") }}

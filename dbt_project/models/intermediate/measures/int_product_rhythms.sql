@@ -1,11 +1,13 @@
 -- One row per customer and product bought on at least two days: how often, how regularly, and how long ago.
 with days as (
-    select distinct
+    select
         customer_id,
         product_id,
         ordered_date
-    from {{ ref("int_purchases_known") }} as purchases
-    where quantity > 0 and {{ known_at_day("purchases", as_of_date()) }}
+    from {{ ref("int_customer_products_rolled") }}
+    where known_date < {{ as_of_date() }}
+    group by customer_id, product_id, ordered_date
+    having sum(bought_count) > 0
 )
 
 select

@@ -1,0 +1,118 @@
+{#-
+    Changes: a table of signed rows, to which every build appends and from which nothing is ever taken.
+
+    What became known on a UTC day stands there with weight 1; from the day on which a newer version replaced it, also
+    with weight -1. So the sum of the weights of all rows with `known_date` before D is what was known at 00:00 UTC of
+    D, for every D, past ones too; sums of them (rollups) can be appended to in the same way. A file that lands late
+    but speaks of earlier days adds rows for those days, and takes back by further rows what it proves wrong.
+-#}
+
+{#- The number of the newest file that has been loaded: what a build has seen. -#}
+{% macro newest_load() -%}
+    (select coalesce(max(load_number), 0) from {{ source("landing", "files") }})
+{%- endmacro %}
+
+{#- The newest file that this model had seen when it was last built; 0 before its first build. -#}
+{% macro seen() -%}
+    {%- if is_incremental() -%} (select coalesce(max(load_number), 0) from {{ this }}) {%- else -%} 0 {%- endif -%}
+{%- endmacro %}
+
+{#- Signed rows of a relation whose rows are valid from `known_at` until `known_until` (null: until further notice).
+    A version that lived for less than a day's end never counted. -#}
+{% macro signed(versions, columns) -%}
+    select
+        {{ columns | join(", ") }},
+        (case sides.weight when 1 then known_at else known_until end)::date as known_date,
+        sides.weight
+    from {{ versions }} cross join (values (1), (-1)) as sides(weight)
+    where
+        (known_until is null or known_until::date > known_at::date)
+        and (sides.weight = 1 or known_until is not null)
+{%- endmacro %}
+
+{#- What to append: on a first build the signed rows; later the difference between them and what stands there already
+    for the keys that were touched. -#}
+{% macro appended(signed, columns, key, touched) -%}
+    {% if is_incremental() -%}
+    select
+        {{ columns | join(", ") }},
+        known_date,
+        sum(weight)::bigint as weight,
+        {{ newest_load() }} as load_number
+    from (
+        select {{ columns | join(", ") }}, known_date, weight from {{ signed }}
+        union all
+        select {{ columns | join(", ") }}, known_date, -weight as weight
+        from {{ this }}
+        where ({{ key }}) in (from {{ touched }})
+    ) as difference
+    group by all
+    having sum(weight) <> 0
+    {%- else -%}
+    select
+        {{ columns | join(", ") }},
+        known_date,
+        weight::bigint as weight,
+        {{ newest_load() }} as load_number
+    from {{ signed }}
+    {%- endif %}
+{%- endmacro %}
+
+{#- Ids of which we learnt now that they were known earlier than we thought, or at all. -#}
+{% macro known_sooner(relation, id) -%}
+    select {{ id }}
+    from {{ relation }}
+    group by {{ id }}
+    having
+        min(load_number) > {{ seen() }}
+        or min(known_at) filter (load_number > {{ seen() }}) < min(known_at) filter (load_number <= {{ seen() }})
+{%- endmacro %}
+
+{#- First appearances of things (products, categories) in a customer's purchases, and their disappearances when the
+    last of them is taken back: rows of customer_id, known_date, appeared (1 or -1). Nearly all pairs were never
+    corrected: they appear once, on the first day they are known. -#}
+{% macro appearances(rows, thing) -%}
+    with corrected as (
+        select distinct
+            customer_id,
+            {{ thing }}
+        from {{ rows }}
+        where line_count <= 0
+    ),
+
+    running as (
+        select
+            customer_id,
+            {{ thing }},
+            known_date,
+            sum(line_count) over pair as total,
+            coalesce(sum(line_count) over (pair rows between unbounded preceding and 1 preceding), 0) as before
+        from (
+            select
+                customer_id,
+                {{ thing }},
+                known_date,
+                sum(line_count) as line_count
+            from {{ rows }}
+            inner join corrected using (customer_id, {{ thing }})
+            group by all
+        ) as days
+        window pair as (partition by customer_id, {{ thing }} order by known_date)
+    )
+
+    select
+        customer_id,
+        min(known_date) as known_date,
+        1 as appeared
+    from {{ rows }}
+    left join (select *, true as is_corrected from corrected) as corrected using (customer_id, {{ thing }})
+    where is_corrected is null
+    group by customer_id, {{ thing }}
+    union all
+    select
+        customer_id,
+        known_date,
+        (total > 0)::integer - (before > 0)::integer as appeared
+    from running
+    where (total > 0) <> (before > 0)
+{%- endmacro %}

@@ -1,0 +1,57 @@
+-- One row per thing a customer did besides ordering (or had done to them) and day its knowledge changed: browsing,
+-- returns, tickets, reviews, answers, coupons, mail. `value` is cents, stars or points, by kind.
+{% set columns = ["source", "row_id", "customer_id", "kind", "happened_date", "value"] %}
+{% set sources = [
+    ("stg_shop__events", "event_id", "kind", "happened_at", "0", "true"),
+    ("stg_shop__returns", "return_id", "'return'", "returned_at", "refund_amount_cents", "true"),
+    ("stg_shop__support_tickets", "ticket_id", "kind || '_ticket'", "opened_at", "0", "true"),
+    ("stg_shop__support_tickets", "ticket_id", "'open_ticket'", "opened_at", "0", "closed_at is null"),
+    ("stg_shop__reviews", "review_id", "'review'", "reviewed_at", "rating", "true"),
+    ("stg_shop__survey_answers", "answer_id", "'survey_answer'", "answered_at", "score", "true"),
+    ("stg_shop__coupons", "coupon_id", "'coupon_given'", "issued_at", "0", "true"),
+    ("stg_shop__coupons", "coupon_id", "'coupon_used'", "redeemed_at", "0", "redeemed_at is not null"),
+    ("stg_mail__events", "event_id", "'mail_' || kind", "happened_at", "0", "not is_machine"),
+] %}
+
+with
+{% if is_incremental() %}
+touched as (
+    {% for model, id, kind, moment, value, counts in sources %}
+    select
+        '{{ model }}',
+        {{ id }}
+    from {{ ref(model) }}
+    where load_number > {{ seen() }}
+    {% if not loop.last %}union{% endif %}
+    {% endfor %}
+),
+{% endif %}
+
+known as (
+    {% for model, id, kind, moment, value, counts in sources %}
+    select
+        '{{ model }}' as source,
+        {{ id }} as row_id,
+        customer_id,
+        {{ kind }} as kind,
+        {{ moment }}::date as happened_date,
+        ({{ value }})::bigint as value,
+        known_at,
+        known_until
+    from (
+        select
+            *,
+            {{ known_until(id) }} as known_until
+        from {{ ref(model) }}
+        {% if is_incremental() %} where ('{{ model }}', {{ id }}) in (from touched) {% endif %}
+    ) as versions
+    where {{ counts }} and customer_id is not null
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+),
+
+signed as (
+    {{ signed("known", columns) }}
+)
+
+{{ appended("signed", columns, "source, row_id", "touched") }}

@@ -1,0 +1,129 @@
+-- One row per order line and day its knowledge changed, from the day the line, its order, its customer and its product
+-- were known. It keeps the category and brand that the product had when that was so.
+{% set columns = [
+    "order_id", "line_number", "customer_id", "product_id", "category", "is_own_brand", "ordered_date",
+    "quantity", "list_amount_cents", "discount_amount_cents", "net_amount_cents",
+] %}
+
+with customers as (
+    select
+        customer_id,
+        min(known_at) as first_known_at
+    from {{ ref("stg_shop__customers") }}
+    group by customer_id
+),
+
+-- Only versions that say something else than the one before: a catalogue is landed every night.
+product_versions as (
+    select
+        *,
+        lead(known_at) over (partition by product_id order by known_at) as known_until,
+        min(known_at) over (partition by product_id) as first_known_at
+    from (
+        select
+            product_id,
+            coalesce(category, 'unknown') as category,
+            coalesce(brand = 'Private', false) as is_own_brand,
+            known_at,
+            load_number
+        from {{ ref("stg_shop__products") }}
+        qualify
+            lag(product_id) over (partition by product_id order by known_at, source_file, source_row) is null
+            or (category, brand) is distinct from lag((category, brand)) over (
+                partition by product_id order by known_at, source_file, source_row
+            )
+    ) as differing
+),
+
+{% if is_incremental() %}
+touched as (
+    select order_id
+    from {{ ref("stg_shop__orders") }}
+    where
+        load_number > {{ seen() }}
+        or customer_id in ({{ known_sooner(ref("stg_shop__customers"), "customer_id") }})
+    union
+    select order_id
+    from {{ ref("stg_shop__order_lines") }}
+    where
+        load_number > {{ seen() }}
+        or product_id in ({{ known_sooner(ref("stg_shop__products"), "product_id") }})
+        -- A category of days that were counted already.
+        or product_id in (
+            select product_versions.product_id
+            from product_versions
+            where
+                product_versions.load_number > {{ seen() }}
+                and product_versions.known_at < (select max(this.known_date) + 1 from {{ this }} as this)
+        )
+),
+{% endif %}
+
+order_versions as (
+    select
+        order_id,
+        customer_id,
+        ordered_at::date as ordered_date,
+        status,
+        known_at,
+        {{ known_until("order_id") }} as known_until
+    from {{ ref("stg_shop__orders") }}
+    {% if is_incremental() %} where order_id in (from touched) {% endif %}
+),
+
+orders as (
+    select
+        order_versions.order_id,
+        order_versions.customer_id,
+        order_versions.ordered_date,
+        greatest(order_versions.known_at, customers.first_known_at) as known_at,
+        order_versions.known_until
+    from order_versions
+    inner join customers on order_versions.customer_id = customers.customer_id
+    where order_versions.status is distinct from 'cancelled'
+),
+
+line_versions as (
+    select
+        *,
+        {{ known_until("order_id, line_number") }} as known_until
+    from {{ ref("stg_shop__order_lines") }}
+    {% if is_incremental() %} where order_id in (from touched) {% endif %}
+),
+
+known as (
+    select
+        lines.order_id,
+        lines.line_number,
+        orders.customer_id,
+        lines.product_id,
+        products.category,
+        products.is_own_brand,
+        orders.ordered_date,
+        lines.quantity,
+        lines.list_amount_cents,
+        lines.discount_amount_cents,
+        lines.net_amount_cents,
+        greatest(lines.known_at, orders.known_at, products.first_known_at) as known_at,
+        least(lines.known_until, orders.known_until) as known_until
+    from line_versions as lines
+    inner join orders on lines.order_id = orders.order_id
+    inner join product_versions as products
+        on
+            lines.product_id = products.product_id
+            and greatest(lines.known_at, orders.known_at, products.first_known_at) >= products.known_at
+            and (
+                products.known_until is null
+                or greatest(lines.known_at, orders.known_at, products.first_known_at) < products.known_until
+            )
+    -- Versions of a line and of its order belong together where their times overlap.
+    where
+        greatest(lines.known_at, orders.known_at, products.first_known_at)
+        < coalesce(least(lines.known_until, orders.known_until), timestamp 'infinity')
+),
+
+signed as (
+    {{ signed("known", columns) }}
+)
+
+{{ appended("signed", columns, "order_id", "touched") }}

@@ -1,0 +1,22 @@
+-- One row per customer and day features are asked for: the gaps between neighbouring days with an order. Sums of whole
+-- numbers, which do not depend on the order of adding.
+with gaps as (
+    select
+        customer_id,
+        as_of_date,
+        ordered_date,
+        ordered_date - lag(ordered_date) over (partition by as_of_date, customer_id order by ordered_date) as gap_days
+    from {{ ref("int_customer_days_at") }}
+)
+
+select
+    customer_id,
+    as_of_date,
+    count(*) as gap_count,
+    sum(gap_days)::bigint as gap_sum_days,
+    sum(gap_days * gap_days)::bigint as gap_square_sum,
+    max(gap_days)::bigint as gap_max_days,
+    arg_max(gap_days, ordered_date)::bigint as gap_last_days
+from gaps
+where gap_days > 0
+group by customer_id, as_of_date
