@@ -31,10 +31,16 @@ ROUNDS = 3
 def main() -> None:
     """Run every measurement and append what was found to RESULTS.md."""
     options = argparse.ArgumentParser(prog="python -m benchmarks.features", description=__doc__)
-    options.add_argument("--lines", type=int, default=50_000_000, help="order lines of the large shop (default: 50 million)")
-    options.add_argument("--folder", type=Path, default=Path("data/benchmarks"), help="where shops and warehouses are made")
+    options.add_argument(
+        "--lines", type=int, default=50_000_000, help="order lines of the large shop (default: 50 million)"
+    )
+    options.add_argument(
+        "--folder", type=Path, default=Path("data/benchmarks"), help="where shops and warehouses are made"
+    )
     options.add_argument("--keep", action="store_true", help="keep the warehouses")
-    options.add_argument("--build", nargs=3, metavar=("FOLDER", "STEP", "DAY"), help=argparse.SUPPRESS)  # a process of ours
+    options.add_argument(
+        "--build", nargs=3, metavar=("FOLDER", "STEP", "DAY"), help=argparse.SUPPRESS
+    )  # a process of ours
     chosen = options.parse_args()
     if chosen.build:
         _build(Path(chosen.build[0]), chosen.build[1], date.fromisoformat(chosen.build[2]))
@@ -42,7 +48,9 @@ def main() -> None:
     say(f"making shops of {chosen.lines:,} and {chosen.lines // 10:,} order lines")
     small = make_shop(chosen.folder / f"shop-{chosen.lines // 10}", chosen.lines // 10)
     large = make_shop(chosen.folder / f"shop-{chosen.lines}", chosen.lines)
-    write("features", f"{chosen.lines:,} order lines of {chosen.lines // 40:,} customers", measure(small, large))
+    write(
+        "features", f"{chosen.lines:,} order lines of {chosen.lines // 40:,} customers", measure(small, large)
+    )
 
 
 def measure(small: Shop, large: Shop) -> Iterator[Result]:
@@ -127,9 +135,15 @@ def land(shop: Shop, settings: Settings, load_number: int, since: date, until: d
                 )
                 db.execute(
                     f"""insert into landing.{contract.table} by name
-                    select {"* exclude (category, customer_id, ordered_at, list_amount_cents, discount_amount_cents), " + cents
-                            if cents else "*"},
-                        'benchmark' as source_file, row_number() over () as source_row, {load_number} as load_number
+                    select {
+                        "* exclude (category, customer_id, ordered_at, list_amount_cents, discount_amount_cents), "
+                        + cents
+                        if cents
+                        else "*"
+                    },
+                        'benchmark' as source_file, row_number() over () as source_row, {
+                        load_number
+                    } as load_number
                     from '{shop.file(contract.table)}' where known_at >= '{since}' and known_at < '{until}'"""
                 )
 

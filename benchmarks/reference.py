@@ -34,7 +34,9 @@ def in_polars(source: str) -> list[int]:
     age = (pl.lit(LAST_DAY) - pl.col.ordered_at.dt.date()).dt.total_days()
     cents = (pl.col.list_amount_cents - pl.col.discount_amount_cents).clip(0)
     features = (
-        lines.select("customer_id", "product_id", "category", "quantity", age.alias("age"), cents.alias("cents"))
+        lines.select(
+            "customer_id", "product_id", "category", "quantity", age.alias("age"), cents.alias("cents")
+        )
         .group_by("customer_id")
         .agg(
             pl.col.age.min().alias("recency_days"),
@@ -120,7 +122,11 @@ def _checksums(db: duckdb.DuckDBPyConnection) -> list[int]:
     return [int(value) for value in db.sql(CHECK).fetchall()[0]]
 
 
-WAYS: dict[str, Callable[[str], list[int]]] = {"polars": in_polars, "duckdb": in_duckdb, "rollups": in_rollups}
+WAYS: dict[str, Callable[[str], list[int]]] = {
+    "polars": in_polars,
+    "duckdb": in_duckdb,
+    "rollups": in_rollups,
+}
 
 
 def main(way: str, source: str) -> None:

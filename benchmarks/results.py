@@ -37,7 +37,9 @@ def write(benchmark: str, what: str, results: Iterable[Result]) -> None:
         f"{platform.system()} {platform.machine()}; Python {platform.python_version()}, {versions}. Medians of one run.\n\n"
         "| What | Found | Target | |\n| --- | --- | --- | --- |\n"
     )
-    before = RESULTS.read_text() if RESULTS.exists() else "# Results\n\nWritten by the benchmarks; newest last.\n"
+    before = (
+        RESULTS.read_text() if RESULTS.exists() else "# Results\n\nWritten by the benchmarks; newest last.\n"
+    )
     RESULTS.write_text(before + head + "\n".join(rows) + "\n")
 
 

@@ -17,8 +17,6 @@ could see:
 No row is known after its file was last changed: an order of 2035 stays in the future, and the landing rejects it.
 """
 
-# ruff: noqa: S608  # names are the contract's and our own; what a file holds is never spliced in
-
 import fcntl
 import os
 import re

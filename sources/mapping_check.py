@@ -1,7 +1,5 @@
 """Looks at a shop through its mapping and says in plain words what is missing, what is wrong, what stays switched off."""
 
-# ruff: noqa: S608  # names are the contract's; what a file holds is never spliced in
-
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager

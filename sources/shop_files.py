@@ -1,7 +1,5 @@
 """Reads a shop's file as it is: every cell as text, every line that cannot be taken apart set aside with its reason."""
 
-# ruff: noqa: S608  # file names and column names are quoted; what a file holds is never spliced in
-
 import codecs
 import csv
 import hashlib

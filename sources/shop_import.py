@@ -1,7 +1,5 @@
 """Imports a shop by its mapping: finds its files, maps them into the words of the contract, lands what is new."""
 
-# ruff: noqa: S608  # names are the contract's and quoted columns; what a file holds is never spliced in
-
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass

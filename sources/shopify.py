@@ -6,8 +6,6 @@ variants. Not taken: cancelled and voided orders, and orders of nobody in the cu
 `Refunded Amount` says neither when nor what came back.
 """
 
-# ruff: noqa: S608  # names are ours and quoted columns; what a file holds is never spliced in
-
 import hashlib
 from collections.abc import Callable
 from functools import partial

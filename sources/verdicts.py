@@ -1,7 +1,5 @@
 """What of a shop's rows breaks the contract: found out before anything is landed, by the rules of the landing itself."""
 
-# ruff: noqa: S608  # names are the contract's; what a file holds is never spliced in
-
 from collections import Counter
 from dataclasses import dataclass, field
 

@@ -103,6 +103,7 @@
     select
         customer_id,
         min(known_date) as known_date,
+        min(known_date) as appeared_date,
         1 as appeared
     from {{ rows }}
     left join (select *, true as is_corrected from corrected) as corrected using (customer_id, {{ thing }})
@@ -112,6 +113,10 @@
     select
         customer_id,
         known_date,
+        -- A disappearance takes back the appearance before it, on that one's day.
+        max(case when total > 0 then known_date end) over (
+            partition by customer_id, {{ thing }} order by known_date
+        ) as appeared_date,
         (total > 0)::integer - (before > 0)::integer as appeared
     from running
     where (total > 0) <> (before > 0)

@@ -26,6 +26,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "airflow": ("dags/", "cli/airflow_home.py"),
     "dbt": ("core/dbt.py",),
     "mlflow": ("ml/registry.py",),
+    "dlt": ("sources/database.py",),
     "implicit": ("ml/recommend/",),
     "great_expectations": ("expectations/",),
     "aiosmtplib": ("campaigns/mailers/",),
@@ -40,7 +41,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 }
 """Each engine we did not write is spoken to in one place, so that replacing it is a change in one place."""
 
-HEAVY = {"airflow", "dbt", "great_expectations", "implicit", "matplotlib", "mlflow", "sklearn"}
+HEAVY = {"airflow", "dbt", "dlt", "great_expectations", "implicit", "matplotlib", "mlflow", "sklearn"}
 """Seconds to import: never on the way of a command that does not need them, nor of a DAG file being parsed."""
 
 

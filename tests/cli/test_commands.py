@@ -68,6 +68,7 @@ def lapwing(capfd, monkeypatch):
 
 def test_the_commands_are_those_we_know_of():
     assert {
+        ("source", "init"), ("source", "check"), ("source", "example"), ("segments", "train"), ("segments", "show"),
         ("source", "import"), ("source", "load"), ("features", "build"), ("features", "publish"),
         ("features", "check"), ("rejects",), ("churn", "train"), ("churn", "rollback"),
         ("recommender", "train"), ("recommender", "rollback"), ("score",),

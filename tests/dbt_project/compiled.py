@@ -100,7 +100,9 @@ def _compiled(settings: Settings, day: date) -> dict[str, tuple[str, str]]:
 
 
 def _schema(file: Path) -> str:
-    return next(part for part in ("staging", "intermediate", "marts") if part in file.parts).replace("marts", "ml")
+    return next(part for part in ("staging", "intermediate", "marts") if part in file.parts).replace(
+        "marts", "ml"
+    )
 
 
 def _in_order(models: dict[str, tuple[str, str]]) -> list[str]:

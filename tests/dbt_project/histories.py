@@ -15,7 +15,11 @@ MIDNIGHT = datetime.combine(DAY, time())
 ARRIVALS = 3
 """Files of three loads."""
 
-CUSTOMERS, PRODUCTS, ORDERS = ("c1", "c2", "c3"), ("p1", "p2", "p3", "p4"), ("o1", "o2", "o3", "o4", "o5", "o6")
+CUSTOMERS, PRODUCTS, ORDERS = (
+    ("c1", "c2", "c3"),
+    ("p1", "p2", "p3", "p4"),
+    ("o1", "o2", "o3", "o4", "o5", "o6"),
+)
 Row = dict[str, Any]
 
 _ages = st.sampled_from([0, 1, 2, 6, 7, 8, 29, 30, 31, 45, 60, 89, 90, 91, 200, 364, 365, 366, 455, 500])
@@ -99,7 +103,9 @@ def shops(draw: st.DrawFn) -> list[Row]:
     """Return rows of landing tables. Customers and products that nobody knew before are there now and then."""
     early = MIDNIGHT - timedelta(days=600)
     base = [_row(draw, "customers", early, customer_id=each) for each in CUSTOMERS[:2]]
-    base += [_row(draw, "products", early, product_id=each, category="tea", brand=None) for each in PRODUCTS[:2]]
+    base += [
+        _row(draw, "products", early, product_id=each, category="tea", brand=None) for each in PRODUCTS[:2]
+    ]
     return [
         *base,
         *draw(st.lists(_orders(), min_size=3, max_size=10)),
@@ -121,7 +127,17 @@ def land(db: duckdb.DuckDBPyConnection, rows: list[Row], load_number: int) -> No
     db.execute("insert into landing.files values (?)", [load_number])
 
 
-NAMES = ("customer_id", "product_id", "order_id", "event_id", "return_id", "ticket_id", "review_id", "answer_id", "coupon_id")
+NAMES = (
+    "customer_id",
+    "product_id",
+    "order_id",
+    "event_id",
+    "return_id",
+    "ticket_id",
+    "review_id",
+    "answer_id",
+    "coupon_id",
+)
 
 
 def side_by_side(made_up: list[list[Row]]) -> list[Row]:

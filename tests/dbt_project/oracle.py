@@ -72,18 +72,24 @@ def known(rows: list[Row], *key: str, on: date) -> dict[tuple[str, ...], Row]:
     return newest
 
 
-def lines_known(landing: Path, on: date) -> list[Line]:
-    """Return the purchases of known customers, of known products, that keep the contract."""
+def orders_known(landing: Path, on: date) -> dict[tuple[str, ...], Row]:
+    """Return the orders of known customers that keep the contract, with known lines or without, by number."""
     customers = known(landed(landing, "customers"), "customer_id", on=on)
-    products = known(landed(landing, "products"), "product_id", on=on)
     placed = [
         row for row in landed(landing, "orders") if row["order_id"] and row["ordered_at"] <= row["known_at"]
     ]
     orders = known(placed, "order_id", on=on)
+    return {key: row for key, row in orders.items() if (row["customer_id"],) in customers}
+
+
+def lines_known(landing: Path, on: date) -> list[Line]:
+    """Return the purchases of known customers, of known products, that keep the contract."""
+    products = known(landed(landing, "products"), "product_id", on=on)
+    orders = orders_known(landing, on)
     lines = []
     for row in known(landed(landing, "order_lines"), "order_id", "line_number", on=on).values():
         order, product = orders.get((row["order_id"],)), products.get((row["product_id"],))
-        if order is None or product is None or (order["customer_id"],) not in customers:
+        if order is None or product is None:
             continue
         lines.append(
             Line(
@@ -102,16 +108,20 @@ def lines_known(landing: Path, on: date) -> list[Line]:
     return lines
 
 
-def features(lines: list[Line], on: date) -> dict[str, dict[str, object]]:
+def features(landing: Path, on: date) -> dict[str, dict[str, object]]:
     """Return customer_id → the features of the day, from the descriptions in customer_features.yml."""
-    of_customer: dict[str, list[Line]] = defaultdict(list)
-    for line in lines:
-        of_customer[line.customer_id].append(line)
-    return {customer_id: _features(bought, on) for customer_id, bought in of_customer.items()}
+    bought: dict[str, list[Line]] = defaultdict(list)
+    for line in lines_known(landing, on):
+        bought[line.customer_id].append(line)
+    placed: dict[str, dict[str, datetime]] = defaultdict(dict)
+    for (order_id,), order in orders_known(landing, on).items():
+        placed[order["customer_id"]][order_id] = datetime.fromisoformat(order["ordered_at"]).replace(
+            tzinfo=UTC
+        )
+    return {customer_id: _features(bought[customer_id], orders, on) for customer_id, orders in placed.items()}
 
 
-def _features(bought: list[Line], on: date) -> dict[str, object]:
-    orders = {line.order_id: line.ordered_at for line in bought}
+def _features(bought: list[Line], orders: dict[str, datetime], on: date) -> dict[str, object]:
     days = sorted({moment.date() for moment in orders.values()})
     gaps = [(later - earlier).days for earlier, later in pairwise(days)]
     recency = (on - days[-1]).days
@@ -131,45 +141,50 @@ def _features(bought: list[Line], on: date) -> dict[str, object]:
     def items_since(most_days: int) -> int:
         return sum(line.quantity for line in bought if (on - line.ordered_date).days <= most_days)
 
-    return {
-        "recency_days": recency,
-        "tenure_days": (on - days[0]).days,
-        "orders_lifetime_count": len(orders),
-        "items_lifetime_count": sum(line.quantity for line in bought),
-        **{
-            f"{name}_{most_days}d_{unit}": since(most_days)
-            for name, unit, since in (
-                ("orders", "count", orders_since),
-                ("spend", "cents", spend_since),
-                ("items", "count", items_since),
-            )
-            for most_days in (7, 30, 90, 365)
-        },
-        "spend_lifetime_cents": paid,
-        "basket_mean_cents": paid / len(orders),
-        "basket_mean_lines": len(bought) / len(orders),
-        "basket_mean_items": sum(line.quantity for line in bought) / len(orders),
-        "basket_90d_mean_cents": spend_since(90) / orders_since(90) if orders_since(90) else None,
-        "gap_max_days": max(gaps, default=None),
-        "gap_last_days": gaps[-1] if gaps else None,
-        "gap_mean_days": statistics.mean(gaps) if gaps else None,
-        "gap_std_days": statistics.stdev(gaps) if len(gaps) > 1 else None,
-        "gap_ratio": recency / statistics.mean(gaps) if gaps else None,
-        "orders_trend_ratio": (orders_since(30) + 0.5) / ((orders_since(90) - orders_since(30)) / 2 + 0.5),
-        "spend_trend_ratio": (spend_since(30) + 100) / ((spend_since(90) - spend_since(30)) / 2 + 100),
-        "discount_share": min(sum(line.discount_cents for line in bought) / listed, 1) if listed else 0,
-        "orders_acceleration": _second_difference(orders_since),
-        "spend_acceleration": _second_difference(spend_since),
-        "orders_year_ratio": None,  # the shop's first order is less than 455 days old
-        "holiday_share": sum(moment.month >= 11 for moment in orders.values()) / len(orders),
-        "lifecycle_stage": _stage(days, gaps, len(orders), on),
-        "weekend_share": sum(weekdays[weekday] for weekday in (0, 6)) / len(orders),
-        "morning_share": sum(moment.hour < 12 for moment in local) / len(orders),
-        "evening_share": sum(moment.hour >= 18 for moment in local) / len(orders),
-        "usual_hour": usual_hour,
-        "usual_hour_share": in_usual_hour / len(orders),
-        "usual_weekday": usual_weekday,
-    } | _tastes(bought, paid) | _assortment(bought, on)
+    return (
+        {
+            "recency_days": recency,
+            "tenure_days": (on - days[0]).days,
+            "orders_lifetime_count": len(orders),
+            "items_lifetime_count": sum(line.quantity for line in bought),
+            **{
+                f"{name}_{most_days}d_{unit}": since(most_days)
+                for name, unit, since in (
+                    ("orders", "count", orders_since),
+                    ("spend", "cents", spend_since),
+                    ("items", "count", items_since),
+                )
+                for most_days in (7, 30, 90, 365)
+            },
+            "spend_lifetime_cents": paid,
+            "basket_mean_cents": paid / len(orders),
+            "basket_mean_lines": len(bought) / len(orders),
+            "basket_mean_items": sum(line.quantity for line in bought) / len(orders),
+            "basket_90d_mean_cents": spend_since(90) / orders_since(90) if orders_since(90) else None,
+            "gap_max_days": max(gaps, default=None),
+            "gap_last_days": gaps[-1] if gaps else None,
+            "gap_mean_days": statistics.mean(gaps) if gaps else None,
+            "gap_std_days": statistics.stdev(gaps) if len(gaps) > 1 else None,
+            "gap_ratio": recency / statistics.mean(gaps) if gaps else None,
+            "orders_trend_ratio": (orders_since(30) + 0.5)
+            / ((orders_since(90) - orders_since(30)) / 2 + 0.5),
+            "spend_trend_ratio": (spend_since(30) + 100) / ((spend_since(90) - spend_since(30)) / 2 + 100),
+            "discount_share": min(sum(line.discount_cents for line in bought) / listed, 1) if listed else 0,
+            "orders_acceleration": _second_difference(orders_since),
+            "spend_acceleration": _second_difference(spend_since),
+            "orders_year_ratio": None,  # the shop's first order is less than 455 days old
+            "holiday_share": sum(moment.month >= 11 for moment in orders.values()) / len(orders),
+            "lifecycle_stage": _stage(days, gaps, len(orders), on),
+            "weekend_share": sum(weekdays[weekday] for weekday in (0, 6)) / len(orders),
+            "morning_share": sum(moment.hour < 12 for moment in local) / len(orders),
+            "evening_share": sum(moment.hour >= 18 for moment in local) / len(orders),
+            "usual_hour": usual_hour,
+            "usual_hour_share": in_usual_hour / len(orders),
+            "usual_weekday": usual_weekday,
+        }
+        | _tastes(bought, paid)
+        | _assortment(bought, on)
+    )
 
 
 def _second_difference(since: Callable[[int], int]) -> int:
@@ -183,7 +198,7 @@ def _stage(days: list[date], gaps: list[int], orders: int, on: date) -> str:
         return "new"
     if recency > 365:
         return "lapsed"
-    if gaps and gaps[-1] > 180 and recency <= 30:
+    if any(gap > 180 and (on - later).days <= 30 for gap, later in zip(gaps, days[1:], strict=True)):
         return "returned"
     return "lapsing" if recency > 3 * usual else "cooling" if recency > 1.5 * usual else "active"
 

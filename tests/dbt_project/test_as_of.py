@@ -124,7 +124,7 @@ def test_what_was_known_in_time_changes_its_customers_and_nobody_else(later, thr
     after = {row["customer_id"]: row for row in rows_of(settings)}
     touched = [line["customer_id"] for line in three_lines]
     assert {customer_id for customer_id in after if after[customer_id] != before[customer_id]} == set(touched)
-    assert_same_features(rows_of(settings), oracle.features(oracle.lines_known(settings.landing, DAY), DAY))
+    assert_same_features(rows_of(settings), oracle.features(settings.landing, DAY))
 
     first, second, third = (
         {name: after[customer_id][name] - before[customer_id][name] for name in CHANGES}

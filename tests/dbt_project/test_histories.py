@@ -4,6 +4,7 @@
 """
 
 import os
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -60,7 +61,7 @@ def test_the_histories_hold_what_they_should():
         lines = [(row["order_id"], row["line_number"]) for row in rows if row["table"] == "order_lines"]
         seen["corrected"] += len(lines) - len(set(lines))
         by_known = sorted(rows, key=lambda row: row["known_at"])
-        seen["late"] += sum(a["arrival"] > b["arrival"] for a, b in zip(by_known, by_known[1:], strict=False))
+        seen["late"] += sum(a["arrival"] > b["arrival"] for a, b in pairwise(by_known))
 
     look()
     assert min(seen["late"], seen["future"], seen["corrected"]) > 100, seen

@@ -15,7 +15,6 @@ from tests.campaigns.small_shop import DAY
 from tests.dbt_project import oracle
 from tests.dbt_project.conftest import CUTOFFS
 
-
 OF_OTHER_TABLES = 36
 """Features of browsing, returns, service, reviews, answers, coupons and mail."""
 
@@ -52,16 +51,16 @@ def test_every_unit_test_in_the_yaml_files_runs_and_passes(trained):
     assert {node.status for node in ran} == {"pass"}
 
 
-def test_customer_features_are_what_plain_python_counts(shop, lines):
+def test_customer_features_are_what_plain_python_counts(shop):
     rows = Published(shop.published).read("customer_features", DAY).to_pylist()
     assert len(rows) > 150
-    assert_same_features(rows, oracle.features(lines, DAY))
+    assert_same_features(rows, oracle.features(shop.landing, DAY))
 
 
 def test_features_of_a_training_day_are_what_plain_python_counts(shop, trained):
     day = CUTOFFS[0]
     rows = pq.ParquetFile(export(trained, "ml.customer_features", day)).read().to_pylist()
-    assert_same_features(rows, oracle.features(oracle.lines_known(shop.landing, day), day))
+    assert_same_features(rows, oracle.features(shop.landing, day))
 
 
 def test_the_shop_has_orders_on_both_sides_of_the_clock_change(lines):

@@ -91,14 +91,20 @@ line_versions as (
     {% if is_incremental() %} where order_id in (from touched) {% endif %}
 ),
 
-known as (
+products as (
+    select
+        product_id,
+        min(known_at) as first_known_at
+    from product_versions
+    group by product_id
+),
+
+versions as (
     select
         lines.order_id,
         lines.line_number,
         orders.customer_id,
         lines.product_id,
-        products.category,
-        products.is_own_brand,
         orders.ordered_date,
         lines.quantity,
         lines.list_amount_cents,
@@ -108,18 +114,42 @@ known as (
         least(lines.known_until, orders.known_until) as known_until
     from line_versions as lines
     inner join orders on lines.order_id = orders.order_id
-    inner join product_versions as products
-        on
-            lines.product_id = products.product_id
-            and greatest(lines.known_at, orders.known_at, products.first_known_at) >= products.known_at
-            and (
-                products.known_until is null
-                or greatest(lines.known_at, orders.known_at, products.first_known_at) < products.known_until
-            )
+    inner join products on lines.product_id = products.product_id
     -- Versions of a line and of its order belong together where their times overlap.
     where
         greatest(lines.known_at, orders.known_at, products.first_known_at)
         < coalesce(least(lines.known_until, orders.known_until), timestamp 'infinity')
+),
+
+-- A correction of the amount or the day is no new purchase: it keeps its category.
+purchases as (
+    select
+        *,
+        min(known_at) over (partition by order_id, line_number, customer_id, product_id) as first_known_at
+    from versions
+),
+
+known as (
+    select
+        purchases.order_id,
+        purchases.line_number,
+        purchases.customer_id,
+        purchases.product_id,
+        product_versions.category,
+        product_versions.is_own_brand,
+        purchases.ordered_date,
+        purchases.quantity,
+        purchases.list_amount_cents,
+        purchases.discount_amount_cents,
+        purchases.net_amount_cents,
+        purchases.known_at,
+        purchases.known_until
+    from purchases
+    inner join product_versions
+        on
+            purchases.product_id = product_versions.product_id
+            and purchases.first_known_at >= product_versions.known_at
+            and (product_versions.known_until is null or purchases.first_known_at < product_versions.known_until)
 ),
 
 signed as (

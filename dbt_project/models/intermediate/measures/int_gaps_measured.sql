@@ -16,7 +16,9 @@ select
     sum(gap_days)::bigint as gap_sum_days,
     sum(gap_days * gap_days)::bigint as gap_square_sum,
     max(gap_days)::bigint as gap_max_days,
-    arg_max(gap_days, ordered_date)::bigint as gap_last_days
+    arg_max(gap_days, ordered_date)::bigint as gap_last_days,
+    -- Came back in the last 30 days, and may have ordered again since.
+    bool_or(gap_days > 180 and as_of_date - ordered_date <= 30) as has_returned
 from gaps
 where gap_days > 0
 group by customer_id, as_of_date

@@ -19,9 +19,9 @@ select
     max(net_amount_cents, 3) as top_cents,
     sum(net_amount_cents)::bigint as net_amount_cents,
     sum(own_brand_cents)::bigint as own_brand_cents,
-    -- For Shannon's entropy; whole millionths, so that adding in another order gives the same.
+    -- For Shannon's entropy; whole trillionths, so that adding in another order gives the same.
     coalesce(sum(
-        case when net_amount_cents > 0 then round(1e6 * net_amount_cents * ln(net_amount_cents)) end::hugeint
-    ), 0) as cents_ln_cents_millionths
+        case when net_amount_cents > 0 then round(1e12 * net_amount_cents * ln(net_amount_cents)) end::hugeint
+    ), 0) as cents_ln_cents_trillionths
 from spend
 group by customer_id, as_of_date

@@ -41,6 +41,7 @@ with
         '{{ thing }}' as thing,
         before.customer_id,
         before.known_date,
+        before.appeared_date,
         -before.appeared as appeared
     from (
         {{ appearances(thing ~ "_before", id) }}
@@ -59,8 +60,9 @@ select
     customer_id,
     thing,
     known_date,
+    appeared_date,
     sum(appeared)::bigint as appeared_count,
     {{ newest_load() }} as load_number
 from appearances
-group by customer_id, thing, known_date
+group by customer_id, thing, known_date, appeared_date
 having sum(appeared) <> 0

@@ -12,7 +12,7 @@
     "reviews": ["review"],
     "surveys": ["survey_answer"],
     "coupons": ["coupon_given"],
-    "mail": ["mail_sent"],
+    "mail": ["mail_sent", "mail_open", "mail_click"],
 } %}
 
 with kinds as (
@@ -110,14 +110,13 @@ select
     coalesce(measured.top_cents[1] / nullif(measured.net_amount_cents, 0), 0) as category_1_share,
     coalesce(measured.top_cents[2] / nullif(measured.net_amount_cents, 0), 0) as category_2_share,
     coalesce(measured.top_cents[3] / nullif(measured.net_amount_cents, 0), 0) as category_3_share,
-    greatest(
-        coalesce(
-            ln(nullif(measured.net_amount_cents, 0))
-            - measured.cents_ln_cents_millionths / (1e6 * nullif(measured.net_amount_cents, 0)),
-            0
-        ),
-        0
-    ) as category_entropy,
+    case
+        when measured.top_cents[2] > 0
+            then
+                ln(measured.net_amount_cents)
+                - measured.cents_ln_cents_trillionths / (1e12 * measured.net_amount_cents)
+        else 0
+    end as category_entropy,
     coalesce(measured.own_brand_cents / nullif(measured.net_amount_cents, 0), 0) as own_brand_share,
     coalesce(measured.top_category, 'unknown') as top_category,
     measured.spend_lifetime_cents / nullif(measured.items_lifetime_count, 0) as item_mean_cents,
@@ -152,8 +151,8 @@ select
     {{ zero_where_brought("returns", "measured.returns_lifetime_count") }} as returns_lifetime_count,
     {{ zero_where_brought("returns", "measured.refunds_lifetime_cents") }} as refunds_lifetime_cents,
     case
-        when capabilities.has_returns
-            then least(coalesce(measured.refunds_lifetime_cents, 0) / nullif(measured.spend_lifetime_cents, 0), 1)
+        when capabilities.has_returns and measured.spend_lifetime_cents > 0  -- least() passes over a null
+            then least(coalesce(measured.refunds_lifetime_cents, 0) / measured.spend_lifetime_cents, 1)
     end as refund_share,
     {{ zero_where_brought("service", "measured.tickets_90d_count") }} as tickets_90d_count,
     {{ zero_where_brought("service", "measured.complaints_90d_count") }} as complaints_90d_count,
@@ -178,7 +177,7 @@ select
     case
         when measured.orders_lifetime_count = 1 and measured.tenure_days <= 30 then 'new'
         when measured.recency_days > 365 then 'lapsed'
-        when measured.gap_last_days > 180 and measured.recency_days <= 30 then 'returned'
+        when measured.has_returned then 'returned'
         when measured.recency_days > 3 * coalesce(measured.gap_mean_days, 60) then 'lapsing'
         when measured.recency_days > 1.5 * coalesce(measured.gap_mean_days, 60) then 'cooling'
         else 'active'
