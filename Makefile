@@ -7,11 +7,11 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-publish test-histories test-bad-rows bench-features check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: ## make .venv from the locked, hashed requirements, and .env with fresh secrets (quick when nothing changed)
 	@scripts/setup.sh
@@ -24,10 +24,22 @@ up: setup ## start Airflow, MLflow, tracking, console and local inbox on this ma
 
 test: setup ## install what the tests need (system-packages.txt), then run all of them
 	@scripts/system_packages.sh
-	@$(python) -m pytest
+	@$(python) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 test-crash: setup ## kill the whole demo at 12 random moments and while it sends; run it again; compare (an hour)
 	@TEST_KILLS=12 $(python) -m pytest tests/journeys/test_killed_demo.py
+
+test-crash-publish: setup ## kill 100 runs of build and publish at random moments while somebody reads (half an hour)
+	@TEST_KILLS=100 $(python) -m pytest tests/faults/test_killed_publish.py
+
+test-histories: setup ## check the features' laws on 2,000 made-up histories (ten minutes)
+	@TEST_HISTORIES=2000 $(python) -m pytest tests/dbt_project/test_histories.py
+
+test-bad-rows: setup ## mix 40,000 bad rows of 40 kinds into 1,000,000 good ones; every one must be found (minutes)
+	@TEST_BAD_ROWS=1000 $(python) -m pytest tests/faults/test_bad_rows.py
+
+bench-features: setup ## features of 50 million order lines against polars; appends to benchmarks/RESULTS.md (half an hour)
+	@PYTHONPATH=. $(python) -m benchmarks.features
 
 check: setup ## lint, type-check, and compare code, docs and settings with each other
 	@$(python) -m ruff check

@@ -1,54 +1,58 @@
-"""Commands on what a shop brings: landing files, rejects, features."""
+"""Commands on what was loaded: rejects, features."""
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cli.options import Day, Json, answer, day_of, speech
 from core.settings import load_settings
 
-source = typer.Typer(no_args_is_help=True, help="Bring a shop's data in.")
 features = typer.Typer(no_args_is_help=True, help="Build what is known about each customer, and publish it.")
 
 
-class Shop(StrEnum):
-    COMPLETE_JOURNEY = "complete-journey"
-
-
-@source.command("import")
-def import_(
-    shop: Annotated[Shop, typer.Argument(help="Which source: the demo's shop.")],
-    households: Annotated[
-        int | None, typer.Option(min=1, help="Only the first so many customers, for a quick look.")
-    ] = None,
+def rejects(
+    as_of: Day,
+    table: Annotated[str, typer.Option(help="Only rejects of this table of the contract.")] = "",
+    reason: Annotated[str, typer.Option(help="Only rejects whose reason holds these words.")] = "",
+    summary: Annotated[bool, typer.Option("--summary", help="Only the counts by reason, no rows.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write a source's landing files. Files that are there already are left alone."""
-    from sources.complete_journey import import_complete_journey
-
-    speech.print(f"importing {shop.value}: real purchases; addresses, names and consents are synthetic")
-    answer(import_complete_journey(load_settings(), households=households), as_json=as_json)
-
-
-@source.command("load")
-def load(as_json: Json = False) -> None:
-    """Load new landing files into the warehouse; say what was rejected and what is missing."""
-    from sources.landing import load_landing
-
-    answer(load_landing(load_settings()), as_json=as_json)
-
-
-def rejects(as_of: Day, as_json: Json = False) -> None:
-    """Show rows that broke the source contract: file, row, column, value (never an address) and reason."""
+    """Show rows that broke the source contract: counts by reason, then file, row, value (never an address)."""
     from core.published import Published
 
-    rows = Published(load_settings().published).read("rejected_rows", day_of(as_of)).to_pylist()
-    if not as_json:
-        speech.print(
-            f"{len(rows)} rejected rows or values; mend the file, land it under a new name, load again"
-        )
-    answer(rows if as_json else rows[:50], as_json=as_json)
+    found = Published(load_settings().published).read("rejected_rows", day_of(as_of)).to_pylist()
+    rows = [
+        row
+        for row in found
+        if table in ("", row.get("table_name")) and reason.lower() in (row.get("reason") or "").lower()
+    ]
+    counts = reject_counts(rows)
+    if as_json or summary:
+        answer(counts if summary else rows, as_json=as_json)
+        return
+    speech.print(f"{len(rows)} rejected rows or values; mend the file, land it under a new name, load again")
+    for line in counts:
+        mended = f", {line['mended']} since mended" if line["mended"] else ""
+        speech.print(f"  {line['rejects']} in {line['table']}.{line['column']}: {line['reason']}{mended}")
+    answer(rows[:50], as_json=False)
+
+
+def reject_counts(rows: list[dict[str, Any]]) -> list[dict[str, object]]:
+    """Return how many rejects each reason has, and how many of those have since been mended; most frequent first."""
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        place = (row.get("table_name", ""), row.get("column_name", ""), row.get("reason", ""))
+        groups.setdefault(place, []).append(row)
+    return [
+        {
+            "table": group[0],
+            "column": group[1],
+            "reason": group[2],
+            "rejects": len(members),
+            "mended": sum(bool(row.get("mended_in")) for row in members),
+        }
+        for group, members in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    ]
 
 
 @features.command("build")

@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from sources.contract import Column, Contract, contracts
+
 ROOT = Path(__file__).resolve().parents[1]
 HOW = "python -m scripts.docs --write"
 PLAIN_TERMINAL = {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "TERM": "dumb", "NO_COLOR": "1"}
@@ -126,58 +128,56 @@ def settings_page(root: Path = ROOT) -> str:
 # --- docs/data.md
 
 
-def contract_part(root: Path = ROOT) -> str:
+def contract_part() -> str:
     """Return the source contract as tables: one section per file of `sources/contracts/`."""
-    files = sorted((root / "sources/contracts").glob("*.yml"))
-    if not files:
+    if not contracts():
         raise ValueError("sources/contracts/ holds no contract")
-    contracts = [yaml.safe_load(file.read_text()) for file in files]
-    contracts.sort(key=lambda contract: (not contract["required"], contract["table"]))
-    return "\n\n".join(contract_section(contract) for contract in contracts)
+    ordered = sorted(contracts().values(), key=lambda contract: (not contract.required, contract.table))
+    return "\n\n".join(contract_section(contract) for contract in ordered)
 
 
-def contract_section(contract: dict[str, Any]) -> str:
+def contract_section(contract: Contract) -> str:
     """Return one table of the contract: what it is for, and each column with an example and where the demo has it from."""
     need = (
         "Required."
-        if contract["required"]
-        else f"Optional; switches on: {contract.get('switches_on') or 'nothing yet'}."
+        if contract.required
+        else f"Optional; switches on: {contract.switches_on or 'nothing yet'}."
     )
     rows: list[tuple[object, ...]] = [
         (
-            f"`{column['name']}`",
-            column["type"] + (f", {column['unit']}" if column.get("unit") else ""),
-            "may be empty" if column.get("nullable", True) else "always",
-            column["meaning"] + column_rules(column),
-            f"`{column['example']}`" if str(column["example"]) else "",
-            column.get("complete_journey", ""),
+            f"`{column.name}`",
+            column.type + (f", {column.unit}" if column.unit else ""),
+            "may be empty" if column.nullable else "always",
+            column.meaning + column_rules(column),
+            f"`{column.example}`" if column.example else "",
+            column.complete_journey,
         )
-        for column in contract["columns"]
+        for column in contract.columns
     ]
     return (
-        f"### `{contract['table']}`\n\n{contract['description']} {need}"
-        f" Key: {', '.join(f'`{name}`' for name in contract['key'])}."
-        f" The run stops above {contract['reject_threshold_share']:.1%} rejected rows;"
-        f" stale after {contract['freshness_days']} days without a row.\n\n"
+        f"### `{contract.table}`\n\n{contract.description} {need}"
+        f" Key: {', '.join(f'`{name}`' for name in contract.key)}."
+        f" The run stops above {contract.reject_threshold_share:.1%} rejected rows;"
+        f" stale after {contract.freshness_days} days without a row.\n\n"
         + table(("Column", "Type", "Filled", "Meaning", "Example", "In the demo"), rows)
     )
 
 
-def column_rules(column: dict[str, Any]) -> str:
+def column_rules(column: Column) -> str:
     """Return in words what else a value must be, and what happens where it is not."""
-    rules = []
-    if column.get("one_of"):
-        rules.append("one of " + ", ".join(f"`{value}`" for value in column["one_of"]))
-    if column.get("at_least") is not None:
-        rules.append(f"at least {column['at_least']}")
-    if column.get("at_most") is not None:
-        rules.append(f"at most {column['at_most']}")
-    if column.get("not_after"):
-        rules.append(f"not after `{column['not_after']}`")
-    if column.get("when_broken") == "null":
-        rules.append("a broken value is emptied, the row kept")
-    if column.get("personal"):
-        rules.append("personal: shown to nobody")
+    limits = [
+        (f"at least {column.at_least or 0:.15g}", column.at_least is not None),
+        (f"at most {column.at_most or 0:.15g}", column.at_most is not None),
+        (f"at most {column.max_length} characters", column.max_length is not None),
+        (f"from {column.earliest[:10]} to {column.latest[:10]}", bool(column.earliest)),
+        (f"not after `{column.not_after}`", bool(column.not_after)),
+        (f"a value of `{column.references}`", bool(column.references)),
+        ("a broken value is emptied, the row kept", column.when_broken == "null"),
+        ("personal: shown to nobody", column.personal),
+    ]
+    rules = [words for words, applies in limits if applies]
+    if column.one_of:
+        rules.insert(0, "one of " + ", ".join(f"`{value}`" for value in column.one_of))
     return f" ({'; '.join(rules)})" if rules else ""
 
 
@@ -222,9 +222,45 @@ def is_task(decorator: ast.expr) -> bool:
     return re.match(r"task\b", ast.unparse(decorator)) is not None
 
 
+# --- docs/features.md
+
+
+def features_page(root: Path = ROOT) -> str:
+    """Return the catalogue of customer features: one table per group, from the model's YAML."""
+    model = yaml.safe_load((root / FEATURES).read_text())["models"][0]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for column in model["columns"]:
+        meta = column.get("config", {}).get("meta")
+        if meta:  # the key has none
+            groups.setdefault(meta["group"], []).append(column)
+    count = sum(map(len, groups.values()))
+    parts = [
+        f"# Customer features\n\n{model['description'].strip()}\n\nThere are {count} of them. Every one is what was known"
+        " before 00:00 UTC of `as_of_date`, can be computed for any past day, and does not change when more is landed."
+        " A\ntable that a shop does not bring leaves its features null and says so in the run."
+        f" This page is generated (`{HOW}`); do not edit it."
+    ]
+    for group, columns in groups.items():
+        rows: list[tuple[object, ...]] = [
+            (f"`{column['name']}`", meta["unit"], column["description"], meta["source"], meta["missing"])
+            for column in columns
+            for meta in [column["config"]["meta"]]
+        ]
+        parts.append(
+            f"## {group[0].upper()}{group[1:]}\n\n" + table(("Feature", "Unit", "Meaning", "From", "Missing"), rows)
+        )
+    return "\n\n".join(parts) + "\n"
+
+
 # --- all of them
 
-WHOLE: dict[str, Callable[[], str]] = {"docs/settings.md": settings_page, "docs/cli.md": cli_page}
+FEATURES = "dbt_project/models/marts/ml/customer_features.yml"
+
+WHOLE: dict[str, Callable[[], str]] = {
+    "docs/settings.md": settings_page,
+    "docs/cli.md": cli_page,
+    "docs/features.md": features_page,
+}
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "docs/architecture.md": ("table of DAGs", dag_part),
     "docs/data.md": ("source contract", contract_part),

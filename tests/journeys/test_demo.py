@@ -11,7 +11,7 @@ from core.published import Published
 from tests.journeys.platform_kit import DAY, HOUSEHOLDS, Platform
 
 NEXT_DAY = date(2017, 12, 5)
-pytestmark = pytest.mark.timeout(2400)  # the first test waits for the whole demo, on a machine however busy
+pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(2400)]  # the first test waits for the whole demo, on a machine however busy
 
 
 def test_the_inbox_holds_exactly_the_mails_the_ledger_calls_sent(demo: Platform):

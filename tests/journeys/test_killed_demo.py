@@ -19,6 +19,7 @@ LONGEST_SECONDS = 90.0
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("demo")
 @pytest.mark.timeout(3600)
 def test_a_killed_demo_run_again_ends_like_an_undisturbed_one(demo: Platform, tmp_path: Path):
     killed = make_platform(tmp_path / "data")
