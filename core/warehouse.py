@@ -50,11 +50,11 @@ def export(settings: Settings, mart: str, as_of: date) -> Path:
     NotPublished
         If the warehouse has no such mart yet.
     """
-    path = Published(settings.published).candidate(mart.partition(".")[2], as_of)
+    published, table = Published(settings.published), mart.partition(".")[2]
     day = f"where as_of_date = date '{as_of}'" if mart in PARTITIONED else ""
-    with reading(settings) as connection:
+    with reading(settings) as connection, published.new_candidate(table, as_of) as path:
         try:
             connection.execute(f"copy (from {mart} {day} order by {KEYS[mart]}) to '{path}' (format parquet)")
         except duckdb.CatalogException:
             raise NotPublished(f"the warehouse has no {mart} yet; build it for {as_of} first") from None
-    return path
+    return published.candidate(table, as_of)

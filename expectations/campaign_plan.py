@@ -1,12 +1,15 @@
 """What must hold of `campaign_plan` before a single mail is rendered."""
 
 from datetime import date
+from pathlib import Path
 
 import great_expectations.expectations as gxe
-from great_expectations.expectations.metadata_types import FailureSeverity
+import pyarrow.parquet as pq
 from great_expectations.expectations.row_conditions import Column
 
-CRITICAL, WARNING = FailureSeverity.CRITICAL, FailureSeverity.WARNING
+from core.published import Published
+from expectations.audit import Audit
+from expectations.measures import CRITICAL
 
 VERDICTS = (
     "no_consent",
@@ -33,6 +36,11 @@ REQUIRED = (
     "locale",
 )
 """Whatever else is asked of a column is asked of its values only: without these, a row of nulls would pass."""
+
+
+def audit(candidate: Path, published: Published, as_of: date) -> Audit:
+    """Return the rows of a plan and what must hold of each; a plan is not compared with other days."""
+    return Audit(pq.ParquetFile(candidate).read().to_pandas(), expectations(as_of))
 
 
 def expectations(as_of: date) -> list[gxe.Expectation]:

@@ -247,7 +247,8 @@ def features_page(root: Path = ROOT) -> str:
             for meta in [column["config"]["meta"]]
         ]
         parts.append(
-            f"## {group[0].upper()}{group[1:]}\n\n" + table(("Feature", "Unit", "Meaning", "From", "Missing"), rows)
+            f"## {group[0].upper()}{group[1:]}\n\n"
+            + table(("Feature", "Unit", "Meaning", "From", "Missing"), rows)
         )
     return "\n\n".join(parts) + "\n"
 

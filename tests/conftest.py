@@ -67,10 +67,6 @@ FIRST = ("journeys", "dbt_project", "faults", "campaigns")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file (or of a group that says so) in one process: they share what took long to make."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
     folders = {name: place for place, name in enumerate(FIRST)}
     items.sort(key=lambda item: folders.get(item.path.parent.name, len(folders)))
 

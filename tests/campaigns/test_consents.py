@@ -99,6 +99,7 @@ def test_a_withdrawal_that_lands_between_plan_and_send_stops_the_mail(planned, o
     small_shop.deliver(settings)
     ledger = LedgerView(open_ledger(settings.ledger))
     send = ledger.find(by_customer[gone])
+    assert send is not None
     assert (send.state, send.reply, send.attempts) == (
         SendState.SUPPRESSED,
         "consent withdrawn before the claim",
@@ -200,7 +201,7 @@ def test_carrying_that_dies_half_way_is_taken_up_by_the_next(living, monkeypatch
 def test_a_customers_newest_decision_is_committed_first(living, monkeypatch):
     """Between two commits an old withdrawal must not stop who has agreed again since."""
     monkeypatch.setattr(carrying, "DECISIONS_PER_COMMIT", 1)
-    seen = {}
+    seen: dict[str, list[datetime]] = {}
 
     class Watched(PlanningLedger):
         def record_decisions(self, decisions):

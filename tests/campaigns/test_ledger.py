@@ -252,7 +252,7 @@ def test_the_newest_decision_counts_in_whatever_order_they_arrive(decisions, cut
     rows = [decision(n, given, days=days, known_days=days + lag) for n, given, days, lag in decisions]
     for part in (rows[cut:], rows[:cut], rows):  # the last again in whole
         ledger.record_decisions(part)
-    newest = {}
+    newest: dict[str, list[tuple]] = {}
     for each in rows:
         newest.setdefault(each.customer_id, []).append((each.decided_at, each.known_at, not each.is_given))
     said_no = {customer_id for customer_id, all_ in newest.items() if max(all_)[2]}
@@ -417,7 +417,9 @@ def test_in_any_order_of_steps_no_send_starts_after_a_committed_no(steps, tmp_pa
     url = f"sqlite:///{folder / 'ledger.sqlite'}"
     ledger, tracking = ledger_at(url), Ledger(open_ledger(url), MovableClock())
     ledger.enqueue([planned(number) for number in range(6)], {})
-    claimed, unsubscribed, withdrawn = {}, set(), set()
+    claimed: dict = {}
+    unsubscribed: set[str] = set()
+    withdrawn: set[str] = set()
     with ledger.only_sender(folder / "lock"):
         for day, (step, number) in enumerate(steps):  # each decision is a day younger than the one before
             if step == "claim":

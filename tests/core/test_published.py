@@ -102,3 +102,109 @@ def test_a_reader_gets_the_columns_it_asks_for_and_no_folder_name_as_one(publish
     release(published, 3)
     assert published.read("scores", DAY, ["version"]).column_names == ["version"]
     assert published.read("scores", DAY).column_names == ["customer_id", "version"]
+
+
+# ---- tables of one day that are released together ----
+
+
+def release_both(published: Published, number: int, rows: int = 10, day: date = DAY) -> None:
+    for table in ("scores", "reasons"):
+        published.write_candidate(table, day, version(number, rows))
+    published.release_together(["scores", "reasons"], day)
+
+
+def files_of(published: Published, table: str) -> list[str]:
+    return sorted(file.name for file in (published.root / table / f"as_of_date={DAY}").iterdir())
+
+
+def versions(published: Published) -> list[int]:
+    read = published.read_together({"scores": ["version"], "reasons": None}, DAY)
+    return [number for table in read.values() for number in pc.unique(table["version"]).to_pylist()]
+
+
+def test_tables_released_together_are_seen_together(published):
+    published.write_candidate("scores", DAY, version(1))
+    with pytest.raises(NotPublished, match="reasons has neither candidate nor snapshot for 2017-12-04"):
+        published.release_together(["scores", "reasons"], DAY)
+    assert not published.exists("scores", DAY)
+    assert published.days("scores") == []
+    release_both(published, 2)
+    assert versions(published) == [2, 2]
+    assert published.days("scores") == published.days("reasons") == [DAY]
+
+
+def test_readers_of_two_tables_get_both_of_one_release_however_often_they_change(published):
+    rows = 5_000
+    release_both(published, 0, rows)
+    seen: list[int] = []
+    odd: list[object] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            try:
+                found = versions(published)
+                if len(found) != 2 or len(set(found)) != 1 or (seen and found[0] < seen[-1]):
+                    odd.append(found)
+                seen.extend(found)
+            except Exception as error:  # whatever a reader would have stumbled over
+                odd.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(1, 101):
+        release_both(published, number, rows)
+    done.set()
+    reader.join()
+    assert odd == []
+    assert len(set(seen)) > 2  # they did read while it changed
+
+
+def test_a_released_file_replaces_the_one_before_and_the_same_bytes_stay(published):
+    release_both(published, 1)
+    first = files_of(published, "scores")
+    assert len(first) == 1
+    release_both(published, 1)
+    assert files_of(published, "scores") == first
+    release_both(published, 2)
+    assert len(files_of(published, "scores")) == 1
+    assert files_of(published, "scores") != first
+
+
+def test_a_table_once_released_alone_can_join_others_and_be_released_alone_again(published):
+    release(published, 1)
+    assert files_of(published, "scores") == ["part-0.parquet"]
+    published.write_candidate("reasons", DAY, version(1))
+    published.release_together(["scores", "reasons"], DAY)  # no newer candidate: the snapshot stays
+    assert versions(published) == [1, 1]
+    release_both(published, 2)
+    release(published, 3)
+    assert versions(published) == [3, 2]
+    assert len(files_of(published, "scores")) == 1
+
+
+def test_a_file_that_no_list_names_is_seen_by_nobody_and_cleared_by_the_next_release(published):
+    """What a release that was killed before its last step leaves behind."""
+    release_both(published, 1)
+    stray = published.path("scores", DAY).with_name("part-0123456789abcdef.parquet")
+    stray.write_bytes(b"half a file")
+    other_day = published.root / "scores" / "as_of_date=2017-12-05" / "part-0123456789abcdef.parquet"
+    other_day.parent.mkdir()
+    other_day.write_bytes(b"half a file")
+    assert published.days("scores") == [DAY]
+    assert versions(published) == [1, 1]
+    release_both(published, 2)
+    assert not stray.exists()
+
+
+def test_the_columns_asked_for_of_each_table_are_those_read(published):
+    release_both(published, 1)
+    read = published.read_together({"scores": ["version"], "reasons": None}, DAY)
+    assert read["scores"].column_names == ["version"]
+    assert read["reasons"].column_names == ["customer_id", "version"]
+
+
+def test_a_day_that_lacks_one_of_the_tables_names_it(published):
+    release(published, 1)
+    with pytest.raises(NotPublished, match="reasons is not published for 2017-12-04; none is"):
+        published.read_together({"scores": None, "reasons": None}, DAY)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import structlog
 
 from core.errors import GateFailed, NotPublished
 from core.published import Published
@@ -62,18 +63,20 @@ def snapshots(settings: Settings) -> dict[str, bytes]:
 
 def test_a_day_is_published_and_a_failing_gate_later_leaves_it_as_it_was(shop):
     published = Published(shop.published)
-    assert publish(shop, DAILY, DAY) == TABLES
+    assert list(publish(shop, DAILY, DAY)) == TABLES
     # Rows in the order of their key, and of this day only.
     assert published.read("customer_features", DAY, ["customer_id", "as_of_date"]).to_pylist() == [
         {"customer_id": "c1", "as_of_date": DAY},
         {"customer_id": "c2", "as_of_date": DAY},
     ]
     before = snapshots(shop)
-    assert set(before) == {f"{table}/as_of_date=2017-12-04/part-0.parquet" for table in TABLES}
+    assert sorted(file.rpartition("/")[0] for file in before) == [  # one file each
+        f"{table}/as_of_date=2017-12-04" for table in TABLES
+    ]
 
     change(shop, "update ml.customer_features set recency_days = -1 where customer_id = 'c2'; "
            "insert into shop.products values ('p2', 'Not to be seen')")  # fmt: skip
-    with pytest.raises(GateFailed, match="be_between on recency_days"):
+    with pytest.raises(GateFailed, match="rows out of range of recency_days: 1"):
         publish(shop, DAILY, DAY)
     assert snapshots(shop) == before
     assert published.read("products", DAY)["name"].to_pylist() == ["Ice"]
@@ -84,12 +87,36 @@ def test_a_day_is_published_and_a_failing_gate_later_leaves_it_as_it_was(shop):
 
 
 def test_a_day_whose_gate_fails_is_no_day_at_all(shop):
-    with pytest.raises(GateFailed, match="row_count"):  # nobody has features of that day
+    with pytest.raises(GateFailed, match="rows of the table: 0"):  # nobody has features of that day
         publish(shop, DAILY, date(2017, 12, 24))
     published = Published(shop.published)
     assert [table for table in TABLES if published.exists(table, date(2017, 12, 24))] == []
     with pytest.raises(NotPublished):
         published.read("products", date(2017, 12, 24))
+
+
+def test_what_a_training_publishes_leaves_the_day_as_whole_as_it_was(shop):
+    """Two sets of one day share two tables: the list of the day holds both."""
+    published = Published(shop.published)
+    publish(shop, DAILY, DAY)
+    features = published.path("customer_features", DAY).read_bytes()
+    change(shop, "create or replace table ml.churn_examples as select 'c1' as customer_id, date '2017-11-06' as as_of_date; "
+           "insert into ml.interactions values ('c2', 'p1', date '2017-12-02', 1)")  # fmt: skip
+    assert list(publish(shop, TRAINING, DAY)) == ["churn_examples", "interactions", "products"]
+    assert published.read("interactions", DAY).num_rows == 2
+    assert published.read("churn_examples", DAY).num_rows == 1
+    assert published.path("customer_features", DAY).read_bytes() == features
+    publish(shop, DAILY, DAY)
+    assert published.read("churn_examples", DAY).num_rows == 1
+
+
+def test_a_day_that_passes_answers_and_logs_where_the_page_of_its_gate_is(shop):
+    with structlog.testing.capture_logs() as events:
+        answer = publish(shop, DAILY, DAY)
+    page = "http://127.0.0.1:8190/data-docs/customer_features/2017-12-04.html"
+    assert answer == dict.fromkeys(TABLES, "no gate") | {"customer_features": page}
+    assert [event["tables"] for event in events if event["event"] == "published"] == [answer]
+    assert (shop.data_docs / "customer_features" / "2017-12-04.html").exists()
 
 
 def test_the_same_marts_give_the_same_bytes(shop, tmp_path):
@@ -106,7 +133,7 @@ def test_the_same_marts_give_the_same_bytes(shop, tmp_path):
 
 
 def test_tables_without_a_gate_are_published_as_they_are(shop):
-    assert publish(shop, REPORT, DAY) == ["campaign_funnel", "mail_events"]
+    assert publish(shop, REPORT, DAY) == {"campaign_funnel": "no gate", "mail_events": "no gate"}
     assert Published(shop.published).read("campaign_funnel", DAY).to_pylist() == [
         {"campaign_id": "winback", "sent": 3}
     ]
