@@ -2,7 +2,7 @@
 
 import csv
 import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
