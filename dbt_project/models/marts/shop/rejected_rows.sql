@@ -52,6 +52,7 @@ select
     column_name,
     left(value, 40) as value,
     reason,
+    null::varchar as mended_in,
     {{ as_of_date() }} as as_of_date
 from strangers
 where known_at < {{ as_of_date() }}
@@ -64,6 +65,7 @@ select
     column_name,
     value,
     reason,
+    case when mended_known_at < {{ as_of_date() }} then mended_in end as mended_in,
     {{ as_of_date() }} as as_of_date
 from {{ source("landing", "rejected_rows") }}
 -- A broken row may lack the moment it became known: it is shown on every day.
