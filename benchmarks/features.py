@@ -6,6 +6,7 @@ machine is, or how busy, matters to neither.
 
 import argparse
 import json
+import math
 import resource
 import statistics
 import subprocess
@@ -22,6 +23,7 @@ from benchmarks.shop import LAST_DAY, Shop, make_shop
 from core.dbt import build
 from core.settings import Settings
 from sources.contract import contracts
+from sources.landing import make_landing_tables
 
 NEW_SHARE = 0.005
 FEATURES = "+customer_features,resource_type:model"
@@ -37,7 +39,6 @@ def main() -> None:
     options.add_argument(
         "--folder", type=Path, default=Path("data/benchmarks"), help="where shops and warehouses are made"
     )
-    options.add_argument("--keep", action="store_true", help="keep the warehouses")
     options.add_argument(
         "--build", nargs=3, metavar=("FOLDER", "STEP", "DAY"), help=argparse.SUPPRESS
     )  # a process of ours
@@ -64,8 +65,6 @@ def measure(small: Shop, large: Shop) -> Iterator[Result]:
     yield Result("all features, cold: peak memory", cold["mb"] / 1024, "GiB", "≤ 4", cold["mb"] <= 4096)
     share = daily["seconds"] / cold["seconds"]
     yield Result(f"daily increment ({NEW_SHARE:.1%} new) / cold", share, "", "≤ 0.10", share <= 0.1)
-    import math
-
     exponent = math.log10(cold["seconds"] / builds[small.lines]["cold"]["seconds"])
     yield Result(f"cost exponent, {small.lines:,} to {large.lines:,}", exponent, "", "≤ 1.1", exponent <= 1.1)
     yield from reference(large)
@@ -115,36 +114,25 @@ def settings_of(shop: Shop) -> Settings:
     return Settings(_env_file=None, data_dir=folder, token_key="b" * 40)
 
 
+AS_LANDED = {
+    "order_lines": """* exclude (category, customer_id, ordered_at, list_amount_cents, discount_amount_cents),
+        list_amount_cents / 100 as list_amount, discount_amount_cents / 100 as discount_amount"""
+}
+"""Columns of a shop's file as its landing table has them, where those differ."""
+
+
 def land(shop: Shop, settings: Settings, load_number: int, since: date, until: date) -> None:
     """Put what became known in [since, until) into the landing tables, as `sources.landing` leaves it."""
     with duckdb.connect(str(settings.warehouse)) as db:
-        db.execute("create schema if not exists landing")
-        db.execute("create table if not exists landing.files (load_number bigint)")
-        db.execute("insert into landing.files values (?)", [load_number])
-        for contract in contracts().values():
-            columns = ", ".join(f"{column.name} {column.sql_type}" for column in contract.columns)
-            db.execute(
-                f"create table if not exists landing.{contract.table} "
-                f"({columns}, source_file varchar, source_row bigint, load_number bigint)"
-            )
-            if shop.file(contract.table).exists():
-                cents = ", ".join(
-                    f"{name}_cents / 100 as {name}"
-                    for name in ("list_amount", "discount_amount")
-                    if contract.table == "order_lines"
-                )
+        make_landing_tables(db)
+        db.execute("insert into landing.files (digest, load_number) values ($1, $1)", [load_number])
+        for table in contracts():
+            if shop.file(table).exists():
                 db.execute(
-                    f"""insert into landing.{contract.table} by name
-                    select {
-                        "* exclude (category, customer_id, ordered_at, list_amount_cents, discount_amount_cents), "
-                        + cents
-                        if cents
-                        else "*"
-                    },
-                        'benchmark' as source_file, row_number() over () as source_row, {
-                        load_number
-                    } as load_number
-                    from '{shop.file(contract.table)}' where known_at >= '{since}' and known_at < '{until}'"""
+                    f"""insert into landing.{table} by name
+                    select {AS_LANDED.get(table, "*")}, 'benchmark' as source_file,
+                        row_number() over () as source_row, {load_number} as load_number
+                    from '{shop.file(table)}' where known_at >= '{since}' and known_at < '{until}'"""
                 )
 
 

@@ -1,8 +1,7 @@
-"""The reference set: 14 features of every customer, three ways. Each is run in a process of its own and checked
-against the others: `python -m benchmarks.reference polars|duckdb|rollups SOURCE`.
+"""The reference set, 14 features of every customer, in three ways that must agree.
 
-recency; orders' lines, spend and pieces of 7, 30 and 90 days and ever… that is: recency (1), lines, money (2), and lines,
-money, pieces of three windows (9), different products and categories (2).
+Days since the last purchase; lines and money ever; lines, money and pieces of the last 7, 30 and 90 days; different products
+and categories. `python -m benchmarks.reference polars|duckdb|rollups SOURCE` runs one way in a process of its own.
 """
 
 import json

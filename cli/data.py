@@ -58,14 +58,23 @@ def reject_counts(rows: list[dict[str, Any]]) -> list[dict[str, object]]:
 @features.command("build")
 def build_features(as_of: Day, as_json: Json = False) -> None:
     """Load what landed and build the features of a day in the warehouse."""
+    from campaigns.consents import carry_consents
     from core.dbt import build
     from sources.landing import load_landing
 
     settings = load_settings()
-    landed = load_landing(settings)
+    landed = load_landing(settings, as_of=day_of(as_of))
+    carry_consents(settings)
     nodes = build(settings, "tag:features", as_of=day_of(as_of))
     answer(
-        {"landed": landed.rows, "rejected": landed.rejects, "models and tests": len(nodes)}, as_json=as_json
+        {
+            "landed": landed.rows,
+            "rejected": landed.rejects,
+            "switched off": landed.absent,
+            "stale for days": landed.stale,
+            "models and tests": len(nodes),
+        },
+        as_json=as_json,
     )
 
 

@@ -55,7 +55,7 @@ def _segments(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _line(segment: dict[str, Any]) -> dict[str, Any]:
     """Return a segment as a line of the table; the features that set it apart in their own units."""
     told = [
-        f"{each['feature']} {each['segment_mean']:.4g} (everybody {each['everybody_mean']:.4g})"
+        f"{each['feature']} {_short(each['segment_mean'])} (everybody {_short(each['everybody_mean'])})"
         for each in segment["sets_apart"][:SHOWN]
         if each["segment_mean"] is not None
     ]
@@ -66,3 +66,8 @@ def _line(segment: dict[str, Any]) -> dict[str, Any]:
         "share": f"{segment['share']:.0%}",
         "what sets it apart": "; ".join(told) or "—",
     }
+
+
+def _short(number: float) -> str:
+    """Write a mean as people do: 19,590 and 8.14 and 0.05, never 1.959e+04."""
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"

@@ -9,10 +9,8 @@ published folder, a gate reads the candidate, and then it is released:
   it all of the tables at once. A file that no list names is seen by nobody (docs/decisions/0008-publishing-and-its-gates.md).
 """
 
-import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -21,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.durable import locked, replace_file, sync
 from core.errors import NotPublished
 
 ALONE = "part-0.parquet"
@@ -180,29 +179,3 @@ class Published:
         sync(folder)
         sync(folder.parent)
         return name
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Replace a small file by one rename: whoever reads it, and whenever we die, it is the old one or the new one."""
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(text)
-    sync(unfinished)
-    unfinished.replace(path)
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, would survive a loss of power."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Wait for a lock, and hold it; the system takes it from whoever dies."""
-    with file.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -51,13 +51,13 @@ def daily_campaigns():
             from core.dbt import build
             from sources.landing import load_landing
 
-            landed = load_landing(settings)
+            landed = load_landing(settings, as_of=day)
             carry_consents(settings)  # whatever becomes of this day: mail of earlier days may still be due
             build(settings, "tag:features", as_of=day)
             return landed.rows
 
     @task(pool=WAREHOUSE_POOL, retries=0)
-    def publish_features(as_of: str) -> list[str]:
+    def publish_features(as_of: str) -> dict[str, str]:
         from core.stages import stage_of
 
         with stage_of("publish_features", as_of) as (settings, day):
@@ -104,7 +104,7 @@ def daily_campaigns():
             return send_due(settings, day).states  # counts travel; rows stay in the ledger
 
     @task(pool=WAREHOUSE_POOL)
-    def report(as_of: str) -> list[str]:
+    def report(as_of: str) -> dict[str, str]:
         from core.stages import stage_of
 
         with stage_of("report", as_of) as (settings, day):

@@ -54,7 +54,7 @@ def train_models():
             return [str(cutoff) for cutoff in cutoffs]
 
     @task(pool=WAREHOUSE_POOL, retries=0)
-    def publish_examples(as_of: str) -> list[str]:
+    def publish_examples(as_of: str) -> dict[str, str]:
         from core.stages import stage_of
 
         with stage_of("publish_examples", as_of) as (settings, day):

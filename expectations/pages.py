@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from core.published import replace_file
+from core.durable import replace_file
 from core.settings import Settings
 from expectations.judge import CRITICAL, WARNING, Line
 

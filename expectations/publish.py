@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import date
 
+from core.durable import locked
 from core.logging import get_logger
-from core.published import Published, locked
+from core.published import Published
 from core.settings import Settings
 from core.warehouse import export
 from expectations.gates import GATED, pass_gate

@@ -106,8 +106,8 @@ def recommendations(
     published: Published, registry: Registry, champion: LoggedModel | None, as_of: date
 ) -> pa.Table:
     """Return `recommendations` of a day, checked: for every customer with features, products never bought before."""
-    features = published.read(CUSTOMER_FEATURES, as_of, [CUSTOMER_ID])
-    interactions, products = published.read(INTERACTIONS, as_of), published.read(PRODUCTS, as_of)
+    wanted = {CUSTOMER_FEATURES: [CUSTOMER_ID], INTERACTIONS: None, PRODUCTS: None}
+    features, interactions, products = published.read_together(wanted, as_of).values()
     if champion is None or not len(features):
         return RECOMMENDATIONS_SCHEMA.empty_table()
     allowed = may_be_listed(products, as_of)

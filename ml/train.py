@@ -73,8 +73,8 @@ def train_recommender(settings: Settings, as_of: date) -> TrainingOutcome:
     published = Published(settings.published)
 
     def make(source: Source) -> Training:
-        interactions, products = published.read(INTERACTIONS, as_of), published.read(PRODUCTS, as_of)
-        return train_recommender_model(interactions, products, source)
+        tables = published.read_together({INTERACTIONS: None, PRODUCTS: None}, as_of)
+        return train_recommender_model(tables[INTERACTIONS], tables[PRODUCTS], source)
 
     return _train(settings, RECOMMENDER, as_of, [INTERACTIONS, PRODUCTS], make)
 

@@ -17,8 +17,6 @@ could see:
 No row is known after its file was last changed: an order of 2035 stays in the future, and the landing rejects it.
 """
 
-import fcntl
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +26,7 @@ from pathlib import Path
 
 import duckdb
 
+from core.durable import locked, sync
 from core.logging import get_logger
 from sources.contract import Contract, contracts
 from sources.rules import quoted
@@ -86,8 +85,7 @@ class Target:
 def alone(folder: Path) -> Iterator[None]:
     """Keep two imports of one source from landing the same rows; the second waits. Drafts of a dead one are removed."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".importing").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder / ".importing"):
         for draft in folder.glob("*/.*.parquet"):
             draft.unlink()
         yield
@@ -173,8 +171,7 @@ def write_draft(db: duckdb.DuckDBPyConnection, target: Target, batch: Batch, cou
 def release(target: Target) -> None:
     """Give the drafts their names: from here on the landing sees them."""
     for draft in target.drafts:
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(draft)
         draft.replace(draft.with_name(draft.name.removeprefix(".")))
     target.drafts.clear()
 

@@ -93,15 +93,17 @@ def load_landing(settings: Settings, *, as_of: date | None = None) -> LandingRep
         duckdb.connect(str(settings.warehouse)) as db,
         tempfile.TemporaryDirectory(prefix=".landing-", dir=settings.data_dir) as scratch,
     ):
-        db.execute(SCHEMA)
-        db.execute("set TimeZone = 'UTC'")  # what a moment without a zone is in
+        make_landing_tables(db)
         for contract in contracts().values():
-            _make_table(db, contract)
             for file in landed_files(settings.landing, contract.table):
                 _visit(db, contract, file, Path(scratch), tally)
         absent = _absent(db, tally.waiting)
         first_order = db.sql("select min(ordered_at)::date from landing.orders").fetchall()[0][0]
         stale = _stale(db, as_of) if as_of else {}
+    log = get_logger(__name__)
+    log.info("tables not brought", switched_off=absent)
+    if stale:
+        log.warning("no new rows for longer than the contract allows", days=stale)
     return LandingReport(
         rows=dict(tally.rows),
         rejects=dict(tally.rejects),
@@ -112,6 +114,25 @@ def load_landing(settings: Settings, *, as_of: date | None = None) -> LandingRep
         waiting=tally.waiting,
         stale=stale,
     )
+
+
+def make_landing_tables(db: duckdb.DuckDBPyConnection) -> None:
+    """Make the landing tables that are not there yet.
+
+    Raises
+    ------
+    ContractBroken
+        If the warehouse was made before loads had numbers: nothing says then in which order its rows came.
+    """
+    db.execute(SCHEMA)
+    if "load_number" not in {row[0] for row in db.sql("describe landing.files").fetchall()}:
+        raise ContractBroken(
+            "the warehouse was made by an earlier Lapwing; remove warehouse.duckdb from the data folder: everything in it "
+            "is built again from the landing files"
+        )
+    db.execute("set TimeZone = 'UTC'")  # what a moment without a zone is in
+    for contract in contracts().values():
+        _make_table(db, contract)
 
 
 def _visit(

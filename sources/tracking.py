@@ -4,18 +4,16 @@ A landing file is named `<segment>-<start>-<end>.jsonl` after the bytes of the s
 itself says how far a segment is collected: no other state is kept, and a run that dies leaves nothing half-landed.
 """
 
-import fcntl
 import json
-import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice, takewhile
 from pathlib import Path
 
 from core.clock import clock_of
+from core.durable import locked, sync
 from core.logging import get_logger
 from core.settings import Settings
 
@@ -45,7 +43,7 @@ def collect(settings: Settings) -> int:
         return 0
     target.mkdir(parents=True, exist_ok=True)
     total = 0
-    with _alone(target):
+    with locked(target.parent / ".collecting"):  # two collections would land the same bytes
         ends = _landed_ends(target)
         for segment in sorted(settings.tracking_log.glob("*.jsonl")):
             for block in _blocks(segment, ends.get(segment.stem, 0)):
@@ -55,14 +53,6 @@ def collect(settings: Settings) -> int:
                     log.warning("unreadable events", segment=segment.name, count=block.unreadable)
     log.info("mail events collected", events=total)
     return total
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep two collections from landing the same bytes; the second waits."""
-    with (folder.parent / ".collecting").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _landed_ends(folder: Path) -> dict[str, int]:
@@ -105,6 +95,5 @@ def _land(path: Path, block: _Block, known_at: datetime) -> None:
     with draft.open("w") as file:
         for event in block.events:
             file.write(json.dumps({**event, "known_at": moment}, separators=(",", ":")) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    sync(draft)
     draft.replace(path)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
 
+from core.durable import sync
 from tracking.events import MailEvent
 
 NEWLINE = b"\n"
@@ -117,7 +118,7 @@ class SegmentLog:
         self._file = os.open(segment, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
         self._segment, self._is_torn = segment, _ends_mid_line(self._file)
         if is_new:
-            _sync_folder(self.folder)
+            sync(self.folder)  # a new file's name itself must survive a power cut
         return self._file
 
     def _close(self) -> None:
@@ -139,12 +140,3 @@ def _write_all(file: int, data: bytes) -> None:
 def _ends_mid_line(file: int) -> bool:
     size = os.fstat(file).st_size
     return size > 0 and os.pread(file, 1, size - 1) != NEWLINE
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new file's name itself survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -68,6 +68,24 @@
         or min(known_at) filter (load_number > {{ seen() }}) < min(known_at) filter (load_number <= {{ seen() }})
 {%- endmacro %}
 
+{#- Since when anything is known of an id. -#}
+{% macro first_known(relation, id) -%}
+    select
+        {{ id }},
+        min(known_at) as first_known_at
+    from {{ relation }}
+    group by {{ id }}
+{%- endmacro %}
+
+{#- Orders that new rows of orders or customers may change. -#}
+{% macro touched_orders() -%}
+    select order_id
+    from {{ ref("stg_shop__orders") }}
+    where
+        load_number > {{ seen() }}
+        or customer_id in ({{ known_sooner(ref("stg_shop__customers"), "customer_id") }})
+{%- endmacro %}
+
 {#- First appearances of things (products, categories) in a customer's purchases, and their disappearances when the
     last of them is taken back: rows of customer_id, known_date, appeared (1 or -1). Nearly all pairs were never
     corrected: they appear once, on the first day they are known. -#}

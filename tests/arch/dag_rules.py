@@ -23,7 +23,7 @@ MAY_CALL = {
     "date.fromisoformat",
 }
 MAY_IMPORT_TOP = {"airflow", "datetime", "core.orchestration", "collections", "typing", "__future__"}
-COUNTS = {"None", "int", "dict[str, int]", "dict[str, float]", "list[str]", "str", "bool"}
+COUNTS = {"dict[str, str]", "None", "int", "dict[str, int]", "dict[str, float]", "list[str]", "str", "bool"}
 
 PAGE = '"""\n# good\n\nSends.\n\n**When it fails.** docs/runbooks/send_mail.md\n"""\n'
 GOOD = (

@@ -12,7 +12,7 @@ import duckdb
 
 from core.dbt import DBT_PROJECT, run_dbt
 from core.settings import Settings
-from sources.contract import contracts
+from sources.landing import make_landing_tables
 
 SELECT = "+customer_features,resource_type:model"
 VARIABLES = '{{as_of_date: "{day}", shop_time_zone: America/New_York}}'
@@ -39,7 +39,7 @@ class CompiledFeatures:
         """
         settings.data_dir.mkdir(parents=True)
         with duckdb.connect(str(settings.warehouse)) as db:
-            _create_landing(db)
+            _create_schemas(db)
         first, later = _compiled(settings, day), _compiled(settings, day)
         self._models = [_model(name, first, later) for name in _in_order(first)]
         assert sum(model.is_appended_to for model in self._models) > 5
@@ -48,7 +48,7 @@ class CompiledFeatures:
         """Return a DuckDB in memory with the landing tables of the contract, all empty."""
         db = duckdb.connect()
         db.execute("attach ':memory:' as warehouse; use warehouse; set threads = 1")
-        _create_landing(db)
+        _create_schemas(db)
         return db
 
     def build(self, db: duckdb.DuckDBPyConnection) -> list[dict[str, object]]:
@@ -68,17 +68,10 @@ class CompiledFeatures:
 TABLES = "select schema_name, table_name from duckdb_tables()"
 
 
-def _create_landing(db: duckdb.DuckDBPyConnection) -> None:
-    db.execute("set TimeZone = 'UTC'")
-    for schema in ("landing", "staging", "intermediate", "ml"):
+def _create_schemas(db: duckdb.DuckDBPyConnection) -> None:
+    make_landing_tables(db)
+    for schema in ("staging", "intermediate", "ml"):
         db.execute(f"create schema if not exists {schema}")
-    db.execute("create table landing.files (load_number bigint)")
-    for contract in contracts().values():
-        columns = ", ".join(f"{column.name} {column.sql_type}" for column in contract.columns)
-        db.execute(
-            f"create table landing.{contract.table} "
-            f"({columns}, source_file varchar, source_row bigint, load_number bigint)"
-        )
 
 
 def _model(name: str, first: dict[str, tuple[str, str]], later: dict[str, tuple[str, str]]) -> Model:

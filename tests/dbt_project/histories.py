@@ -124,7 +124,7 @@ def land(db: duckdb.DuckDBPyConnection, rows: list[Row], load_number: int) -> No
         names = ", ".join(values)
         marks = ", ".join("?" * len(values))
         db.execute(f"insert into landing.{row['table']} ({names}) values ({marks})", list(values.values()))
-    db.execute("insert into landing.files values (?)", [load_number])
+    db.execute("insert into landing.files (digest, load_number) values ($1, $1)", [load_number])
 
 
 NAMES = (

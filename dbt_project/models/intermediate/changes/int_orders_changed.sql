@@ -2,20 +2,12 @@
 {% set columns = ["order_id", "customer_id", "ordered_at", "ordered_date", "local_hour", "local_weekday"] %}
 
 with customers as (
-    select
-        customer_id,
-        min(known_at) as first_known_at
-    from {{ ref("stg_shop__customers") }}
-    group by customer_id
+    {{ first_known(ref("stg_shop__customers"), "customer_id") }}
 ),
 
 {% if is_incremental() %}
 touched as (
-    select order_id
-    from {{ ref("stg_shop__orders") }}
-    where
-        load_number > {{ seen() }}
-        or customer_id in ({{ known_sooner(ref("stg_shop__customers"), "customer_id") }})
+    {{ touched_orders() }}
 ),
 {% endif %}
 

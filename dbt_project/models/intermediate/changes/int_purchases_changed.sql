@@ -6,19 +6,14 @@
 ] %}
 
 with customers as (
-    select
-        customer_id,
-        min(known_at) as first_known_at
-    from {{ ref("stg_shop__customers") }}
-    group by customer_id
+    {{ first_known(ref("stg_shop__customers"), "customer_id") }}
 ),
 
 -- Only versions that say something else than the one before: a catalogue is landed every night.
 product_versions as (
     select
         *,
-        lead(known_at) over (partition by product_id order by known_at) as known_until,
-        min(known_at) over (partition by product_id) as first_known_at
+        lead(known_at) over (partition by product_id order by known_at) as known_until
     from (
         select
             product_id,
@@ -37,11 +32,7 @@ product_versions as (
 
 {% if is_incremental() %}
 touched as (
-    select order_id
-    from {{ ref("stg_shop__orders") }}
-    where
-        load_number > {{ seen() }}
-        or customer_id in ({{ known_sooner(ref("stg_shop__customers"), "customer_id") }})
+    {{ touched_orders() }}
     union
     select order_id
     from {{ ref("stg_shop__order_lines") }}
@@ -92,11 +83,7 @@ line_versions as (
 ),
 
 products as (
-    select
-        product_id,
-        min(known_at) as first_known_at
-    from product_versions
-    group by product_id
+    {{ first_known("product_versions", "product_id") }}
 ),
 
 versions as (
