@@ -1,17 +1,10 @@
 """What a shop brings is loaded whole or not at all; what is broken is named, shown to nobody, and can be mended."""
 
 import csv
-import json
-import os
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
@@ -21,75 +14,21 @@ from core.errors import ContractBroken
 from core.settings import Settings
 from sources.contract import contracts
 from sources.landing import LandingReport, load_landing
-
-CUSTOMERS = """customer_id,email,first_name,locale,country_code,time_zone,signed_up_at,known_at
-1,ada@example.com,Ada,en,US,America/New_York,2017-01-01 08:00:00,2017-01-01 08:00:00
-2,bernd@example.com,Bernd,de,DE,Europe/Berlin,2017-01-02 08:00:00,2017-01-02 08:00:00
-"""
-ORDERS = """order_id,customer_id,store_id,ordered_at,known_at
-o1,1,s1,2017-01-03 10:00:00,2017-01-03 10:00:00
-o2,2,,2017-01-04 11:30:00.5,2017-01-04 12:00:00
-"""
-ORDER_LINES = """order_id,line_number,product_id,quantity,list_amount,discount_amount,known_at
-o1,1,p1,2,3.98,0.50,2017-01-03 10:00:00
-o2,1,p1,1,1.99,0,2017-01-04 12:00:00
-"""
-PRODUCTS = """product_id,name,category,subcategory,brand,size,known_at
-p1,Ice,GROCERY,FRZN ICE,National,22 LB,2016-12-31 00:00:00
-"""
-SHOP = {"customers": CUSTOMERS, "orders": ORDERS, "order_lines": ORDER_LINES, "products": PRODUCTS}
-Rows = list[tuple[Any, ...]]
-utc = datetime.fromisoformat  # without a zone, as the warehouse keeps moments
-
-
-def land(settings: Settings, table: str, text: str, name: str = "a.csv", source: str = "shop") -> Path:
-    path = settings.landing / source / table / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def settle(path: Path) -> Path:
-    """Make a file one that nobody has touched for two minutes."""
-    then = path.stat().st_mtime - 120
-    os.utime(path, (then, then))
-    return path
-
-
-def land_shop(settings: Settings, **changed: str) -> None:
-    for table, text in (SHOP | changed).items():
-        land(settings, table, text)
-
-
-def query(settings: Settings, sql: str) -> Rows:
-    with duckdb.connect(str(settings.warehouse), read_only=True) as db:
-        return db.sql(sql).fetchall()
-
-
-def rejected(settings: Settings) -> Rows:
-    return query(
-        settings,
-        "select file, row_number, column_name, value, reason from landing.rejected_rows order by all",
-    )
-
-
-def loaded(settings: Settings, table: str) -> Rows:
-    return query(settings, f"from landing.{table} order by source_file, source_row")
-
-
-def sentence(error: pytest.ExceptionInfo[ContractBroken]) -> str:
-    """The message, once it is sure that it is one line without an address."""
-    message = str(error.value)
-    assert "\n" not in message
-    assert "@" not in message
-    assert len(message) < 400
-    return message
-
-
-def many_orders(count: int, **broken: str) -> str:
-    """`count` good orders of customer 1, then the lines of `broken`, in the order given."""
-    lines = [f"n{number},1,s1,2017-01-03 10:00:00,2017-01-03 10:00:00" for number in range(count)]
-    return "\n".join([ORDERS.splitlines()[0], *lines, *broken.values()]) + "\n"
+from tests.sources.landing_kit import (
+    CUSTOMERS,
+    ORDERS,
+    SHOP,
+    land,
+    land_shop,
+    loaded,
+    many_orders,
+    query,
+    rejected,
+    sentence,
+    settle,
+    utc,
+    write,
+)
 
 
 def test_a_good_shop_is_loaded_typed_and_reported(settings):
@@ -443,167 +382,6 @@ def test_a_loaded_file_that_was_changed_in_place_is_refused_until_it_is_restored
     assert load_landing(settings).rows == {"orders": 2}
 
 
-# ---- repeated, late, out of order, corrected ----
-
-
-def test_rows_landed_again_in_another_file_count_once(settings):
-    """The second file holds the first one's rows, in another order, with one new row."""
-    land_shop(settings)
-    load_landing(settings)
-    header, first, second = ORDERS.splitlines()
-    land(
-        settings,
-        "orders",
-        "\n".join([header, second, "o3,1,s1,2017-01-06,2017-01-06", first, first]) + "\n",
-        "b.csv",
-    )
-    report = load_landing(settings)
-    assert (report.rows["orders"], report.rejects["orders"], report.repeated) == (1, 0, {"orders": 3})
-    assert [row[0] for row in loaded(settings, "orders")] == ["o1", "o2", "o3"]
-
-
-def test_a_correction_known_later_becomes_a_version_and_one_known_at_the_same_moment_is_refused(settings):
-    land_shop(settings, orders=many_orders(300))
-    load_landing(settings)
-    good, key = ORDERS.splitlines()[0], "n7"
-    land(settings, "orders", f"{good}\n{key},2,s1,2017-01-03 10:00:00,2017-01-09\n", "late.csv")
-    land(settings, "orders", f"{good}\n{key},3,s1,2017-01-03 10:00:00,2017-01-03 10:00:00\n", "same.csv")
-    report = load_landing(settings)
-    assert (report.rows["orders"], report.rejects["orders"]) == (1, 1)
-    versions = f"select customer_id, known_at from landing.orders where order_id = '{key}' order by known_at"
-    assert query(settings, versions) == [("1", utc("2017-01-03 10:00:00")), ("2", utc("2017-01-09"))]
-    assert rejected(settings) == [
-        ("shop/orders/same.csv", 1, "order_id", key, "duplicate key (order_id) with the same known_at")
-    ]
-
-
-@hypothesis_settings(max_examples=15, deadline=None, derandomize=True)
-@given(data=st.data())
-def test_whatever_the_order_and_the_files_the_same_rows_are_loaded(tmp_path_factory, data):
-    """Versions of six orders, dealt to three files and shuffled, some of them twice: what is loaded is the set."""
-    versions = [f"o{order},c{day},,2017-01-01,2017-01-{day:02}" for order in range(6) for day in (2, 5, 9)]
-    dealt = data.draw(st.lists(st.sampled_from(versions), min_size=20, max_size=60))
-    settings = Settings(_env_file=None, data_dir=tmp_path_factory.mktemp("dealt"), token_key="k" * 40)
-    land_shop(settings)
-    (settings.landing / "shop" / "orders" / "a.csv").unlink()
-    for number in range(3):
-        text = "\n".join([ORDERS.splitlines()[0], *dealt[number::3]]) + "\n"
-        land(settings, "orders", text, f"{number}.csv")
-        load_landing(settings)
-    found = query(settings, "select order_id, customer_id, day(known_at) from landing.orders order by all")
-    assert found == sorted((row.split(",")[0], row.split(",")[1], int(row[-2:])) for row in set(dealt))
-
-
-def test_a_new_file_may_lack_what_may_be_empty_and_may_bring_what_nobody_asked_for(settings):
-    land_shop(settings)
-    land(
-        settings,
-        "orders",
-        "order_id,customer_id,ordered_at,known_at,gift\no3,1,2017-01-05,2017-01-05,yes\n",
-        "b.csv",
-    )
-    report = load_landing(settings)
-    assert report.ignored_columns == {"orders": ("gift",)}
-    assert query(settings, "select order_id, store_id from landing.orders order by 1") == [
-        ("o1", "s1"),
-        ("o2", None),
-        ("o3", None),
-    ]
-
-
-def test_a_column_that_the_contract_gained_is_added_to_a_table_that_was_made_without_it(settings):
-    land_shop(settings)
-    load_landing(settings)
-    with duckdb.connect(str(settings.warehouse)) as db:
-        db.execute("alter table landing.orders drop column store_id")
-    land(settings, "orders", ORDERS.splitlines()[0] + "\no3,1,s3,2017-01-05,2017-01-05\n", "b.csv")
-    load_landing(settings)
-    found = query(
-        settings, "select order_id, store_id, source_row, load_number from landing.orders order by 1"
-    )
-    assert found == [("o1", None, 1, 3), ("o2", None, 2, 3), ("o3", "s3", 1, 5)]
-
-
-def test_json_keys_may_be_written_in_capitals_but_in_one_way_only(settings):
-    land_shop(settings)
-    row = '{"Order_ID": "o3", "CUSTOMER_ID": "1", "ordered_at": "2017-01-05", "known_at": "2017-01-05"}\n'
-    land(settings, "orders", row, "b.jsonl")
-    assert load_landing(settings).rows["orders"] == 3
-    land(settings, "orders", row + row.replace("Order_ID", "order_id").replace("o3", "o4"), "c.jsonl")
-    with pytest.raises(ContractBroken, match="spells the name of a column in two ways"):
-        load_landing(settings)
-
-
-def test_tables_without_news_are_stale_by_their_own_measure_as_of_the_day_asked_for(settings):
-    """Orders may be 2 days old, customers 7, products 30; the newest orders here are of 4 January."""
-    land_shop(settings)
-    assert load_landing(settings).stale == {}
-    assert load_landing(settings, as_of=date(2017, 1, 6)).stale == {}
-    assert load_landing(settings, as_of=date(2017, 1, 7)).stale == {"orders": 3, "order_lines": 3}
-    assert load_landing(settings, as_of=date(2017, 1, 10)).stale == {
-        "customers": 8,
-        "orders": 6,
-        "order_lines": 6,
-    }
-    # Of what is known only later, that day knows nothing.
-    land(settings, "orders", ORDERS.splitlines()[0] + "\no3,1,,2017-01-20,2017-01-20\n", "b.csv")
-    assert load_landing(settings, as_of=date(2017, 1, 7)).stale == {"orders": 3, "order_lines": 3}
-    assert "orders" not in load_landing(settings, as_of=date(2017, 1, 21)).stale
-
-
-# ---- mended ----
-
-
-def mended(settings: Settings) -> Rows:
-    return query(
-        settings,
-        "select row_number, column_name, mended_in, mended_known_at from landing.rejected_rows order by all",
-    )
-
-
-def test_the_mended_file_under_a_new_name_brings_the_mended_rows_and_says_so(settings):
-    text = many_orders(300, bad="x,,,2017-01-05,2017-01-05", line="y,1,,2017-01-05")
-    land_shop(settings, orders=text)
-    assert load_landing(settings).rejects["orders"] == 2
-    assert mended(settings) == [(301, "customer_id", None, None), (302, "(line)", None, None)]
-    land(settings, "orders", text.replace("x,,", "x,1,").replace("y,1,,", "y,1,,2017-01-05,"), "mended.csv")
-    report = load_landing(settings)
-    assert (report.rows["orders"], report.rejects["orders"], report.repeated["orders"]) == (2, 0, 300)
-    # A line that was no row had no key: nobody can tell that it is mended.
-    assert mended(settings) == [
-        (301, "customer_id", "shop/orders/mended.csv", utc("2017-01-05")),
-        (302, "(line)", None, None),
-    ]
-    assert len(loaded(settings, "orders")) == 302
-
-
-def test_a_removed_value_is_mended_by_the_row_with_a_value_known_at_the_same_moment(settings):
-    broken = CUSTOMERS.replace("bernd@", "bernd")
-    land_shop(settings, customers=broken)
-    load_landing(settings)
-    assert query(settings, "select email from landing.customers where customer_id = '2'") == [(None,)]
-    land(settings, "customers", CUSTOMERS, "mended.csv")
-    report = load_landing(settings)
-    assert (report.rows["customers"], report.rejects["customers"], report.repeated) == (
-        1,
-        0,
-        {"customers": 1},
-    )
-    assert query(settings, "select email from landing.customers where customer_id = '2'") == [
-        ("bernd@example.com",)
-    ]
-    assert mended(settings) == [(2, "email", "shop/customers/mended.csv", utc("2017-01-02 08:00:00"))]
-
-
-def test_a_later_version_that_still_lacks_the_value_mends_nothing(settings):
-    land_shop(settings, customers=CUSTOMERS.replace("bernd@", "bernd"))
-    load_landing(settings)
-    header = CUSTOMERS.splitlines()[0]
-    land(settings, "customers", f"{header}\n2,,Bernd,de,DE,Europe/Berlin,2017-01-02,2017-02-01\n", "b.csv")
-    load_landing(settings)
-    assert mended(settings) == [(2, "email", None, None)]
-
-
 # ---- thresholds ----
 
 
@@ -641,87 +419,6 @@ def test_a_file_of_nothing_but_faults_stops_however_large_the_table_is(settings)
     with pytest.raises(ContractBroken, match=r"b\.csv: 100 of 100 rows break"):
         load_landing(settings)
     assert len(loaded(settings, "orders")) == 20_000
-
-
-# ---- three formats, one meaning ----
-
-
-def write(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
-    """Write rows as the file's ending says: text in CSV and JSON Lines, the values' own types in Parquet."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".parquet":
-        pq.write_table(pa.Table.from_pylist(list(rows)), path)
-    elif path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(row, default=str, ensure_ascii=False) + "\n" for row in rows))
-    else:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-    return path
-
-
-@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
-def test_csv_parquet_and_json_lines_load_to_the_same_typed_rows(settings, suffix):
-    moment = utc("2017-01-03 10:00:00.250000")
-    lines = [
-        {"order_id": "o1", "line_number": 1, "product_id": "p1", "quantity": 2, "list_amount": Decimal("3.98"), "discount_amount": Decimal("0.50"), "known_at": moment},
-        {"order_id": "o1", "line_number": 2, "product_id": "p2", "quantity": 0, "list_amount": Decimal("0.00"), "discount_amount": Decimal("0.00"), "known_at": moment},
-    ]  # fmt: skip
-    land_shop(settings)
-    (settings.landing / "shop" / "order_lines" / "a.csv").unlink()
-    write(settings.landing / "shop" / "order_lines" / f"a.{suffix}", lines)
-    assert load_landing(settings).rows["order_lines"] == 2
-    here = f"shop/order_lines/a.{suffix}"
-    assert loaded(settings, "order_lines") == [
-        ("o1", 1, "p1", 2, Decimal("3.9800"), Decimal("0.5000"), moment, here, 1, 2),
-        ("o1", 2, "p2", 0, Decimal("0.0000"), Decimal("0.0000"), moment, here, 2, 2),
-    ]
-
-
-@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
-def test_names_beyond_ascii_and_missing_values_survive_every_format(settings, suffix):
-    land_shop(settings)
-    rows: list[dict[str, object]] = [
-        {"customer_id": "3", "email": None, "first_name": "Käthe", "known_at": "2017-01-05"},
-        {"customer_id": "4", "email": "wei@example.com", "first_name": "伟", "known_at": "2017-01-05"},
-    ]
-    write(settings.landing / "shop" / "customers" / f"b.{suffix}", rows)
-    load_landing(settings)
-    assert query(
-        settings,
-        "select customer_id, email, first_name, locale from landing.customers where customer_id in ('3', '4') order by 1",
-    ) == [("3", None, "Käthe", None), ("4", "wei@example.com", "伟", None)]
-
-
-@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-@pytest.mark.parametrize(
-    ("written", "in_utc"),
-    [
-        ("2017-01-05T10:00:00Z", utc("2017-01-05 10:00:00")),
-        ("2017-01-05 10:00:00+02:00", utc("2017-01-05 08:00:00")),
-        ("2017-01-05T10:00:00-05:30", utc("2017-01-05 15:30:00")),
-        ("2017-01-05 10:00:00", utc("2017-01-05 10:00:00")),
-        ("2017-01-05", utc("2017-01-05 00:00:00")),
-    ],
-)
-def test_a_moment_with_an_offset_is_kept_as_the_same_moment_in_utc(settings, suffix, written, in_utc):
-    land_shop(settings)
-    row = {"order_id": "o3", "customer_id": "1", "ordered_at": written, "known_at": "2017-01-06"}
-    write(settings.landing / "shop" / "orders" / f"b.{suffix}", [row])
-    load_landing(settings)
-    assert query(settings, "select ordered_at from landing.orders where order_id = 'o3'") == [(in_utc,)]
-
-
-def test_a_parquet_moment_with_a_zone_is_kept_as_the_same_moment_in_utc(settings):
-    land_shop(settings)
-    eight = pa.array([utc("2017-01-05 08:00:00")], pa.timestamp("us", tz="Europe/Berlin"))  # counted from UTC
-    table = pa.table({"order_id": ["o3"], "customer_id": [1], "ordered_at": eight, "known_at": eight})
-    pq.write_table(table, settings.landing / "shop" / "orders" / "b.parquet")
-    load_landing(settings)
-    assert query(settings, "select customer_id, ordered_at from landing.orders where order_id = 'o3'") == [
-        ("1", utc("2017-01-05 08:00:00"))
-    ]
 
 
 # ---- whatever comes ----
@@ -767,3 +464,20 @@ def test_rows_in_are_rows_kept_and_rows_rejected(large_shop, rows):
     assert found <= set(range(1, len(rows) + 2))
     assert len(found) + report.repeated.get("order_lines", 0) == len(rows) + 1
     assert (1,) in kept
+
+
+# ---- an older warehouse ----
+
+
+def test_a_warehouse_from_before_loads_had_numbers_is_refused_and_left_as_it_was(settings):
+    land_shop(settings)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(str(settings.warehouse)) as db:
+        db.execute(
+            "create schema landing; create table landing.files (digest varchar primary key, file varchar)"
+        )
+    with pytest.raises(ContractBroken) as error:
+        load_landing(settings)
+    assert "remove warehouse.duckdb" in sentence(error)
+    settings.warehouse.unlink()
+    assert load_landing(settings).rows["orders"] == 2
