@@ -49,8 +49,9 @@ def run_demo(settings: Settings, as_of: date, *, households: int | None) -> None
     began, first = time.perf_counter(), len(stages(settings))
     airflow_seconds = 0.0
     with running(settings, ["inbox", "tracking"]) as processes:
+        airflow_is_ready = prepare_airflow(processes)
         _step("purchases", partial(_import, settings, as_of, households))
-        _step("Airflow's home", partial(prepare_airflow, processes))
+        _step("Airflow's home", airflow_is_ready)
         for dag_id in ("train_models", "daily_campaigns"):
             airflow_seconds += _step(f"DAG {dag_id}", partial(_run_dag, processes, dag_id, as_of))
         _step("simulated readers", partial(_read_and_report, settings, as_of))

@@ -35,8 +35,14 @@ class Platform:
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Start a `lapwing` command as a leader of its own process group."""
+        return self._start("cli", *words)
+
+    def start_airflow(self, *words: str) -> subprocess.Popen[bytes]:
+        return self._start("airflow", *words)
+
+    def _start(self, module: str, *words: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-m", "cli", *words],
+            [sys.executable, "-m", module, *words],
             cwd=PROJECT,
             env=self.environment,
             stdin=subprocess.DEVNULL,

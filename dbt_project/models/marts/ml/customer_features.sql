@@ -41,10 +41,15 @@ capabilities as (
 -- noqa: enable=LT02,LT05
 
 -- noqa: disable=RF02,ST07
--- Every measure has the same key, and no other column stands in two of them.
+-- Every measure has the same key, and no other column but load_number stands in two of them.
 measured as (
     select
         *,
+        (as_of_date - last_ordered_date)::bigint as recency_days,
+        (as_of_date - first_ordered_date)::bigint as tenure_days,
+        (as_of_date - last_visit_date)::bigint as last_visit_days,
+        (as_of_date - last_complaint_date)::bigint as last_complaint_days,
+        (as_of_date - last_click_date)::bigint as last_click_days,
         gap_sum_days / gap_count as gap_mean_days,
         case
             when gap_count > 1
@@ -157,7 +162,7 @@ select
     {{ zero_where_brought("service", "measured.tickets_90d_count") }} as tickets_90d_count,
     {{ zero_where_brought("service", "measured.complaints_90d_count") }} as complaints_90d_count,
     {{ zero_where_brought("service", "measured.complaints_lifetime_count") }} as complaints_lifetime_count,
-    {{ zero_where_brought("service", "measured.open_tickets_count") }} as open_tickets_count,
+    {{ zero_where_brought("service", "measured.open_tickets_lifetime_count") }} as open_tickets_count,
     measured.last_complaint_days,
     {{ zero_where_brought("reviews", "measured.reviews_lifetime_count") }} as reviews_lifetime_count,
     measured.stars_sum / nullif(measured.reviews_lifetime_count, 0) as review_mean_stars,
