@@ -81,8 +81,8 @@ repeated as (
     select order_id
     from {{ lines }}
     group by order_id
-    -- A bit for each line: to count different numbers would take ten times the memory. The few that share a bit count as
-    -- repeated, which costs time and changes nothing.
+    -- A bit for each line: to count different numbers would take ten times the memory. The few that share a bit count
+    -- as repeated, which costs time and changes nothing.
     having bit_count(bit_or(1::hugeint << least(line_number, 126)::hugeint)) < count(*)
 ),
 
