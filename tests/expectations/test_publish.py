@@ -20,7 +20,17 @@ ONE_CUSTOMER = """
     3::bigint as orders_90d_count, 4::bigint as orders_lifetime_count, 2.0::double as basket_mean_lines,
     0.1::double as discount_share, 0.5::double as category_1_share, 0.3::double as category_2_share,
     0.2::double as category_3_share, 0.4::double as weekend_share, 0.6::double as morning_share,
-    0.1::double as evening_share, 0.5::double as usual_hour_share, 0.0::double as own_brand_share"""
+    0.1::double as evening_share, 0.5::double as usual_hour_share, 0.0::double as own_brand_share,
+    4::bigint as orders_365d_count, 0::bigint as orders_acceleration, 0::bigint as spend_acceleration,
+    'GROCERY' as top_category, 'active' as lifecycle_stage, 8.0::double as usual_hour, 1.0::double as usual_weekday,
+    1.0::double as orders_trend_ratio, 1.0::double as spend_trend_ratio, 100.0::double as basket_mean_cents,
+    2.0::double as basket_mean_items, 0.5::double as repeat_share, 0.7::double as category_entropy,
+    0.1::double as discount_90d_share, 0.2::double as discounted_lines_share, 0.0::double as holiday_share,
+    2::bigint as products_lifetime_count, 1::bigint as products_new_90d_count, 1::bigint as categories_lifetime_count,
+    100::bigint as spend_7d_cents, 200::bigint as spend_30d_cents, 300::bigint as spend_90d_cents,
+    400::bigint as spend_365d_cents, 400::bigint as spend_lifetime_cents, 2::bigint as items_7d_count,
+    4::bigint as items_30d_count, 6::bigint as items_90d_count, 8::bigint as items_365d_count,
+    8::bigint as items_lifetime_count"""
 
 
 @pytest.fixture(scope="module")
