@@ -49,7 +49,7 @@ class Column(BaseModel):
     not_after: str = ""
     """Another column: a moment later than it is in the future of what was known."""
     references: str = ""
-    """`table.column` that must know the value. Checked by the models, which know every table."""
+    """`table.column` that must know the value. Checked once every table is loaded; the row is kept."""
     personal: bool = False
     """The value is shown to nobody, not even in a reject."""
     when_broken: Literal["reject", "null"] = "reject"

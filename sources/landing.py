@@ -20,6 +20,8 @@ from sources.contract import Contract, contracts
 from sources.files import Look, digest_of, landed_files, look, read_file, short_name, why_unfinished
 from sources.repeats import mark_mended, row_key, set_repeats_aside
 from sources.rules import PERSONAL, judge, quoted, shortened, shown
+from sources.strangers import SCHEMA as STRANGERS
+from sources.strangers import note_strangers
 
 MANY_REJECTS = 100
 """From so many on, a file's own share of rejects counts too: a large table would hide a day of nothing but faults."""
@@ -92,6 +94,7 @@ def load_landing(settings: Settings) -> LandingReport:
         for contract in contracts().values():
             for file in landed_files(settings.landing, contract.table):
                 _visit(db, contract, file, Path(scratch), tally)
+        note_strangers(db)
         absent = _absent(db, tally.waiting)
         first_order = db.sql("select min(ordered_at)::date from landing.orders").fetchall()[0][0]
     get_logger(__name__).info("tables not brought", switched_off=absent)
@@ -114,7 +117,7 @@ def make_landing_tables(db: duckdb.DuckDBPyConnection) -> None:
     ContractBroken
         If the warehouse was made before loads had numbers: nothing says then in which order its rows came.
     """
-    db.execute(SCHEMA)
+    db.execute(SCHEMA + STRANGERS)
     if "load_number" not in {row[0] for row in db.sql("describe landing.files").fetchall()}:
         raise ContractBroken(
             "the warehouse was made by an earlier Lapwing; remove warehouse.duckdb from the data folder: everything in it "
