@@ -41,6 +41,8 @@ AS_OF, DIGEST, METHOD, WAS_CHAMPION = (
     "lapwing.method",
     "lapwing.was_champion",
 )
+MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
+"""What MLflow answers of a model, version or alias that is not there."""
 COMPLETE, PROMOTED, REFUSED = "complete", "promoted", "refused"
 
 
@@ -110,19 +112,25 @@ class Registry:
         Raises
         ------
         ModelRefused
-            If the version did not pass.
+            If the version did not pass, or was deleted.
         """
         if not model.is_promoted:
             raise ModelRefused(
                 f"model '{model.model_name}' version {model.version or '(none)'} is not promoted: {model.reason}"
             )
-        tags = self._client.get_model_version(model.model_name, model.version).tags
+        tags = self._existing(model.model_name, model.version).tags
         if tags.get(WAS_CHAMPION) != "true":
             self.move_champion(model.model_name, model.version)
 
     def move_champion(self, model_name: str, version: str) -> None:
-        """Point the champion at a version by hand, back or forth. One that failed its bar stays refused."""
-        found = self._client.get_model_version(model_name, version)
+        """Point the champion at a version by hand, back or forth.
+
+        Raises
+        ------
+        ModelRefused
+            If the version failed its bar, or there is none of that number (any more).
+        """
+        found = self._existing(model_name, version)
         if found.tags.get(VERDICT) != PROMOTED:
             why = found.tags.get(REASON, "it was not trained by Lapwing")
             raise ModelRefused(f"model '{model_name}' version {version} cannot be champion: {why}")
@@ -137,7 +145,7 @@ class Registry:
         try:
             found = self._client.get_model_version_by_alias(model_name, CHAMPION)
         except MlflowException as error:
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            if error.error_code in MISSING:
                 return None  # no such model, or no such alias
             raise
         if found.tags.get(VERDICT) != PROMOTED:
@@ -238,6 +246,17 @@ class Registry:
         if experiment is None:
             return []
         return list(self._client.search_runs([experiment.experiment_id], f"tags.`{KEY}` = '{key}'"))
+
+    def _existing(self, model_name: str, version: str) -> ModelVersion:
+        try:
+            return self._client.get_model_version(model_name, version)
+        except MlflowException as error:
+            if error.error_code in MISSING:
+                raise ModelRefused(
+                    f"model '{model_name}' has no version {version or '(none)'}, or none any more; choose another, or delete "
+                    "the run of that version in MLflow and train again"
+                ) from error
+            raise
 
     def _version_of(self, model_name: str, run_id: str) -> ModelVersion | None:
         found = self._client.search_model_versions(f"name = '{model_name}' and run_id = '{run_id}'")

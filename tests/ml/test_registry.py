@@ -161,3 +161,23 @@ def test_the_digest_of_files_notices_where_one_ends_and_the_next_begins(tmp_path
         (tmp_path / name).write_text(text)
     files = {name: tmp_path / name for name in "abcd"}
     assert file_digest([files["a"], files["b"]]) != file_digest([files["c"], files["d"]])
+
+
+def test_a_version_that_was_deleted_cannot_be_champion_and_one_sentence_says_so(registry, client):
+    first, second = registry.log(training("k1")), registry.log(training("k2"))
+    registry.promote(second)
+    client.delete_model_version("churn", first.version)
+    for version in (first.version, "99"):
+        with pytest.raises(
+            ModelRefused, match=rf"^model 'churn' has no version {version}, or none any more; [^\n]+$"
+        ):
+            registry.move_champion("churn", version)
+    with pytest.raises(ModelRefused, match="has no version 1"):
+        registry.promote(first)
+    found = registry.finished("churn", "k1")  # its run is still there, without a version
+    assert found is not None
+    with pytest.raises(ModelRefused, match=r"has no version \(none\)"):
+        registry.promote(found)
+    champion = registry.champion("churn")
+    assert champion is not None
+    assert champion.version == "2"
