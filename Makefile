@@ -27,7 +27,7 @@ test: setup ## install what the tests need (system-packages.txt), then run all o
 	@$(python) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-crash: setup ## kill the whole demo at 12 random moments and while it sends; run it again; compare (an hour)
-	@TEST_KILLS=12 $(python) -m pytest tests/journeys/test_demo.py -k killed
+	@TEST_KILLS=12 $(python) -m pytest tests/journeys/crash.py
 
 test-crash-publish: setup ## kill 100 runs of build and publish at random moments while somebody reads (half an hour)
 	@TEST_KILLS=100 $(python) -m pytest tests/faults/test_killed_publish.py

@@ -1,29 +1,20 @@
 """From a shop's purchases to the inbox and back, through Airflow, SMTP and HTTP; one run, many claims.
 
-A demo that is killed outright, at any moment, and run again, ends where an undisturbed one ends: `make test-crash` kills
-it at `TEST_KILLS` random moments (there 12) and then while mail goes out. The suite kills the day after, while mail goes out.
+The day after the demo's is killed outright while its mail goes out, and run again; `crash.py` beside this does so to the
+whole demo, at any moment.
 """
 
-import os
-import random
-import signal
-import subprocess
-import time
 from collections import Counter
 from datetime import date
-from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, select, text
 
 from core.ledger_tables import open_ledger, suppressions
 from core.published import Published
-from tests.journeys.platform_kit import DAY, HOUSEHOLDS, Platform, make_platform
+from tests.journeys.platform_kit import DAY, Platform
 
 NEXT_DAY = date(2017, 12, 5)
-RANDOM_KILLS = int(os.environ.get("TEST_KILLS", "0"))
-LONGEST_SECONDS = 90.0
-DEMO = ("demo", "--households", str(HOUSEHOLDS))
 pytestmark = pytest.mark.timeout(3600)  # the first test waits for the whole demo, on a machine however busy
 
 
@@ -84,7 +75,7 @@ def test_a_day_killed_while_it_sends_and_run_again_sends_each_mail_once_and_none
     from cli.services import running
 
     with running(demo.settings, ["inbox"]):
-        kill_while_sending(demo, demo.start_airflow("dags", "test", "daily_campaigns", str(NEXT_DAY)))
+        demo.kill_while_sending(demo.start_airflow("dags", "test", "daily_campaigns", str(NEXT_DAY)))
         run = demo.airflow("dags", "test", "daily_campaigns", str(NEXT_DAY))
     assert run.returncode == 0, run.stdout[-2000:]
     plan = Published(demo.settings.published).read("campaign_plan", NEXT_DAY).to_pylist()
@@ -107,52 +98,3 @@ def test_a_day_without_data_is_red_and_sends_nothing(demo: Platform):
     assert "GateFailed" in empty.stdout + empty.stderr
     assert demo.mails() == before
     assert not Published(demo.settings.published).exists("customer_features", date(2016, 12, 1))
-
-
-@pytest.mark.skipif(not RANDOM_KILLS, reason="`make test-crash` runs it")
-def test_a_killed_demo_run_again_ends_like_an_undisturbed_one(tmp_path: Path):
-    undisturbed, killed = make_platform(tmp_path / "undisturbed"), make_platform(tmp_path / "killed")
-    undisturbed.lapwing(*DEMO)
-    chance = random.Random(20171204)
-    for _ in range(RANDOM_KILLS):
-        kill_after(killed, chance.uniform(2, LONGEST_SECONDS))
-    kill_while_sending(killed, killed.start(*DEMO))
-    for _ in range(2):  # the second finds all done and adds nothing
-        killed.lapwing(*DEMO)
-        assert killed.states() == undisturbed.states()
-        assert killed.verdicts() == undisturbed.verdicts()
-        assert set(killed.mails().values()) == {1}, "a mail came twice"
-        assert set(killed.mails()) == {send for send, state in killed.states().items() if state == "sent"}
-
-
-def kill_after(platform: Platform, seconds: float) -> None:
-    process = platform.start(*DEMO)
-    time.sleep(seconds)
-    kill(process.pid)
-    process.communicate()
-
-
-def kill_while_sending(platform: Platform, process: subprocess.Popen[bytes]) -> None:
-    """Kill a command and its sender together as soon as some of its mails, but not all, have arrived."""
-    arrived = platform.settings.inbox / "new"
-    before = sum(1 for _ in arrived.iterdir()) if arrived.exists() else 0
-    deadline = time.monotonic() + 1500
-    while process.poll() is None and time.monotonic() < deadline:
-        if arrived.exists() and sum(1 for _ in arrived.iterdir()) >= before + 5:
-            kill(process.pid)
-            break
-        time.sleep(0.01)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL, "it ended before it could be killed"
-
-
-def kill(pid: int) -> None:
-    """Kill a command and everything it started, wherever it runs: none of them gets to clean up."""
-    import psutil
-
-    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    for member in family:
-        try:
-            os.kill(member.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
