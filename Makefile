@@ -24,7 +24,7 @@ up: setup ## start Airflow, MLflow, tracking, console and local inbox on this ma
 
 test: setup ## install what the tests need (system-packages.txt), then run all of them
 	@scripts/system_packages.sh
-	@$(python) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(python) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 12 --durations-min 10
 
 test-crash: setup ## kill the whole demo at 12 random moments and while it sends; run it again; compare (an hour)
 	@TEST_KILLS=12 $(python) -m pytest tests/journeys/crash.py
