@@ -22,18 +22,23 @@ SCHEMA = """
 def note_strangers(db: duckdb.DuckDBPyConnection) -> int:
     """Write down the strangers among rows loaded since the last time, in one transaction; return how many."""
     last = db.sql("select coalesce(max(load_number), 0) from landing.references_checked").fetchall()[0][0]
-    newest = db.sql("select coalesce(max(load_number), 0) from landing.files").fetchall()[0][0]
-    if newest == last:
+    loaded = db.execute(
+        "select table_name, max(load_number) from landing.files where load_number > ? group by table_name",
+        [last],
+    ).fetchall()
+    if not loaded:
         return 0
+    tables = {table for table, _ in loaded}
     db.execute("begin")
     try:
         found = sum(
             _note(db, contract.table, column.name, column.references, last)
             for contract in contracts().values()
+            if contract.table in tables
             for column in contract.columns
             if column.references
         )
-        db.execute("insert into landing.references_checked values (?)", [newest])
+        db.execute("insert into landing.references_checked values (?)", [max(newest for _, newest in loaded)])
         db.execute("commit")
     except BaseException:
         db.execute("rollback")

@@ -15,7 +15,6 @@ from core.settings import Settings
 
 DAY = date(2017, 12, 4)
 TABLES = ("customer_features", "interactions", "products", "rejected_rows")
-PUBLISHED = (*TABLES, "landed_tables")
 STAMP = "stamp"
 CUSTOMERS, PRODUCTS = 60, 20
 Row = dict[str, object]
