@@ -58,6 +58,7 @@ def run_all(settings: Settings, console: Console | None = None) -> None:
         try:
             _require_free_ports(wanted)
             migrate(settings.ledger)
+            _make_model_store(settings)
             _start_all(processes, wanted, out)
             out.print(_table(wanted))
             out.print(f"Logs: {processes.log('*')}. Ctrl-C stops everything.")
@@ -83,6 +84,14 @@ def prepare_airflow(processes: Processes) -> Callable[[], None]:
             )
 
     return wait
+
+
+def _make_model_store(settings: Settings) -> None:
+    """Make MLflow's file where there is none: a server that is killed while it makes one leaves it unusable."""
+    if not (settings.data_dir / "mlflow.sqlite").exists():
+        from ml.registry import Registry  # MLflow takes seconds to import
+
+        Registry(settings).make_store()
 
 
 def _start_all(processes: Processes, wanted: list[Service], out: Console) -> None:

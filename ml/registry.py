@@ -21,8 +21,10 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from skops.io.exceptions import UntrustedTypesFoundException
 
+from core.durable import locked, sync
 from core.errors import ModelRefused
 from core.logging import get_logger
 from core.settings import Settings
@@ -75,6 +77,25 @@ class Registry:
     def is_empty(self) -> bool:
         """Say whether nothing can have been registered yet, without making the store just to find out."""
         return self._file is not None and not self._file.exists()
+
+    def make_store(self) -> None:
+        """Make MLflow's SQLite file, whole or not at all; one that is there stays.
+
+        MLflow makes its tables one after another, and can never again use a file in which it was killed half-way.
+        """
+        if self._file is None or self._file.exists():
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with locked(self._file.with_suffix(".lock")):
+            if self._file.exists():
+                return
+            for left in self._file.parent.glob(f"{self._file.stem}.unfinished*"):  # its journal too
+                left.unlink()
+            draft = self._file.with_suffix(".unfinished")
+            store = SqlAlchemyStore(f"sqlite:///{draft}", self._artifacts.as_uri())  # type: ignore[no-untyped-call]  # MLflow's
+            store.engine.dispose()
+            sync(draft)
+            draft.replace(self._file)
 
     def finished(self, model_name: str, key: str) -> LoggedModel | None:
         """Return the complete training of this key, if there is one."""
@@ -195,8 +216,7 @@ class Registry:
     @property
     def _client(self) -> MlflowClient:
         if self._opened is None:
-            if self._file is not None:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
+            self.make_store()
             self._opened = MlflowClient(self._url, self._url)
         return self._opened
 

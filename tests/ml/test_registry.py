@@ -1,5 +1,8 @@
 """A real MLflow store on SQLite, with models small enough to fit in a millisecond."""
 
+import os
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from mlflow import MlflowClient
 from sklearn.linear_model import LogisticRegression
 
 from core.errors import ModelRefused
+from core.settings import PROJECT
 from ml.provenance import Source, file_digest
 from ml.registry import Registry
 from ml.training import FittedModel, Training, refused_for_want_of_history
@@ -154,6 +158,25 @@ def test_asking_for_a_champion_makes_no_store(settings):
     assert registry.champion("churn") is None
     assert registry.finished("churn", "k1") is None
     assert list(settings.data_dir.iterdir()) == []
+
+
+@pytest.mark.timeout(120)
+def test_a_store_whose_maker_is_killed_is_made_by_the_next(settings):
+    script = "from core.settings import Settings; from ml.registry import Registry; Registry(Settings()).make_store()"
+    environment = os.environ | {"LAPWING_DATA_DIR": str(settings.data_dir), "LAPWING_TOKEN_KEY": "k" * 40}
+    with subprocess.Popen([sys.executable, "-c", script], cwd=PROJECT, env=environment) as maker:
+        while not has_some_tables(settings.data_dir):
+            assert maker.poll() is None, "it was quicker than we could look"
+        maker.kill()
+    assert not (settings.data_dir / "mlflow.sqlite").exists()
+    Registry(settings).make_store()
+    assert Registry(settings).log(training()).version == "1"
+
+
+def has_some_tables(folder):
+    """Say whether MLflow is in the middle of making its tables."""
+    made = [folder / name for name in ("mlflow.unfinished", "mlflow.sqlite")]
+    return any(file.exists() and file.stat().st_size > 50_000 for file in made)
 
 
 def test_the_digest_of_files_notices_where_one_ends_and_the_next_begins(tmp_path):
