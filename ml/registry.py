@@ -92,7 +92,7 @@ class Registry:
             for left in self._file.parent.glob(f"{self._file.stem}.unfinished*"):  # its journal too
                 left.unlink()
             draft = self._file.with_suffix(".unfinished")
-            store = SqlAlchemyStore(f"sqlite:///{draft}", self._artifacts.as_uri())  # type: ignore[no-untyped-call]  # MLflow's
+            store = SqlAlchemyStore(f"sqlite:///{draft}", self._artifacts.as_uri())  # type: ignore[no-untyped-call]  # untyped in MLflow
             store.engine.dispose()
             sync(draft)
             draft.replace(self._file)
