@@ -64,8 +64,9 @@ def _build_examples(settings: Settings, day: date) -> None:
     first = load_landing(settings).first_order_date + LEAST_HISTORY
     cutoffs = training_cutoffs(day, settings.churn_horizon_days, first=first)
     speech.print(f"building features and labels of {len(cutoffs)} cut-offs")
-    build(settings, TRAINING_MODELS, as_of=day, feature_dates=cutoffs)
-    publish(settings, TRAINING, day)
+    # The day itself has no labels yet: its features are for shops too young to have any.
+    build(settings, TRAINING_MODELS, as_of=day, feature_dates=[*cutoffs, day])
+    publish(settings, (*TRAINING, "ml.customer_features"), day)
 
 
 def _move_champion(model_name: str, version: int) -> dict[str, str]:

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     """Consecutive unreachable-server errors after which a batch stops."""
     churn_horizon_days: int = Field(28, ge=1)
     """A customer without an order for this many days after a day has lapsed by its label."""
+    churn_tuning_trials: int = Field(0, ge=0)
+    """Settings of each churn model that a training tries by Bayesian search; 0 takes those found on the demo's shop."""
     replay: bool = False
     """Past days are replayed (the demo): the clock stands on the day being run, mail stays on loopback."""
 

@@ -6,6 +6,7 @@ Without a champion a table has no rows: the day goes on, and no campaign finds a
 from collections.abc import Mapping
 from datetime import date
 
+import pandas as pd
 import pyarrow as pa
 
 from core.errors import ModelRefused
@@ -13,9 +14,11 @@ from core.logging import get_logger
 from core.published import Published
 from core.settings import Settings
 from ml.checks import check_churn_scores, check_recommendations
+from ml.churn.baselines import BgNbdChurn
 from ml.churn.features import feature_frame
 from ml.churn.models import TRUSTED_TYPES as CHURN_TYPES
 from ml.churn.models import churn_bands
+from ml.churn.protocol import ChurnModel
 from ml.churn.trial import churn_probability
 from ml.recommend.models import TRUSTED_TYPES as RECOMMENDER_TYPES
 from ml.recommend.purchases import Purchases
@@ -90,16 +93,24 @@ def churn_scores(
     if champion is None or not len(features):
         return CHURN_SCORES_SCHEMA.empty_table()
     model = registry.load(champion, CHURN_TYPES)
-    probability = churn_probability(model, feature_frame(features))
+    frame = feature_frame(features)
+    probability = churn_probability(model, frame)
     columns = [
         features[CUSTOMER_ID],
         _same(as_of, len(features)),
         pa.array(probability),
+        *_bounds(model, frame),
         churn_bands(probability),
     ]
     rows = pa.table([*columns, *_made_by(champion, len(features))], schema=CHURN_SCORES_SCHEMA)
     check_churn_scores(rows, features[CUSTOMER_ID])
     return rows
+
+
+def _bounds(model: ChurnModel, features: pd.DataFrame) -> list[pa.Array]:
+    if isinstance(model, BgNbdChurn):
+        return [pa.array(bound) for bound in model.predict_interval(features)]
+    return [pa.nulls(len(features), pa.float64())] * 2
 
 
 def recommendations(

@@ -46,20 +46,26 @@ class TrainingOutcome:
 
 
 def train_churn(settings: Settings, as_of: date) -> TrainingOutcome:
-    """Train the churn model on `churn_examples` of a day.
+    """Train the churn model on `churn_examples` of a day; of a young shop on its `customer_features`.
 
     Raises
     ------
     NotPublished
-        If the day has no examples.
+        If the day has none.
     """
     published = Published(settings.published)
 
     def make(source: Source) -> Training:
-        examples = published.read(CHURN_EXAMPLES, as_of)
-        return train_churn_model(examples, source, horizon_days=settings.churn_horizon_days)
+        tables = published.read_together({CHURN_EXAMPLES: None, CUSTOMER_FEATURES: None}, as_of)
+        return train_churn_model(
+            tables[CHURN_EXAMPLES],
+            tables[CUSTOMER_FEATURES],
+            source,
+            horizon_days=settings.churn_horizon_days,
+            tuning_trials=settings.churn_tuning_trials,
+        )
 
-    return _train(settings, CHURN, as_of, [CHURN_EXAMPLES], make)
+    return _train(settings, CHURN, as_of, [CHURN_EXAMPLES, CUSTOMER_FEATURES], make)
 
 
 def train_recommender(settings: Settings, as_of: date) -> TrainingOutcome:

@@ -34,7 +34,7 @@ class Feature:
     missing: float | str | None = None
 
 
-FEATURES = (
+LEVEL_FEATURES = (
     Feature("recency_days", Scale.LOG),
     Feature("tenure_days", Scale.LOG),
     Feature("orders_7d_count", Scale.LOG),
@@ -66,6 +66,25 @@ FEATURES = (
     Feature("usual_hour_share", Scale.PLAIN),
     Feature("own_brand_share", Scale.PLAIN),
 )
+"""How much a customer bought, when and of what."""
+
+RHYTHM_FEATURES = (
+    # Orders on one day only: as for the mean gap.
+    Feature("gap_last_days", Scale.LOG, missing="tenure_days"),
+    Feature("gap_max_days", Scale.LOG, missing="tenure_days"),
+    Feature("items_30d_count", Scale.LOG),
+    Feature("items_90d_count", Scale.LOG),
+    Feature("products_new_90d_count", Scale.LOG),
+    Feature("products_lifetime_count", Scale.LOG),
+    Feature("categories_lifetime_count", Scale.LOG),
+    Feature("orders_acceleration", Scale.PLAIN),
+    Feature("discount_90d_share", Scale.PLAIN),
+    Feature("discounted_lines_share", Scale.PLAIN),
+    Feature("repeat_share", Scale.PLAIN),
+)
+"""What `ml/churn/rhythm.py` reads besides."""
+
+FEATURES = LEVEL_FEATURES + RHYTHM_FEATURES
 FEATURE_NAMES = [feature.name for feature in FEATURES]
 
 
@@ -76,7 +95,7 @@ def feature_frame(table: pa.Table) -> pd.DataFrame:
 
 
 class FeatureRules(BaseEstimator, TransformerMixin):  # type: ignore[misc]  # scikit-learn has no types
-    """First step of every churn model: fills by the rules above and, for linear models, scales.
+    """First step of models of levels: takes `LEVEL_FEATURES`, fills by the rules above and, for linear models, scales.
 
     Learns nothing, so no fold can leak through it. Saved inside the model, so scoring cannot forget it.
     """
@@ -95,16 +114,25 @@ class FeatureRules(BaseEstimator, TransformerMixin):  # type: ignore[misc]  # sc
         ContractBroken
             If a feature is missing that its contract says is always there.
         """
-        filled = _fill(frame)
+        filled = fill(frame)
         if not self.is_linear:
-            return np.column_stack([filled[name] for name in FEATURE_NAMES])
-        return np.column_stack([column for f in FEATURES for column in _scaled(filled[f.name], f.scale)])
+            return np.column_stack([filled[feature.name] for feature in LEVEL_FEATURES])
+        return np.column_stack(
+            [column for f in LEVEL_FEATURES for column in _scaled(filled[f.name], f.scale)]
+        )
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
 
-def _fill(frame: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
+def fill(frame: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
+    """Return every feature without missing values, by its rule.
+
+    Raises
+    ------
+    ContractBroken
+        If a feature is missing that its contract says is always there.
+    """
     filled: dict[str, npt.NDArray[np.float64]] = {}
     for feature in FEATURES:
         values = frame[feature.name].to_numpy(dtype=np.float64)

@@ -28,13 +28,15 @@ def simulated_examples(seed: int = 5) -> pa.Table:
     cutoffs = training_cutoffs(AS_OF, 28, first=FIRST)
     rows = len(CUSTOMERS) * len(cutoffs)
     gap = rng.choice([3.0, 10.0, 40.0], rows)
-    recency = np.ceil(rng.exponential(gap))
+    recency = np.minimum(np.ceil(rng.exponential(gap)), 190.0)
     chance = 1 / (1 + np.exp(-(2.5 * np.log(recency / gap) - 0.5)))
     columns = dict.fromkeys(FEATURE_NAMES, np.ones(rows)) | {
         "recency_days": recency,
         "gap_mean_days": gap,
         "gap_std_days": gap / 2,
         "gap_ratio": recency / gap,
+        "gap_last_days": gap,
+        "gap_max_days": 2 * gap,
         "tenure_days": np.full(rows, 200.0),
     }
     return pa.table(

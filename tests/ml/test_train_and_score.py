@@ -11,7 +11,6 @@ from mlflow import MlflowClient
 from core.errors import GateFailed, ModelRefused, NotPublished
 from core.published import Published
 from ml.checks import check_churn_scores, check_recommendations
-from ml.churn.baselines import recency
 from ml.registry import Registry
 from ml.scoring import score
 from ml.tables import (
@@ -101,7 +100,7 @@ def test_figures_of_a_model_stand_beside_each_baseline(scored):
     )
     assert beside["recommender", "ndcg_new", "repeat"]["baseline_value"] == 0.0
     assert ("recommender", "ndcg_new", "popular") in beside
-    assert beside["churn", "pr_auc_gain_low", None]["baseline_value"] is None
+    assert beside["churn", "pr_auc_gain_over_recency_low", None]["baseline_value"] is None
     assert {row["is_champion"] for row in rows} == {True}
 
 
@@ -150,8 +149,7 @@ def test_a_day_without_examples_cannot_be_trained(shop):
 
 
 def test_a_model_that_is_only_its_baseline_is_logged_and_refused(shop, monkeypatch):
-    monkeypatch.setattr("ml.churn.training.CANDIDATES", {"logistic_regression": recency})
-    monkeypatch.setattr("ml.churn.training.TRUSTED_TYPES", ["ml.churn.baselines.OnlyRecency"])
+    monkeypatch.setattr("ml.churn.training.CANDIDATES", {"nothing_new": ("recency",)})
     outcome = train_churn(shop, AS_OF)
     assert not outcome.promoted
     assert "pr_auc gains +0.0000 over recency" in outcome.reason
@@ -166,15 +164,18 @@ def test_a_model_that_is_only_its_baseline_is_logged_and_refused(shop, monkeypat
     assert {row["is_champion"] for row in figures} == {False}
 
 
-def test_a_new_shop_trains_nothing_and_is_told_why(shop):
+def test_a_new_shop_gets_the_prior_and_probabilities_with_bounds(shop):
     published = Published(shop.published)
     examples = published.read("churn_examples", AS_OF)
     few = examples.filter(pc.greater(examples["as_of_date"], pa.scalar(AS_OF - timedelta(days=80))))
     published.write_candidate("churn_examples", AS_OF, few)
     published.release("churn_examples", AS_OF)
     outcome = train_churn(shop, AS_OF)
-    assert (outcome.promoted, outcome.version) == (False, "")
-    assert outcome.reason.startswith("too little history: 4 closed cut-offs")
+    assert (outcome.promoted, outcome.version) == (True, "1")
+    assert outcome.reason.startswith("too little history to judge a model (4 closed cut-offs, 201 customers)")
+    assert score(shop, AS_OF)["churn_scores"] == 201
+    for row in published.read("churn_scores", AS_OF).to_pylist():
+        assert 0 <= row["churn_probability_low"] < row["churn_probability_high"] <= 1
 
 
 def test_nothing_is_released_when_a_champion_cannot_be_trusted(shop):

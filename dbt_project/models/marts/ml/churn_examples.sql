@@ -33,7 +33,19 @@ select
     features.usual_weekday,
     features.own_brand_share,
     features.top_category,
-    labels.has_churned
+    features.gap_last_days,
+    features.gap_max_days,
+    features.items_30d_count,
+    features.items_90d_count,
+    features.products_new_90d_count,
+    features.products_lifetime_count,
+    features.categories_lifetime_count,
+    features.orders_acceleration,
+    features.discount_90d_share,
+    features.discounted_lines_share,
+    features.repeat_share,
+    labels.has_churned,
+    labels.has_churned_by_rhythm
 from {{ ref("customer_features") }} as features
 inner join {{ ref("churn_labels") }} as labels
     on features.customer_id = labels.customer_id and features.as_of_date = labels.as_of_date
