@@ -1,8 +1,9 @@
 """Blending: models weighted and corrected by what they said of days they had not seen. Arithmetic only.
 
-The log odds of a blend are `intercept + sum of weight * log odds of a member`. Weights start at equal shares and the
-intercept at 0; how far they go is learnt from predictions made out of time, so that a shop whose customers lapse more
-often than they used to is followed. One member alone is recalibrated by the same sum.
+The log odds of a blend are `intercept + sum of weight * log odds of a member`: a slope times the members' mean, and a little
+more or less of each. Where nothing is known the slope is 1 and the intercept 0; how far they go is learnt from predictions
+made out of time, so that a shop whose customers lapse more often than they used to is followed. One member alone is
+recalibrated by the same sum.
 
 Source: Wolpert, "Stacked Generalization", Neural Networks 5, 1992; for one member Platt, "Probabilistic Outputs for
 Support Vector Machines", 1999.
@@ -21,14 +22,16 @@ from ml.churn.rhythm import log_odds
 from ml.evaluation import Bools, Floats
 
 Array = npt.NDArray[np.float64]
-WEIGHT_SPREAD = 0.05
-"""Standard deviation of the prior of a weight around its equal share: members of a blend say much the same, and what little
-tells them apart in a few weeks is mostly chance."""
 INTERCEPT_SPREAD = 0.5
-"""Of the prior of the intercept: half a unit of log odds turns 17 % into 25 %."""
+"""Standard deviation of the prior of the intercept: half a unit of log odds turns 17 % into 25 %."""
+SLOPE_SPREAD = 0.2
+"""Of the slope of the members' mean, around 1."""
+WEIGHT_SPREAD = 0.02
+"""Of what a weight has beyond its equal share: members of a blend say much the same, and what little tells them apart in a
+few weeks is mostly chance."""
 
 
-def weigh(said: Floats, truth: Bools, *, alone_spread: float = 0.2) -> Array:
+def weigh(said: Floats, truth: Bools) -> Array:
     """Return the intercept and the weights of members, shape (1 + k,).
 
     Parameters
@@ -36,22 +39,19 @@ def weigh(said: Floats, truth: Bools, *, alone_spread: float = 0.2) -> Array:
     said : shape (n, k)
         Log odds that each member gave customers it had not learnt from. Without a row the weights are equal.
     truth : shape (n,)
-    alone_spread
-        The spread of the weight where there is one member only: its slope is well known.
     """
     count = said.shape[1]
-    centre = np.concatenate([[0.0], np.full(count, 1.0 / count)])
-    spread = np.full(count + 1, WEIGHT_SPREAD if count > 1 else alone_spread)
-    spread[0] = INTERCEPT_SPREAD
-    columns = np.column_stack([np.ones(len(said)), said])
+    centre = np.concatenate([[0.0, 1.0], np.zeros(count)])
+    spread = np.concatenate([[INTERCEPT_SPREAD, SLOPE_SPREAD], np.full(count, WEIGHT_SPREAD)])
+    columns = np.column_stack([np.ones(len(said)), said.mean(axis=1), said])
 
-    def loss(weights: Array) -> tuple[float, Array]:
-        odds, away = columns @ weights, (weights - centre) / spread
+    def loss(found: Array) -> tuple[float, Array]:
+        odds, away = columns @ found, (found - centre) / spread
         value = np.logaddexp(0.0, odds).sum() - odds[truth].sum() + 0.5 * away @ away
         return float(value), columns.T @ (expit(odds) - truth) + away / spread
 
-    found: Array = minimize(loss, centre, jac=True, method="L-BFGS-B", options={"gtol": 1e-6}).x
-    return found
+    best = minimize(loss, centre, jac=True, method="L-BFGS-B", options={"gtol": 1e-6}).x
+    return np.concatenate([best[:1], best[1] / count + best[2:]])
 
 
 def blended(said: Floats, weights: Floats) -> Array:

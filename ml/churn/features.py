@@ -45,7 +45,6 @@ LEVEL_FEATURES = (
     Feature("spend_90d_cents", Scale.LOG),
     Feature("spend_lifetime_cents", Scale.LOG),
     Feature("basket_mean_cents", Scale.LOG),
-    Feature("basket_mean_lines", Scale.LOG),
     # Orders on one day only: no gap has ended; the one that is open is as long as the tenure.
     Feature("gap_mean_days", Scale.LOG, missing="tenure_days"),
     # Fewer than two gaps: nothing is known of the spread; as wide as the mean, as without a rhythm (Poisson).
@@ -54,11 +53,34 @@ LEVEL_FEATURES = (
     Feature("gap_ratio", Scale.LOG, missing=1.0),
     Feature("orders_trend_ratio", Scale.LOG),
     Feature("spend_trend_ratio", Scale.LOG),
+)
+"""Recency, frequency, money and trends: totals as they stand."""
+
+RHYTHM_FEATURES = (
+    # Orders on one day only: as for the mean gap.
+    Feature("gap_last_days", Scale.LOG, missing="tenure_days"),
+    Feature("gap_max_days", Scale.LOG, missing="tenure_days"),
+    Feature("gap_median_days", Scale.LOG, missing="tenure_days"),
+    Feature("gap_p90_days", Scale.LOG, missing="tenure_days"),
+    Feature("long_pause_share", Scale.PLAIN),
+    Feature("order_days_14d_count", Scale.LOG),
+    Feature("order_days_56d_count", Scale.LOG),
+    Feature("active_weeks_84d_count", Scale.PLAIN),
+    Feature("active_spans_share", Scale.PLAIN),
+    Feature("items_30d_count", Scale.LOG),
+    Feature("items_90d_count", Scale.LOG),
+    Feature("basket_mean_lines", Scale.LOG),
+    Feature("products_new_90d_count", Scale.LOG),
+    Feature("products_lifetime_count", Scale.LOG),
+    Feature("categories_lifetime_count", Scale.LOG),
+    Feature("orders_acceleration", Scale.PLAIN),
     Feature("discount_share", Scale.PLAIN),
+    Feature("discount_90d_share", Scale.PLAIN),
+    Feature("discounted_lines_share", Scale.PLAIN),
     Feature("category_1_share", Scale.PLAIN),
     Feature("category_2_share", Scale.PLAIN),
-    Feature("category_3_share", Scale.PLAIN),
     Feature("category_entropy", Scale.PLAIN),
+    Feature("repeat_share", Scale.PLAIN),
     Feature("weekend_share", Scale.PLAIN),
     Feature("morning_share", Scale.PLAIN),
     Feature("evening_share", Scale.PLAIN),
@@ -66,23 +88,7 @@ LEVEL_FEATURES = (
     Feature("usual_hour_share", Scale.PLAIN),
     Feature("own_brand_share", Scale.PLAIN),
 )
-"""How much a customer bought, when and of what."""
-
-RHYTHM_FEATURES = (
-    # Orders on one day only: as for the mean gap.
-    Feature("gap_last_days", Scale.LOG, missing="tenure_days"),
-    Feature("gap_max_days", Scale.LOG, missing="tenure_days"),
-    Feature("items_30d_count", Scale.LOG),
-    Feature("items_90d_count", Scale.LOG),
-    Feature("products_new_90d_count", Scale.LOG),
-    Feature("products_lifetime_count", Scale.LOG),
-    Feature("categories_lifetime_count", Scale.LOG),
-    Feature("orders_acceleration", Scale.PLAIN),
-    Feature("discount_90d_share", Scale.PLAIN),
-    Feature("discounted_lines_share", Scale.PLAIN),
-    Feature("repeat_share", Scale.PLAIN),
-)
-"""What `ml/churn/rhythm.py` reads besides."""
+"""What models of rhythm read besides; `ml/churn/rhythm.py` turns totals of both into rates."""
 
 FEATURES = LEVEL_FEATURES + RHYTHM_FEATURES
 FEATURE_NAMES = [feature.name for feature in FEATURES]
@@ -117,9 +123,7 @@ class FeatureRules(BaseEstimator, TransformerMixin):  # type: ignore[misc]  # sc
         filled = fill(frame)
         if not self.is_linear:
             return np.column_stack([filled[feature.name] for feature in LEVEL_FEATURES])
-        return np.column_stack(
-            [column for f in LEVEL_FEATURES for column in _scaled(filled[f.name], f.scale)]
-        )
+        return np.column_stack([column for f in LEVEL_FEATURES for column in scaled(filled[f.name], f.scale)])
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -149,7 +153,8 @@ def fill(frame: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
     return filled
 
 
-def _scaled(values: npt.NDArray[np.float64], scale: Scale) -> Sequence[npt.NDArray[np.float64]]:
+def scaled(values: npt.NDArray[np.float64], scale: Scale) -> Sequence[npt.NDArray[np.float64]]:
+    """Return the columns, one or two of shape (n,), in which a linear model sees a feature without missing values."""
     if scale is Scale.LOG:
         return [np.log1p(np.maximum(values, 0.0))]  # below 0 only by refunds; as good as nothing bought
     if scale is Scale.HOUR:

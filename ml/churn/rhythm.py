@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.special import logit
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from ml.churn.features import fill
+from ml.churn.features import FEATURES, fill, scaled
 from ml.churn.renewal import pause_goes_on, shop_gap_days
 from ml.lifetime.bg_nbd import Histories
 from ml.lifetime.fitting import bg_nbd_of, fit_bg_nbd
@@ -25,18 +25,9 @@ SURE = 1e-6
 LEAST_LOG_CHANCE = -20.0
 """Pauses that no gap lasts are all alike."""
 
-LOGS = (
-    "recency_days", "orders_7d_count", "orders_30d_count", "orders_90d_count", "spend_30d_cents", "spend_90d_cents",
-    "items_30d_count", "items_90d_count", "basket_mean_cents", "basket_mean_lines", "products_new_90d_count",
-    "gap_mean_days", "gap_std_days", "gap_last_days", "gap_max_days", "categories_lifetime_count",
-    "orders_trend_ratio", "spend_trend_ratio",
-)  # fmt: skip
-RATES = ("orders_lifetime_count", "spend_lifetime_cents", "products_lifetime_count")
-SHARES = (
-    "orders_acceleration", "discount_share", "discount_90d_share", "discounted_lines_share", "category_1_share",
-    "category_2_share", "category_entropy", "repeat_share", "weekend_share", "morning_share", "evening_share",
-    "own_brand_share", "usual_hour_share",
-)  # fmt: skip
+AS_RATES = ("orders_lifetime_count", "spend_lifetime_cents", "products_lifetime_count")
+"""Totals that grow with the tenure: taken per month. `tenure_days` itself and `gap_ratio` are left out."""
+AS_THEY_ARE = [feature for feature in FEATURES if feature.name not in {*AS_RATES, "tenure_days", "gap_ratio"}]
 
 
 class Rhythm(BaseEstimator, TransformerMixin):  # type: ignore[misc]  # scikit-learn has no types
@@ -51,7 +42,7 @@ class Rhythm(BaseEstimator, TransformerMixin):  # type: ignore[misc]  # scikit-l
         return self
 
     def transform(self, frame: pd.DataFrame) -> Array:
-        """Return shape (n_customers, 41): no value is missing."""
+        """Return shape (n_customers, 50): no value is missing."""
         filled = fill(frame)
         per_month = MONTH_DAYS / np.maximum(filled["tenure_days"], LEAST_TENURE_DAYS)
         pause = np.log1p(filled["recency_days"])
@@ -61,9 +52,8 @@ class Rhythm(BaseEstimator, TransformerMixin):  # type: ignore[misc]  # scikit-l
         )
         return np.column_stack(
             [
-                *(np.log1p(np.maximum(filled[name], 0.0)) for name in LOGS),
-                *(np.log1p(np.maximum(filled[name], 0.0) * per_month) for name in RATES),
-                *(filled[name] for name in SHARES),
+                *(column for f in AS_THEY_ARE for column in scaled(filled[f.name], f.scale)),
+                *(np.log1p(np.maximum(filled[name], 0.0) * per_month) for name in AS_RATES),
                 np.log1p(seen.repeats * per_month),
                 pause - np.log1p(filled["gap_mean_days"]),
                 pause - np.log1p(filled["gap_max_days"]),

@@ -35,7 +35,7 @@ LEAST_TO_WEIGH = 2
 
 @dataclass(frozen=True)
 class Examples:
-    """Customers at cut-offs: features (n, 38), cut-off of each row (datetime64[D]), and whether they lapsed."""
+    """Customers at cut-offs: features (n, 44), cut-off of each row (datetime64[D]), and whether they lapsed."""
 
     features: pd.DataFrame
     cutoffs: npt.NDArray[np.datetime64]

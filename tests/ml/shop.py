@@ -36,6 +36,8 @@ def simulated_examples(seed: int = 5) -> pa.Table:
         "gap_std_days": gap / 2,
         "gap_ratio": recency / gap,
         "gap_last_days": gap,
+        "gap_median_days": gap,
+        "gap_p90_days": 2 * gap,
         "gap_max_days": 2 * gap,
         "tenure_days": np.full(rows, 200.0),
     }

@@ -16,6 +16,9 @@ select
     sum(gap_days)::bigint as gap_sum_days,
     sum(gap_days * gap_days)::bigint as gap_square_sum,
     max(gap_days)::bigint as gap_max_days,
+    quantile_cont(gap_days, 0.5) as gap_median_days,
+    quantile_cont(gap_days, 0.9) as gap_p90_days,
+    sum(greatest(gap_days - 28, 0))::bigint as long_pause_sum_days,
     arg_max(gap_days, ordered_date)::bigint as gap_last_days,
     -- Came back in the last 30 days, and may have ordered again since.
     bool_or(gap_days > 180 and as_of_date - ordered_date <= 30) as has_returned

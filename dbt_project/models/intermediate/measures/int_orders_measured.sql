@@ -34,6 +34,15 @@ select
     coalesce(sum(net_amount_cents) filter (age_days between 61 and 90), 0)::bigint as spend_90d_ago_cents,
     -- For seasons: the same 90 days a year ago; orders of November and December.
     coalesce(sum(order_count) filter (age_days between 366 and 455), 0)::bigint as orders_year_ago_count,
-    coalesce(sum(order_count) filter (month(ordered_date) >= 11), 0)::bigint as orders_holiday_count
+    coalesce(sum(order_count) filter (month(ordered_date) >= 11), 0)::bigint as orders_holiday_count,
+    -- Days, weeks and spans of 28 days with an order, as bits: a day may stand in several rows, and must count once.
+    bit_count(coalesce(bit_or(1::bigint << least(age_days, 62)) filter (age_days <= 14), 0))::bigint
+        as order_days_14d_count,
+    bit_count(coalesce(bit_or(1::bigint << least(age_days, 62)) filter (age_days <= 56), 0))::bigint
+        as order_days_56d_count,
+    bit_count(coalesce(bit_or(1::bigint << least((age_days - 1) // 7, 62)) filter (age_days <= 84), 0))::bigint
+        as active_weeks_84d_count,
+    -- Nine years; whoever has been there longer has the rest in the last bit.
+    bit_count(bit_or(1::hugeint << least((age_days - 1) // 28, 120)))::bigint as active_spans_count
 from days
 group by customer_id, as_of_date

@@ -44,6 +44,13 @@ select
     features.discount_90d_share,
     features.discounted_lines_share,
     features.repeat_share,
+    features.order_days_14d_count,
+    features.order_days_56d_count,
+    features.active_weeks_84d_count,
+    features.active_spans_share,
+    features.gap_median_days,
+    features.gap_p90_days,
+    features.long_pause_share,
     labels.has_churned,
     labels.has_churned_by_rhythm
 from {{ ref("customer_features") }} as features

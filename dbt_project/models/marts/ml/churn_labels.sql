@@ -1,7 +1,7 @@
 {{ config(tags = ["training"]) }}
 
--- Two labels of a customer at a cut-off. `has_churned`: no order in the shop's horizon. `has_churned_by_rhythm`: no order
--- in twice the customer's own mean gap, for whom the shop's horizon is too short or too long.
+-- Two labels of a customer at a cut-off. `has_churned`: no order in the shop's horizon. `has_churned_by_rhythm`: no
+-- order in twice the customer's own mean gap, for whom the shop's horizon is too short or too long.
 
 with cohort as (
     -- Who counts at a cut-off: everybody with an order known by then, in a day of this run.
