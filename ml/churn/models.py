@@ -69,7 +69,7 @@ def boosting_rhythm(recipe: Recipe) -> Pipeline:
 def random_forest(recipe: Recipe) -> Pipeline:
     """Return a forest on the rhythm; its leaves are large, because who is alike lapses alike only on average."""
     forest = RandomForestClassifier(
-        n_estimators=60,
+        n_estimators=150,
         min_samples_leaf=int(recipe.setting["min_samples_leaf"]),
         max_features=recipe.setting["max_features"],
         max_samples=0.4,  # rows of one customer at neighbouring cut-offs say much the same
