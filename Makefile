@@ -24,10 +24,10 @@ up: setup ## start Airflow, MLflow, tracking, console and local inbox on this ma
 
 test: setup ## install what the tests need (system-packages.txt), then run all of them
 	@scripts/system_packages.sh
-	@$(python) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(python) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 12 --durations-min 10
 
 test-crash: setup ## kill the whole demo at 12 random moments and while it sends; run it again; compare (an hour)
-	@TEST_KILLS=12 $(python) -m pytest tests/journeys/test_demo.py -k killed
+	@TEST_KILLS=12 $(python) -m pytest tests/journeys/crash.py
 
 test-crash-publish: setup ## kill 100 runs of build and publish at random moments while somebody reads (half an hour)
 	@TEST_KILLS=100 $(python) -m pytest tests/faults/test_killed_publish.py

@@ -231,7 +231,9 @@ class Ledger(PlanningLedger):
     def _resolve(self, send: LedgerSend, was_delivered: bool, actor: str) -> SendState:
         state = SendState.SENT if was_delivered else SendState.PLANNED
         values: dict[str, Any] = {"reply": f"settled by {without_addresses(actor)}"}
-        if not was_delivered:
+        if was_delivered:  # before now nobody knew: features of the days until now do not count it
+            values["ended_at"] = self._clock()
+        else:
             values |= {"claim_id": None, "claimed_at": None, "sending_at": None, "ended_at": None}
         with self._engine.begin() as connection:
             move(connection, send, SendState.UNCERTAIN, state, **values)

@@ -1,15 +1,18 @@
 """What people and other parts read of the ledger. Nothing here writes."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Engine, and_, func, not_, select
+from sqlalchemy import Engine, and_, func, not_, select, tuple_
 
 from campaigns.ledger_rows import COLUMNS, as_send
 from campaigns.sends import REACHED_NOBODY, LedgerSend, SendState
 from core.errors import LedgerBroken
-from core.ledger_tables import consent_files, consents, sends, suppressions
+from core.ledger_tables import IS_SENT, consent_files, consents, sends, suppressions
+
+SENDS_PER_QUESTION = 10_000  # a question of SQLite may have 32,766 parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +114,35 @@ class LedgerView:
                 (row.send_id, row.customer_id, row.campaign_id, row.as_of_date)
                 for row in connection.execute(query)
             ]
+
+    def customers_of(self, send_ids: Collection[str]) -> dict[str, str]:
+        """Return send_id → customer_id of those sends that are in the ledger."""
+        asked, found = list(send_ids), dict[str, str]()
+        with self._engine.begin() as connection:
+            for first in range(0, len(asked), SENDS_PER_QUESTION):
+                ids = asked[first : first + SENDS_PER_QUESTION]
+                query = select(sends.c.send_id, sends.c.customer_id).where(sends.c.send_id.in_(ids))
+                found |= {row.send_id: row.customer_id for row in connection.execute(query)}
+        return found
+
+    def sent_after(
+        self, moment: datetime, send_id: str, limit: int
+    ) -> list[tuple[str, str, datetime, datetime]]:
+        """Return the first so many sends that ended as sent after (moment, send_id), in the order of these two.
+
+        Returns
+        -------
+        (send_id, customer_id, when it was handed over, when the ledger knew that it is sent), moments UTC.
+        """
+        query = (
+            select(sends.c.send_id, sends.c.customer_id, sends.c.sending_at, sends.c.ended_at)
+            .where(IS_SENT, tuple_(sends.c.ended_at, sends.c.send_id) > tuple_(moment, send_id))
+            .order_by(sends.c.ended_at, sends.c.send_id)
+            .limit(limit)
+        )
+        with self._engine.begin() as connection:
+            rows = connection.execute(query).all()
+        # A clock that was set back in between does not make the handover later than the knowledge of it.
+        return [
+            (row.send_id, row.customer_id, min(row.sending_at, row.ended_at), row.ended_at) for row in rows
+        ]

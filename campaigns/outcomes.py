@@ -47,7 +47,7 @@ LEDGER_SENDS = pa.schema(
 
 def publish_outcomes(settings: Settings, as_of: date) -> int:
     """Publish `send_outcomes` of a day as the ledger has it now; return the number of rows."""
-    with _ledger(settings) as ledger:
+    with ledger_view(settings) as ledger:
         rows = [
             {
                 "send_id": send.send_id,
@@ -73,7 +73,7 @@ def publish_ledger_state(settings: Settings, as_of: date, addresses: Mapping[str
     who unsubscribes later is caught at the claim.
     """
     begin = datetime.combine(as_of, time(), UTC)
-    with _ledger(settings) as ledger:
+    with ledger_view(settings) as ledger:
         suppressed = [
             {
                 "customer_id": person.customer_id,
@@ -109,7 +109,8 @@ def _with_their_addresses(
 
 
 @contextmanager
-def _ledger(settings: Settings) -> Iterator[LedgerView]:
+def ledger_view(settings: Settings) -> Iterator[LedgerView]:
+    """Yield the ledger, to be read only, its tables at this version; let go of it at the end."""
     migrate(settings.ledger)
     ledger = LedgerView(open_ledger(settings.ledger, read_only=True))
     try:

@@ -63,7 +63,7 @@ def build_features(as_of: Day, as_json: Json = False) -> None:
     from sources.landing import load_landing
 
     settings = load_settings()
-    landed = load_landing(settings, as_of=day_of(as_of))
+    landed = load_landing(settings)
     carry_consents(settings)
     nodes = build(settings, "tag:features", as_of=day_of(as_of))
     answer(
@@ -71,7 +71,6 @@ def build_features(as_of: Day, as_json: Json = False) -> None:
             "landed": landed.rows,
             "rejected": landed.rejects,
             "switched off": landed.absent,
-            "stale for days": landed.stale,
             "models and tests": len(nodes),
         },
         as_json=as_json,

@@ -49,8 +49,9 @@ def run_demo(settings: Settings, as_of: date, *, households: int | None) -> None
     began, first = time.perf_counter(), len(stages(settings))
     airflow_seconds = 0.0
     with running(settings, ["inbox", "tracking"]) as processes:
+        airflow_is_ready = prepare_airflow(processes)
         _step("purchases", partial(_import, settings, as_of, households))
-        _step("Airflow's home", partial(prepare_airflow, processes))
+        _step("Airflow's home", airflow_is_ready)
         for dag_id in ("train_models", "daily_campaigns"):
             airflow_seconds += _step(f"DAG {dag_id}", partial(_run_dag, processes, dag_id, as_of))
         _step("simulated readers", partial(_read_and_report, settings, as_of))
@@ -88,6 +89,8 @@ def _run_dag(processes: Processes, dag_id: str, as_of: date) -> None:
 
 def _read_and_report(settings: Settings, as_of: date) -> None:
     """Let simulated readers read today's mail, land what they did, and count the funnel again."""
+    from campaigns.consents import collect_consents
+    from campaigns.outcomes import ledger_view
     from campaigns.report import build_report
     from core.clock import replay_to
     from expectations.publish import REPORT, publish
@@ -99,8 +102,9 @@ def _read_and_report(settings: Settings, as_of: date) -> None:
     with stage(settings, "simulated_readers", as_of):
         read_inbox(settings)
     with stage(settings, "collect_and_report", as_of):
-        collect(settings)
-        load_landing(settings)
+        with ledger_view(settings) as ledger:
+            collect(settings, ledger)
+        collect_consents(settings, load_landing)
         build_report(settings, as_of)
         publish(settings, REPORT, as_of)
 

@@ -75,12 +75,17 @@ class Processes:
         self._write_register()
         return process
 
-    def run(self, name: str, command: Sequence[str]) -> int:
-        """Start a program, wait for its end and return its exit code; its output is in `log(name)`."""
-        code = self.start(name, command).wait()
+    def wait(self, name: str) -> int:
+        """Wait for the end of a program that was started and return its exit code."""
+        code = self.running[name].wait()
         del self.running[name]
         self._write_register()
         return code
+
+    def run(self, name: str, command: Sequence[str]) -> int:
+        """Start a program, wait for its end and return its exit code; its output is in `log(name)`."""
+        self.start(name, command)
+        return self.wait(name)
 
     def check(self) -> None:
         """Raise ServiceFailed if one of the programs has ended, with its last words."""

@@ -11,16 +11,18 @@ report = typer.Typer(no_args_is_help=True, help="The day's account.")
 
 @feedback.command("collect")
 def collect() -> None:
-    """Land new opens, clicks and unsubscribes from the tracking service's log; carry new consents into the ledger.
+    """Land new opens, clicks and unsubscribes, and mails newly sent; carry new consents into the ledger.
 
-    Consents are carried once the shop's first files are loaded (`lapwing source load`).
+    What readers did is in the tracking service's log, whose mail it was and what was sent in the ledger. Consents are carried once the shop's first files are loaded (`lapwing source load`).
     """
     from campaigns.consents import collect_consents
+    from campaigns.outcomes import ledger_view
     from sources.landing import load_landing
     from sources.tracking import collect
 
     settings = load_settings()
-    print(f"{collect(settings)} events landed")
+    with ledger_view(settings) as ledger:
+        print(f"{collect(settings, ledger)} events landed")
     print(f"{collect_consents(settings, load_landing)} consents carried into the ledger")
 
 

@@ -58,6 +58,7 @@ def run_all(settings: Settings, console: Console | None = None) -> None:
         try:
             _require_free_ports(wanted)
             migrate(settings.ledger)
+            _make_model_store(settings)
             _start_all(processes, wanted, out)
             out.print(_table(wanted))
             out.print(f"Logs: {processes.log('*')}. Ctrl-C stops everything.")
@@ -69,17 +70,28 @@ def run_all(settings: Settings, console: Console | None = None) -> None:
     out.print("Everything is stopped.")
 
 
-def prepare_airflow(processes: Processes) -> None:
-    """Make Airflow's database, pool and login in the data folder; fail runs that a killed process left running.
+def prepare_airflow(processes: Processes) -> Callable[[], None]:
+    """Begin to make Airflow's database, pool and login in the data folder; fail runs that a killed process left running.
 
-    Raises
-    ------
-    ServiceFailed
-        If Airflow could not do so; the log is named.
+    What is returned waits for the end of it, and raises ServiceFailed, naming the log, if Airflow could not do so.
     """
-    command = (sys.executable, "-m", "cli.airflow_home", "--fail-leftovers")
-    if processes.run("airflow-prepare", command) != 0:
-        raise ServiceFailed(f"Airflow's home could not be prepared; see {processes.log('airflow-prepare')}")
+    processes.start("airflow-prepare", (sys.executable, "-m", "cli.airflow_home", "--fail-leftovers"))
+
+    def wait() -> None:
+        if processes.wait("airflow-prepare") != 0:
+            raise ServiceFailed(
+                f"Airflow's home could not be prepared; see {processes.log('airflow-prepare')}"
+            )
+
+    return wait
+
+
+def _make_model_store(settings: Settings) -> None:
+    """Make MLflow's file where there is none: a server that is killed while it makes one leaves it unusable."""
+    if not (settings.data_dir / "mlflow.sqlite").exists():
+        from ml.registry import Registry  # MLflow takes seconds to import
+
+        Registry(settings).make_store()
 
 
 def _start_all(processes: Processes, wanted: list[Service], out: Console) -> None:
@@ -90,7 +102,7 @@ def _start_all(processes: Processes, wanted: list[Service], out: Console) -> Non
             processes.start(service.name, service.command)
     with out.status("preparing Airflow") as status:
         if of_airflow:
-            prepare_airflow(processes)
+            prepare_airflow(processes)()
         for service in of_airflow:
             processes.start(service.name, service.command)
 

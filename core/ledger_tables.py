@@ -52,6 +52,7 @@ metadata = MetaData(
 
 # Spelled out, not bound: SQLite uses a partial index only where the query repeats the index's own words.
 IS_PLANNED = text("state = 'planned'")
+IS_SENT = text("state = 'sent'")
 
 sends = Table(
     "sends",
@@ -68,7 +69,9 @@ sends = Table(
     Column("claim_id", String(32), doc="Who holds the claim: one id per run of the sender."),
     Column("claimed_at", UtcDateTime),
     Column("sending_at", UtcDateTime, doc="Committed before the server hears of the message."),
-    Column("ended_at", UtcDateTime),
+    Column(
+        "ended_at", UtcDateTime, doc="When its state became final; of a settled send, when it was settled."
+    ),
     Column("reply", Text, doc="The server's last words, without addresses."),
     Column(
         "server", String(128), doc="Which server heard of it last; only that one can say what became of it."
@@ -80,6 +83,8 @@ sends = Table(
     Index("ix_sends_as_of_date", "as_of_date"),
     Index("ix_sends_customer_id", "customer_id"),
     Index("ix_sends_due", "send_at", "send_id", sqlite_where=IS_PLANNED, postgresql_where=IS_PLANNED),
+    # In the order in which they were sent: feedback asks every 15 minutes what is new.
+    Index("ix_sends_sent", "ended_at", "send_id", sqlite_where=IS_SENT, postgresql_where=IS_SENT),
 )
 
 suppressions = Table(

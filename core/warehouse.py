@@ -15,6 +15,7 @@ KEYS = {
     "ml.customer_features": "customer_id",
     "ml.churn_examples": "as_of_date, customer_id",
     "ml.interactions": "customer_id, product_id, ordered_date",
+    "shop.landed_tables": "table_name",
     "shop.products": "product_id",
     "shop.rejected_rows": "table_name, source_file, row_number, column_name",
     "campaigns.campaign_plan": "campaign_id, customer_id, step",

@@ -1,11 +1,11 @@
 """
 # collect_feedback
 
-Lands what readers did (opens, clicks, unsubscribes) from the tracking service's log, every 15 minutes. Unsubscribes are
-in the ledger already: the tracking service commits them before it answers. Loads what the shop landed, and carries
-withdrawals of consent into the ledger: from then on they stop mail that is planned already.
+Lands what readers did (opens, clicks, unsubscribes) from the tracking service's log, and what the ledger calls sent, every
+15 minutes. Unsubscribes are in the ledger already: the tracking service commits them before it answers. Loads what the
+shop landed, and carries withdrawals of consent into the ledger: from then on they stop mail that is planned already.
 
-Running it twice is safe: a line of the log is landed once, a decision is in the ledger once.
+Running it twice is safe: a line of the log and a sent mail are landed once, a decision is in the ledger once.
 
 **When it fails**, see [feedback](docs/runbooks/collect_feedback.md), then clear the task:
 
@@ -35,9 +35,11 @@ def collect_feedback():
         from core.stages import stage_without_replay
 
         with stage_without_replay("collect", day) as settings:
+            from campaigns.outcomes import ledger_view
             from sources.tracking import collect
 
-            return collect(settings)
+            with ledger_view(settings) as ledger:
+                return collect(settings, ledger)
 
     @task(pool=WAREHOUSE_POOL)
     def carry_consents(day: str) -> int:

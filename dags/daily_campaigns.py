@@ -51,7 +51,7 @@ def daily_campaigns():
             from core.dbt import build
             from sources.landing import load_landing
 
-            landed = load_landing(settings, as_of=day)
+            landed = load_landing(settings)
             carry_consents(settings)  # whatever becomes of this day: mail of earlier days may still be due
             build(settings, "tag:features", as_of=day)
             return landed.rows

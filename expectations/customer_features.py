@@ -1,7 +1,8 @@
 """What must hold of `customer_features` before a model scores it.
 
-The checks follow from the columns the file has: a column's ending says what its values may be. So a new feature is
-checked on the day it appears, and a shop that lacks a source has columns without values, which is no fault.
+The checks follow from the columns the file has: a column's ending says what its values may be, the catalogue of features
+which of them are never missing. So a new feature is checked on the day it appears, and a shop that lacks a source has
+columns without values, which is no fault.
 """
 # names are the columns of our own marts, and quoted; what a file holds is never spliced in
 
@@ -9,11 +10,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import duckdb
+import yaml
 
+from core.dbt import DBT_PROJECT
 from core.published import Published
 from expectations.audit import Audit
 from expectations.drift import drift
@@ -22,26 +26,7 @@ from expectations.trailing import TRAILING_DAYS, Snapshot, trailing
 
 TABLE = "the table"
 EXAMPLES = 3  # customers named for each finding about rows
-REQUIRED = (
-    "customer_id",
-    "as_of_date",
-    "recency_days",
-    "tenure_days",
-    "orders_7d_count",
-    "orders_30d_count",
-    "orders_90d_count",
-    "orders_lifetime_count",
-    "discount_share",
-    "category_1_share",
-    "category_2_share",
-    "category_3_share",
-    "weekend_share",
-    "morning_share",
-    "evening_share",
-    "usual_hour_share",
-    "own_brand_share",
-)
-"""Features of orders, which every shop brings. Any other column may be empty where its source is absent."""
+CATALOGUE = DBT_PROJECT / "models/marts/ml/customer_features.yml"
 
 RANGES: dict[str, tuple[float, float | None]] = {
     "_share": (0, 1),
@@ -102,6 +87,16 @@ NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL.*"
 
 READ = "read_parquet(?, hive_partitioning = false)"
 """Without the word, the day in the folder's name would stand in for the column, and always be right."""
+
+
+@cache
+def required() -> tuple[str, ...]:
+    """Return the columns without which no row is: those the catalogue says are never missing, and the key."""
+    (model,) = yaml.safe_load(CATALOGUE.read_text())["models"]
+    rules = {
+        column["name"]: column.get("config", {}).get("meta", {}).get("missing") for column in model["columns"]
+    }
+    return tuple(name for name, rule in rules.items() if rule in (None, "never"))  # the key has no rule
 
 
 def audit(candidate: Path, published: Published, as_of: date) -> Audit:
@@ -178,7 +173,7 @@ def _questions(types: dict[str, str], as_of: date) -> Iterator[Question]:
         yield Question(OTHER_DAY, TABLE, f"as_of_date is distinct from date '{as_of}'")
     if {"tenure_days", "recency_days"} <= types.keys():
         yield Question(ORDER, TABLE, f"{_number('tenure_days')} < {_number('recency_days')}")
-    for name in REQUIRED:
+    for name in required():
         # A column that must be there and is not has no value in any row.
         yield Question(EMPTY, name, f'"{name}" is null' if name in types else "true")
     for name, kind in types.items():

@@ -11,7 +11,7 @@ from core.settings import Settings
 from expectations.judge import CRITICAL, WARNING, judge
 from expectations.pages import GatePage, write_page
 
-GATED = ("customer_features", "campaign_plan")
+GATED = ("landed_tables", "customer_features", "campaign_plan")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,13 @@ from core.settings import Settings
 from core.warehouse import export
 from expectations.gates import GATED, pass_gate
 
-DAILY = ("ml.customer_features", "ml.interactions", "shop.products", "shop.rejected_rows")
+DAILY = (
+    "shop.landed_tables",
+    "ml.customer_features",
+    "ml.interactions",
+    "shop.products",
+    "shop.rejected_rows",
+)
 TRAINING = ("ml.churn_examples", "ml.interactions", "shop.products")
 REPORT = ("reports.campaign_funnel", "mail.mail_events")
 

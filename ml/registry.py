@@ -21,8 +21,10 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from skops.io.exceptions import UntrustedTypesFoundException
 
+from core.durable import locked, sync
 from core.errors import ModelRefused
 from core.logging import get_logger
 from core.settings import Settings
@@ -41,6 +43,8 @@ AS_OF, DIGEST, METHOD, WAS_CHAMPION = (
     "lapwing.method",
     "lapwing.was_champion",
 )
+MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
+"""What MLflow answers of a model, version or alias that is not there."""
 COMPLETE, PROMOTED, REFUSED = "complete", "promoted", "refused"
 
 
@@ -73,6 +77,25 @@ class Registry:
     def is_empty(self) -> bool:
         """Say whether nothing can have been registered yet, without making the store just to find out."""
         return self._file is not None and not self._file.exists()
+
+    def make_store(self) -> None:
+        """Make MLflow's SQLite file, whole or not at all; one that is there stays.
+
+        MLflow makes its tables one after another, and can never again use a file in which it was killed half-way.
+        """
+        if self._file is None or self._file.exists():
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with locked(self._file.with_suffix(".lock")):
+            if self._file.exists():
+                return
+            for left in self._file.parent.glob(f"{self._file.stem}.unfinished*"):  # its journal too
+                left.unlink()
+            draft = self._file.with_suffix(".unfinished")
+            store = SqlAlchemyStore(f"sqlite:///{draft}", self._artifacts.as_uri())  # type: ignore[no-untyped-call]  # untyped in MLflow
+            store.engine.dispose()
+            sync(draft)
+            draft.replace(self._file)
 
     def finished(self, model_name: str, key: str) -> LoggedModel | None:
         """Return the complete training of this key, if there is one."""
@@ -110,19 +133,25 @@ class Registry:
         Raises
         ------
         ModelRefused
-            If the version did not pass.
+            If the version did not pass, or was deleted.
         """
         if not model.is_promoted:
             raise ModelRefused(
                 f"model '{model.model_name}' version {model.version or '(none)'} is not promoted: {model.reason}"
             )
-        tags = self._client.get_model_version(model.model_name, model.version).tags
+        tags = self._existing(model.model_name, model.version).tags
         if tags.get(WAS_CHAMPION) != "true":
             self.move_champion(model.model_name, model.version)
 
     def move_champion(self, model_name: str, version: str) -> None:
-        """Point the champion at a version by hand, back or forth. One that failed its bar stays refused."""
-        found = self._client.get_model_version(model_name, version)
+        """Point the champion at a version by hand, back or forth.
+
+        Raises
+        ------
+        ModelRefused
+            If the version failed its bar, or there is none of that number (any more).
+        """
+        found = self._existing(model_name, version)
         if found.tags.get(VERDICT) != PROMOTED:
             why = found.tags.get(REASON, "it was not trained by Lapwing")
             raise ModelRefused(f"model '{model_name}' version {version} cannot be champion: {why}")
@@ -137,7 +166,7 @@ class Registry:
         try:
             found = self._client.get_model_version_by_alias(model_name, CHAMPION)
         except MlflowException as error:
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            if error.error_code in MISSING:
                 return None  # no such model, or no such alias
             raise
         if found.tags.get(VERDICT) != PROMOTED:
@@ -187,8 +216,7 @@ class Registry:
     @property
     def _client(self) -> MlflowClient:
         if self._opened is None:
-            if self._file is not None:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
+            self.make_store()
             self._opened = MlflowClient(self._url, self._url)
         return self._opened
 
@@ -238,6 +266,17 @@ class Registry:
         if experiment is None:
             return []
         return list(self._client.search_runs([experiment.experiment_id], f"tags.`{KEY}` = '{key}'"))
+
+    def _existing(self, model_name: str, version: str) -> ModelVersion:
+        try:
+            return self._client.get_model_version(model_name, version)
+        except MlflowException as error:
+            if error.error_code in MISSING:
+                raise ModelRefused(
+                    f"model '{model_name}' has no version {version or '(none)'}, or none any more; choose another, or delete "
+                    "the run of that version in MLflow and train again"
+                ) from error
+            raise
 
     def _version_of(self, model_name: str, run_id: str) -> ModelVersion | None:
         found = self._client.search_model_versions(f"name = '{model_name}' and run_id = '{run_id}'")

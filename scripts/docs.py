@@ -158,7 +158,9 @@ def contract_section(contract: Contract) -> str:
         f"### `{contract.table}`\n\n{contract.description} {need}"
         f" Key: {', '.join(f'`{name}`' for name in contract.key)}."
         f" The run stops above {contract.reject_threshold_share:.1%} rejected rows;"
-        f" stale after {contract.freshness_days} days without a row.\n\n"
+        f" stale after {contract.freshness_days} days without a row"
+        + (f", nothing is published after {contract.stops_after_days}" if contract.stops_after_days else "")
+        + ".\n\n"
         + table(("Column", "Type", "Filled", "Meaning", "Example", "In the demo"), rows)
     )
 

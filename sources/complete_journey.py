@@ -114,12 +114,17 @@ UNBROKEN_ORDERS = f"""
     from ({ORDERS}) where order_id is not null and ordered_at <= known_at
     order by known_at, order_id"""
 
+# Most fuel is counted in thousandths of a gallon (10,207 of them for 25 dollars), some as one piece (for 15 dollars in the
+# middle): a fill is one piece for all.
+#
 # What the shop received is `sales_value`; a coupon of the maker lowers what the customer pays below it, loyalty
 # discounts and matched coupons are already taken off. So the list price is what was received plus those two.
 ORDER_LINES = """
     select basket_id::varchar as order_id,
         row_number() over (partition by basket_id order by product_id) as line_number,
-        product_id::varchar as product_id, quantity,
+        product_id::varchar as product_id,
+        if(product_id in (select product_id from catalogue where product_type = 'GASOLINE-REG UNLEADED'),
+            least(quantity, 1), quantity) as quantity,
         round(sales_value + retail_disc + coupon_match_disc, 2)::decimal(18, 4) as list_amount,
         round(retail_disc + coupon_match_disc + coupon_disc, 2)::decimal(18, 4) as discount_amount,
         transaction_timestamp as known_at

@@ -49,7 +49,7 @@ class Column(BaseModel):
     not_after: str = ""
     """Another column: a moment later than it is in the future of what was known."""
     references: str = ""
-    """`table.column` that must know the value. Checked by the models, which know every table."""
+    """`table.column` that must know the value. Checked once every table is loaded; the row is kept."""
     personal: bool = False
     """The value is shown to nobody, not even in a reject."""
     when_broken: Literal["reject", "null"] = "reject"
@@ -74,6 +74,8 @@ class Contract(BaseModel):
     reject_threshold_share: float = Field(ge=0, le=1)
     freshness_days: int = Field(gt=0)
     """After so many days without a new row the table counts as stale."""
+    stops_after_days: int | None = Field(None, gt=0)
+    """After so many the gate lets nothing be published; None: staleness is a warning only."""
     key: tuple[str, ...]
     columns: tuple[Column, ...]
 
@@ -105,6 +107,7 @@ def contract_of(document: dict[str, Any]) -> Contract:
         switches_on=own.get("switchesOn", ""),
         reject_threshold_share=promised["errorRate"] / 100,
         freshness_days=promised["latency"],
+        stops_after_days=own.get("stopsAfter"),
         key=tuple(name for _, name in keys),
         columns=tuple(_column(each) for each in table.properties),
     )
@@ -119,7 +122,7 @@ class _Part(BaseModel):
 
 class _Custom(_Part):
     property: Literal[
-        "required", "switchesOn", "unit", "notAfter", "whenBroken", "completeJourney"
+        "required", "switchesOn", "stopsAfter", "unit", "notAfter", "whenBroken", "completeJourney"
     ]  # fmt: skip
     value: Any
 

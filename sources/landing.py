@@ -20,6 +20,8 @@ from sources.contract import Contract, contracts
 from sources.files import Look, digest_of, landed_files, look, read_file, short_name, why_unfinished
 from sources.repeats import mark_mended, row_key, set_repeats_aside
 from sources.rules import PERSONAL, judge, quoted, shortened, shown
+from sources.strangers import SCHEMA as STRANGERS
+from sources.strangers import note_strangers
 
 MANY_REJECTS = 100
 """From so many on, a file's own share of rejects counts too: a large table would hide a day of nothing but faults."""
@@ -33,6 +35,8 @@ SCHEMA = """
     create table if not exists landing.rejected_rows (
         source varchar, file varchar, row_number bigint, table_name varchar, column_name varchar,
         value varchar, reason varchar, known_at timestamp);
+    create or replace table landing.contracts (
+        table_name varchar, is_required boolean, freshness_days bigint, stops_after_days bigint);
     alter table landing.rejected_rows add column if not exists row_key varchar;
     alter table landing.rejected_rows add column if not exists mended_in varchar;
     alter table landing.rejected_rows add column if not exists mended_known_at timestamp;
@@ -53,8 +57,6 @@ class LandingReport:
     """Rows that said what was loaded already."""
     waiting: dict[str, str] = field(default_factory=dict)
     """Files that are still being written, and how one can tell."""
-    stale: dict[str, int] = field(default_factory=dict)
-    """Days since the newest row, of tables for which that is too long."""
 
 
 @dataclass
@@ -73,13 +75,8 @@ class _Tally:
             self.ignored[table] = tuple(dict.fromkeys((*self.ignored.get(table, ()), *ignored)))
 
 
-def load_landing(settings: Settings, *, as_of: date | None = None) -> LandingReport:
+def load_landing(settings: Settings) -> LandingReport:
     """Load every landing file that is not loaded yet.
-
-    Parameters
-    ----------
-    as_of
-        The day for which the report says what is stale, by rows known before it; None: nothing is.
 
     Raises
     ------
@@ -97,13 +94,10 @@ def load_landing(settings: Settings, *, as_of: date | None = None) -> LandingRep
         for contract in contracts().values():
             for file in landed_files(settings.landing, contract.table):
                 _visit(db, contract, file, Path(scratch), tally)
+        note_strangers(db)
         absent = _absent(db, tally.waiting)
         first_order = db.sql("select min(ordered_at)::date from landing.orders").fetchall()[0][0]
-        stale = _stale(db, as_of) if as_of else {}
-    log = get_logger(__name__)
-    log.info("tables not brought", switched_off=absent)
-    if stale:
-        log.warning("no new rows for longer than the contract allows", days=stale)
+    get_logger(__name__).info("tables not brought", switched_off=absent)
     return LandingReport(
         rows=dict(tally.rows),
         rejects=dict(tally.rejects),
@@ -112,7 +106,6 @@ def load_landing(settings: Settings, *, as_of: date | None = None) -> LandingRep
         first_order_date=first_order,
         repeated=dict(+tally.repeated),
         waiting=tally.waiting,
-        stale=stale,
     )
 
 
@@ -124,7 +117,7 @@ def make_landing_tables(db: duckdb.DuckDBPyConnection) -> None:
     ContractBroken
         If the warehouse was made before loads had numbers: nothing says then in which order its rows came.
     """
-    db.execute(SCHEMA)
+    db.execute(SCHEMA + STRANGERS)
     if "load_number" not in {row[0] for row in db.sql("describe landing.files").fetchall()}:
         raise ContractBroken(
             "the warehouse was made by an earlier Lapwing; remove warehouse.duckdb from the data folder: everything in it "
@@ -133,6 +126,10 @@ def make_landing_tables(db: duckdb.DuckDBPyConnection) -> None:
     db.execute("set TimeZone = 'UTC'")  # what a moment without a zone is in
     for contract in contracts().values():
         _make_table(db, contract)
+        db.execute(
+            "insert into landing.contracts values (?, ?, ?, ?)",
+            [contract.table, contract.required, contract.freshness_days, contract.stops_after_days],
+        )
 
 
 def _visit(
@@ -316,15 +313,3 @@ def _absent(db: duckdb.DuckDBPyConnection, waiting: dict[str, str]) -> dict[str,
             )
         absent[contract.table] = contract.switches_on
     return absent
-
-
-def _stale(db: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, int]:
-    """Return the days since the newest row known before `as_of`, of tables that are past their freshness."""
-    stale = {}
-    for contract in contracts().values():
-        (newest,) = db.execute(
-            f"select max(known_at)::date from landing.{contract.table} where known_at < ?", [as_of]
-        ).fetchall()[0]
-        if newest and (as_of - newest).days > contract.freshness_days:
-            stale[contract.table] = (as_of - newest).days
-    return stale

@@ -1,16 +1,19 @@
-"""Collects what the tracking service wrote: new whole lines of its segments become landing files of `mail_events`.
+"""Collects what is known of mails as landing files of `mail_events`: what readers did, and what was sent.
 
-A landing file is named `<segment>-<start>-<end>.jsonl` after the bytes of the segment it holds, so that the folder
-itself says how far a segment is collected: no other state is kept, and a run that dies leaves nothing half-landed.
+What readers did is in the tracking service's segments, whose new whole lines land as `tracking/…/<segment>-<start>-<end>.jsonl`
+after the bytes of the segment they hold. What was sent is in the ledger, whose new sends land as
+`ledger/…/<moment>-<send_id>.jsonl` after the last of them. So the folders themselves say how far we are: no other state
+is kept, and a run that dies leaves nothing half-landed.
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from pathlib import Path
+from typing import Protocol
 
 from core.clock import clock_of
 from core.durable import locked, sync
@@ -18,7 +21,24 @@ from core.logging import get_logger
 from core.settings import Settings
 
 LANDED = re.compile(r"(?P<segment>.+)-(?P<start>\d+)-(?P<end>\d+)\.jsonl")
+LANDED_SENDS = re.compile(r"\d{8}T\d{12}-.+\.jsonl")
+MOMENT_OF_NAME = "%Y%m%dT%H%M%S%f"
 LINES_PER_FILE = 100_000  # about 20 MB
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+COMMITTED_WITHIN = timedelta(hours=1)
+"""A send is stamped before it is committed, so one may appear behind another that is landed; seconds are usual."""
+
+
+class Sends(Protocol):
+    """What the ledger says of sends. The ledger is another part's: whoever collects is handed it."""
+
+    def customers_of(self, send_ids: Collection[str]) -> Mapping[str, str]:
+        """Return send_id → customer_id of the sends that are known."""
+
+    def sent_after(
+        self, moment: datetime, send_id: str, limit: int
+    ) -> list[tuple[str, str, datetime, datetime]]:
+        """Return (send_id, customer_id, handed over at, known at) of sent sends, in the order of (known at, send_id)."""
 
 
 @dataclass(frozen=True)
@@ -30,36 +50,60 @@ class _Block:
     events: tuple[dict[str, object], ...]
     unreadable: int
 
+    @property
+    def send_ids(self) -> set[str]:
+        """The sends that the events answer."""
+        return {said for event in self.events if isinstance(said := event.get("send_id"), str)}
 
-def collect(settings: Settings) -> int:
-    """Land every whole line that is not landed yet; return how many events that were.
 
-    Each row gains `known_at`, the moment of this collection. A last line without its end is left for later; a whole
-    line that is no JSON object (cut short by a crash) is left out, counted in the log and kept in the segment.
+def collect(settings: Settings, sends: Sends) -> int:
+    """Land every event and every sent mail that is not landed yet; return how many rows those were.
+
+    A line of a segment gains `known_at`, the moment of this collection, and the customer of its send; a last line without
+    its end is left for later; a whole line that is no JSON object (cut short by a crash) is left out, counted in the log
+    and kept in the segment. A mail lands once the ledger calls it sent, known since the ledger knew.
     """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with locked(settings.data_dir / "collecting.lock"):  # two collections would land the same rows
+        events = _land_segments(settings, sends)
+        sent = _land_sent(settings, sends)
+    get_logger(__name__).info("mail events collected", events=events, sent=sent)
+    return events + sent
+
+
+def _folder(settings: Settings, source: str) -> Path:
+    """Return where a source of mail events lands, rid of what a collection that died left there."""
+    folder = settings.landing / source / "mail_events"
+    for draft in folder.glob(".*.jsonl"):
+        draft.unlink()
+    return folder
+
+
+# --- what readers did
+
+
+def _land_segments(settings: Settings, sends: Sends) -> int:
     log, clock = get_logger(__name__), clock_of(settings)
-    target = settings.landing / "tracking" / "mail_events"
-    if not settings.tracking_log.exists():
-        return 0
-    target.mkdir(parents=True, exist_ok=True)
+    target = _folder(settings, "tracking")
+    ends = _landed_ends(target)
     total = 0
-    with locked(target.parent / ".collecting"):  # two collections would land the same bytes
-        ends = _landed_ends(target)
-        for segment in sorted(settings.tracking_log.glob("*.jsonl")):
-            for block in _blocks(segment, ends.get(segment.stem, 0)):
-                _land(target / f"{segment.stem}-{block.start}-{block.end}.jsonl", block, clock())
-                total += len(block.events)
-                if block.unreadable:
-                    log.warning("unreadable events", segment=segment.name, count=block.unreadable)
-    log.info("mail events collected", events=total)
+    for segment in sorted(settings.tracking_log.glob("*.jsonl")):
+        for block in _blocks(segment, ends.get(segment.stem, 0)):
+            customers = sends.customers_of(block.send_ids)
+            if strangers := len(block.send_ids - customers.keys()):
+                log.warning("events of sends the ledger does not know", segment=segment.name, sends=strangers)
+            if block.unreadable:
+                log.warning("unreadable events", segment=segment.name, count=block.unreadable)
+            _land(
+                target / f"{segment.stem}-{block.start}-{block.end}.jsonl", _rows(block, customers, clock())
+            )
+            total += len(block.events)
     return total
 
 
 def _landed_ends(folder: Path) -> dict[str, int]:
     ends: dict[str, int] = {}
-    for draft in folder.glob(".*.jsonl"):  # of a collection that died
-        draft.unlink()
-    for file in folder.iterdir():
+    for file in folder.glob("*.jsonl"):
         if name := LANDED.fullmatch(file.name):
             ends[name["segment"]] = max(ends.get(name["segment"], 0), int(name["end"]))
     return ends
@@ -85,15 +129,74 @@ def _parse(line: bytes) -> dict[str, object] | None:
     return event if isinstance(event, dict) else None
 
 
-def _land(path: Path, block: _Block, known_at: datetime) -> None:
+def _rows(block: _Block, customers: Mapping[str, str], known_at: datetime) -> Iterator[dict[str, object]]:
+    for event in block.events:
+        customer_id = customers.get(str(event.get("send_id")))
+        yield {**event, "customer_id": customer_id, "known_at": _text(known_at)}
+
+
+# --- what was sent
+
+
+def _land_sent(settings: Settings, sends: Sends) -> int:
+    target = _folder(settings, "ledger")
+    ends = {file: _end_of(file) for file in target.glob("*.jsonl") if LANDED_SENDS.fullmatch(file.name)}
+    since = max(ends.values(), default=BEGINNING) - COMMITTED_WITHIN
+    if settings.replay:  # its clock goes back: an earlier day may be sent after a later one
+        since = BEGINNING
+    landed = {send_id for file, end in ends.items() if end >= since for send_id in _sends_in(file)}
+    total, last = 0, (since, "")
+    while found := sends.sent_after(*last, LINES_PER_FILE):
+        last = (found[-1][3], found[-1][0])
+        if new := [sent for sent in found if sent[0] not in landed]:
+            _land(target / f"{_name_of(new[-1][3])}-{new[-1][0]}.jsonl", map(_sent_row, new))
+            total += len(new)
+    return total
+
+
+def _name_of(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime(MOMENT_OF_NAME)
+
+
+def _end_of(file: Path) -> datetime:
+    return datetime.strptime(file.name.partition("-")[0], MOMENT_OF_NAME).replace(tzinfo=UTC)
+
+
+def _sends_in(file: Path) -> Iterator[str]:
+    with file.open() as lines:
+        yield from (json.loads(line)["send_id"] for line in lines)
+
+
+def _sent_row(sent: tuple[str, str, datetime, datetime]) -> dict[str, object]:
+    send_id, customer_id, handed_over_at, known_at = sent
+    return {
+        "event_id": f"sent-{send_id}",
+        "kind": "sent",
+        "send_id": send_id,
+        "customer_id": customer_id,
+        "link_id": None,
+        "is_machine": False,
+        "happened_at": _text(handed_over_at),
+        "known_at": _text(known_at),
+    }
+
+
+# --- both
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _land(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write under a hidden name, then rename: a loader sees the whole file or none.
 
     A block without a readable event lands as an empty file, so that it is not read, and warned of, for ever.
     """
-    moment = known_at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name("." + path.name)
     with draft.open("w") as file:
-        for event in block.events:
-            file.write(json.dumps({**event, "known_at": moment}, separators=(",", ":")) + "\n")
+        for row in rows:
+            file.write(json.dumps(row, separators=(",", ":")) + "\n")
     sync(draft)
     draft.replace(path)

@@ -19,19 +19,6 @@
     )
 {%- endmacro %}
 
-{#- Rows of a rollup known before each of those days, each with the day as `as_of_date`. One scan per day with the
-    date written out: a join on "before" would sort the whole rollup. -#}
-{% macro known_before_feature_days(rollup) -%}
-    (
-        {%- for day in feature_days() %}
-        select *, date '{{ day }}' as as_of_date
-        from {{ rollup }}
-        where known_date < date '{{ day }}'
-        {%- if not loop.last %} union all{% endif %}
-        {%- endfor %}
-    )
-{%- endmacro %}
-
 {#- True for the version of a row that counted at 00:00 UTC of `day`: known by then, not yet replaced. -#}
 {% macro known_at_day(row, day) -%}
     {{ row }}.known_at < {{ day }} and ({{ row }}.known_until is null or {{ row }}.known_until >= {{ day }})

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 Floats = npt.NDArray[np.float32]
 Scorer = Callable[[csr_array], Floats]
-"""Order counts (n_customers, n_products) in, scores of the same shape out."""
+"""Counts of order lines (n_customers, n_products) in, scores of the same shape out."""
 
 POPULAR = "popular"
 REPEAT = "repeat"

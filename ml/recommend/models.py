@@ -53,13 +53,13 @@ class _Predicts:
     scores: Callable[[csr_array], Floats]
 
     def predict(self, purchases: pd.DataFrame) -> pd.DataFrame:
-        """Return customer_id, rank, product_id, score from rows of customer_id, product_id, order_count."""
+        """Return customer_id, rank, product_id, score from rows of customer_id, product_id, line_count."""
         customers, rows = np.unique(purchases["customer_id"].to_numpy(dtype=str), return_inverse=True)
         places = {product: place for place, product in enumerate(self.product_ids)}
         columns = np.array([places.get(product, NONE) for product in purchases["product_id"]], dtype=np.int64)
         known = columns != NONE
         counts = csr_array(
-            (purchases["order_count"].to_numpy(dtype=np.float32)[known], (rows[known], columns[known])),
+            (purchases["line_count"].to_numpy(dtype=np.float32)[known], (rows[known], columns[known])),
             shape=(len(customers), len(self.product_ids)),
         )
         found = best(self.scores(counts), never_bought(counts), 12)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
-from ml.tables import CUSTOMER_ID, IS_RECOMMENDABLE, ORDER_COUNT, ORDERED_DATE, PRODUCT_ID
+from ml.tables import CUSTOMER_ID, IS_RECOMMENDABLE, LINE_COUNT, ORDERED_DATE, PRODUCT_ID
 
 Strings = npt.NDArray[np.str_]
 Ints = npt.NDArray[np.int64]
@@ -28,7 +28,7 @@ class Purchases:
     customers: Ints
     products: Ints
     days: npt.NDArray[np.datetime64]
-    order_counts: npt.NDArray[np.float32]
+    line_counts: npt.NDArray[np.float32]
 
     @classmethod
     def of(cls, interactions: pa.Table, products: pa.Table) -> "Purchases":
@@ -44,7 +44,7 @@ class Purchases:
         product_ids, codes = _coded(kept[PRODUCT_ID])
         days = kept[ORDERED_DATE].cast(pa.date32()).to_numpy().astype("datetime64[D]")
         return cls(
-            customer_ids, product_ids, customers, codes, days, kept[ORDER_COUNT].to_numpy().astype(np.float32)
+            customer_ids, product_ids, customers, codes, days, kept[LINE_COUNT].to_numpy().astype(np.float32)
         )
 
     def first_day(self) -> date | None:
@@ -53,7 +53,7 @@ class Purchases:
 
 @dataclass(frozen=True)
 class Histories:
-    """Order counts of customers (rows) by products (columns); every column passed `LEAST_LINES`."""
+    """Counts of order lines, of customers (rows) by products (columns); every column passed `LEAST_LINES`."""
 
     customer_ids: Strings
     product_ids: Strings
@@ -64,7 +64,7 @@ def catalogue(purchases: Purchases, *, before: date) -> Strings:
     """Return the ids of products with at least `LEAST_LINES` lines before a day, sorted."""
     known = purchases.days < np.datetime64(before)
     lines = np.bincount(
-        purchases.products[known], purchases.order_counts[known], minlength=len(purchases.product_ids)
+        purchases.products[known], purchases.line_counts[known], minlength=len(purchases.product_ids)
     )
     return purchases.product_ids[lines >= LEAST_LINES]
 
@@ -82,7 +82,7 @@ def histories(
     columns = _positions(purchases.product_ids, product_ids)[purchases.products[rows]]
     known = columns >= 0
     counts = csr_array(
-        (purchases.order_counts[rows][known], (purchases.customers[rows][known], columns[known])),
+        (purchases.line_counts[rows][known], (purchases.customers[rows][known], columns[known])),
         shape=(len(purchases.customer_ids), len(product_ids)),
         dtype=np.float32,
     )

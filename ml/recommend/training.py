@@ -112,7 +112,7 @@ def _fit_on_all(method: str, known: Histories) -> FittedModel:
         {
             "customer_id": known.customer_ids[some.coords[0]],
             "product_id": known.product_ids[some.coords[1]],
-            "order_count": some.data.astype(float),
+            "line_count": some.data.astype(float),
         }
     )
     return FittedModel(model, shown, model.predict(shown), TRUSTED_TYPES)
@@ -127,7 +127,7 @@ def _parameters(
         "k": K,
         "least_lines": LEAST_LINES,
         "seed": SEED,
-        "features": "order counts by customer and product",
+        "features": "counts of order lines by customer and product",
         "choosing_cutoffs": days_text(cutoffs[:1]),
         "judged_cutoffs": days_text(cutoffs[1:]),
         "rows_trained": len(purchases.days),

@@ -377,6 +377,58 @@ def test_a_person_can_settle_an_uncertain_send_by_hand_and_is_named_for_it(ledge
         ledger.resolve("f" * 32, was_delivered=True, actor="ada")
 
 
+# What feedback asks
+
+
+def test_a_settled_send_is_sent_since_it_was_handed_over_and_known_since_it_was_settled(ledger, clock):
+    """Features of the day between must not count, when built again, what nobody knew then."""
+    send = started(ledger)
+    clock.move(timedelta(hours=1))
+    ledger.recover()
+    assert ledger.sent_after(NOON, "", 10) == []
+    clock.move(timedelta(days=2))
+    ledger.resolve(send.send_id, was_delivered=True, actor="ada")
+    settled_at = NOON + timedelta(days=2, hours=1)
+    assert ledger.sent_after(NOON, "", 10) == [(send.send_id, "c0", NOON, settled_at)]
+    assert ledger.sent_after(settled_at, send.send_id, 10) == []
+
+
+def test_what_was_sent_is_told_in_the_order_of_its_end_piece_by_piece(ledger, clock):
+    claimed = {send.customer_id: send for send in ledger.claim("me", 10).sends}
+    for customer_id in ("c2", "c0", "c1"):
+        clock.move(timedelta(seconds=1))
+        assert ledger.start(claimed[customer_id], HANDOVER)
+        ledger.finish(Outcome(claimed[customer_id], SendState.SENT, "250 ok"))
+    told, last = [], (NOON, "")
+    while found := ledger.sent_after(*last, 1):
+        told += [customer_id for _, customer_id, _, _ in found]
+        last = (found[-1][3], found[-1][0])
+    assert told == ["c2", "c0", "c1"]
+
+
+def test_what_was_sent_is_found_by_its_index(ledger):
+    """Without it, every collection would read all sends there ever were, and the sender would wait for it."""
+    queries = []
+    event.listen(ledger._engine, "before_cursor_execute", lambda *given: queries.append(given[2:4]))
+    ledger.sent_after(NOON, "", 10)
+    query, parameters = queries[-1]  # SQLite is told to begin before it
+    with ledger._engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            plan = connection.exec_driver_sql(f"explain query plan {query}", parameters).all()
+        else:  # its planner would rather read three rows than an index
+            connection.exec_driver_sql("set local enable_seqscan = off")
+            plan = connection.exec_driver_sql(f"explain {query}", parameters).all()
+    assert "ix_sends_sent" in str(plan)
+    assert "sort" not in str(plan).lower()
+    assert "temp b-tree" not in str(plan).lower()
+
+
+def test_customers_of_sends_are_told_of_those_there_are(ledger):
+    ids = [send_id_of(0), send_id_of(2), "f" * 32]
+    assert ledger.customers_of(ids) == {send_id_of(0): "c0", send_id_of(2): "c2"}
+    assert ledger.customers_of([]) == {}
+
+
 # Accounts
 
 

@@ -210,10 +210,10 @@ def test_mail_and_mlflow_that_live_elsewhere_are_not_started_here(tmp_path):
 @pytest.mark.slow
 def test_airflow_gets_its_pool_and_a_run_left_running_is_marked_failed(settings, page):
     with services.running(settings, []) as processes:
-        services.prepare_airflow(processes)
+        services.prepare_airflow(processes)()
         left = [sys.executable, "-c", LEAVE_A_RUN_RUNNING]
         assert processes.run("left", left) == 0, processes.log("left").read_text()
-        services.prepare_airflow(processes)
+        services.prepare_airflow(processes)()
         assert "marked as failed, left running by an earlier process: daily manual__1" in (
             processes.log("airflow-prepare").read_text()
         )

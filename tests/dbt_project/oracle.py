@@ -204,7 +204,7 @@ def _active(days: list[date], on: date) -> dict[str, float]:
         "order_days_14d_count": sum(age <= 14 for age in ages),
         "order_days_56d_count": sum(age <= 56 for age in ages),
         "active_weeks_84d_count": len(weeks),
-        "active_spans_share": len({(age - 1) // 28 for age in ages}) / math.ceil(max(ages) / 28),
+        "active_spans_share": len({(day - min(days)).days // 28 for day in days}) / math.ceil(max(ages) / 28),
     }
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from core.errors import GateFailed
 from core.published import Published
-from core.settings import Settings
+from core.settings import PROJECT, Settings
 from expectations import customer_features, drift
-from expectations.customer_features import REQUIRED
+from expectations.customer_features import required
 from expectations.gates import GateReport, pass_gate
 from expectations.judge import Line, judge
 
@@ -27,9 +27,39 @@ BIGINTS = [
     "views_7d_count",
     "last_visit_days",
     "orders_acceleration",
+    "spend_acceleration",
+    "orders_365d_count",
+    "spend_7d_cents",
+    "spend_30d_cents",
+    "spend_365d_cents",
+    "spend_lifetime_cents",
+    "items_7d_count",
+    "items_30d_count",
+    "items_90d_count",
+    "items_365d_count",
+    "items_lifetime_count",
+    "products_lifetime_count",
+    "products_new_90d_count",
+    "categories_lifetime_count",
 ]
 DOUBLES = [
-    *(name for name in REQUIRED if name.endswith("_share")),
+    "discount_share",
+    "category_1_share",
+    "category_2_share",
+    "category_3_share",
+    "weekend_share",
+    "morning_share",
+    "evening_share",
+    "usual_hour_share",
+    "own_brand_share",
+    "orders_trend_ratio",
+    "spend_trend_ratio",
+    "basket_mean_items",
+    "repeat_share",
+    "category_entropy",
+    "discount_90d_share",
+    "discounted_lines_share",
+    "holiday_share",
     "basket_mean_cents",
     "basket_mean_lines",
     "gap_ratio",
@@ -39,7 +69,8 @@ DOUBLES = [
     "survey_mean_points",
 ]
 SCHEMA = pa.schema(
-    [("customer_id", pa.string()), ("as_of_date", pa.date32()), ("top_category", pa.string())]
+    [("customer_id", pa.string()), ("as_of_date", pa.date32())]
+    + [(name, pa.string()) for name in ("top_category", "lifecycle_stage")]
     + [(name, pa.int64()) for name in BIGINTS]
     + [(name, pa.float64()) for name in DOUBLES]
 )
@@ -73,6 +104,27 @@ OUT_OF_RANGE: dict[str, object] = {
     "usual_weekday": 7.0,
     "review_mean_stars": 0.5,
     "survey_mean_points": 10.5,
+    "orders_365d_count": -1,
+    "spend_7d_cents": -1,
+    "spend_30d_cents": -1,
+    "spend_365d_cents": -1,
+    "spend_lifetime_cents": -1,
+    "items_7d_count": -1,
+    "items_30d_count": -1,
+    "items_90d_count": -1,
+    "items_365d_count": -1,
+    "items_lifetime_count": -1,
+    "products_lifetime_count": -1,
+    "products_new_90d_count": -1,
+    "categories_lifetime_count": -1,
+    "orders_trend_ratio": -0.1,
+    "spend_trend_ratio": float("nan"),
+    "basket_mean_items": -1.0,
+    "repeat_share": 1.5,
+    "category_entropy": -0.1,
+    "discount_90d_share": 1.5,
+    "discounted_lines_share": 1.5,
+    "holiday_share": 1.5,
 }
 """A value for each number that its name forbids; an acceleration may be anything."""
 SEEN_ELSEWHERE = {  # rows that cannot be, as some of those values are; by the customer
@@ -80,6 +132,11 @@ SEEN_ELSEWHERE = {  # rows that cannot be, as some of those values are; by the c
     (LONGER, "orders_30d_count"): "c3",
     (LONGER, "orders_90d_count"): "c4",
     (LONGER, "orders_lifetime_count"): "c5",
+    (LONGER, "orders_365d_count"): "c25",
+    (LONGER, "items_30d_count"): "c31",
+    (LONGER, "items_90d_count"): "c32",
+    (LONGER, "items_365d_count"): "c33",
+    (LONGER, "items_lifetime_count"): "c34",
 }
 
 
@@ -93,7 +150,10 @@ def feature(number: int, day: date = DAY) -> Row:
         "orders_30d_count": min(orders, 30),
         "orders_90d_count": orders,
     }
-    row |= {"orders_lifetime_count": orders, "spend_90d_cents": 100 * orders, "orders_acceleration": -4}
+    row |= {"orders_365d_count": orders, "orders_lifetime_count": orders, "orders_acceleration": -4}
+    row |= dict.fromkeys((name for name in BIGINTS if name.startswith(("spend_", "items_", "products_"))), 9)
+    row |= {"spend_90d_cents": 100 * orders, "spend_acceleration": -900, "categories_lifetime_count": 2}
+    row |= {"top_category": "GROCERY", "lifecycle_stage": "active"}
     return row | {"review_mean_stars": None, "survey_mean_points": None, "gap_ratio": None}
 
 
@@ -147,14 +207,22 @@ def test_a_good_day_passes_whole_though_some_columns_have_no_value_at_all(settin
     assert report.page == "http://127.0.0.1:8190/data-docs/customer_features/2017-12-04.html"
 
 
+def test_what_is_required_is_what_the_page_of_features_calls_never_missing():
+    """The page is made from the catalogue; here it is read as a person would."""
+    rows = [line.split(" | ") for line in (PROJECT / "docs" / "features.md").read_text().splitlines()]
+    never = [row[0].strip("| `") for row in rows if row[-1].strip("| ") == "never"]
+    assert len(never) > 40
+    assert {*required()} == {*never, "customer_id", "as_of_date"}
+
+
 def test_every_required_column_that_lacks_a_value_is_found_in_its_row(settings):
     rows = features(160)
-    for number, name in enumerate(REQUIRED):
+    for number, name in enumerate(required()):
         rows[number][name] = None
     found = broken(settings, arrow(rows))
     # A day that is missing is no day of ours.
     assert found.pop(("rows of another day", "the table")) == ("critical", "1 (c1)")
-    named = {name: f"1 (c{number})" for number, name in enumerate(REQUIRED)}
+    named = {name: f"1 (c{number})" for number, name in enumerate(required())}
     named["customer_id"] = "1 (None)"
     assert found == {(EMPTY, name): ("critical", words) for name, words in named.items()}
 
@@ -170,7 +238,8 @@ def test_every_value_that_the_name_of_a_column_forbids_is_found_in_its_row(setti
 
 
 def test_every_number_but_an_acceleration_is_planted_above():
-    assert sorted(OUT_OF_RANGE) == sorted({*BIGINTS, *DOUBLES} - {"orders_acceleration"})
+    accelerations = {"orders_acceleration", "spend_acceleration"}
+    assert sorted(OUT_OF_RANGE) == sorted({*BIGINTS, *DOUBLES} - accelerations)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +251,7 @@ def test_every_number_but_an_acceleration_is_planted_above():
         ({"orders_30d_count": 1}, LONGER, "orders_30d_count", "1 (c50)"),
         ({"orders_90d_count": 1}, LONGER, "orders_90d_count", "1 (c50)"),
         ({"orders_lifetime_count": 1}, LONGER, "orders_lifetime_count", "1 (c50)"),
-        ({"orders_acceleration": None, "spend_90d_cents": None}, None, None, None),
+        ({"gap_ratio": None, "views_7d_count": None}, None, None, None),
     ],
 )
 def test_a_row_that_contradicts_another_or_itself_is_found(settings, change, check, column, found):

@@ -14,13 +14,23 @@ from core.warehouse import KEYS, export
 from expectations.publish import DAILY, REPORT, TRAINING, publish
 
 DAY = date(2017, 12, 4)
-TABLES = ["customer_features", "interactions", "products", "rejected_rows"]
+TABLES = ["landed_tables", "customer_features", "interactions", "products", "rejected_rows"]
 ONE_CUSTOMER = """
     1::bigint as recency_days, 30::bigint as tenure_days, 1::bigint as orders_7d_count, 2::bigint as orders_30d_count,
     3::bigint as orders_90d_count, 4::bigint as orders_lifetime_count, 2.0::double as basket_mean_lines,
     0.1::double as discount_share, 0.5::double as category_1_share, 0.3::double as category_2_share,
     0.2::double as category_3_share, 0.4::double as weekend_share, 0.6::double as morning_share,
-    0.1::double as evening_share, 0.5::double as usual_hour_share, 0.0::double as own_brand_share"""
+    0.1::double as evening_share, 0.5::double as usual_hour_share, 0.0::double as own_brand_share,
+    4::bigint as orders_365d_count, 0::bigint as orders_acceleration, 0::bigint as spend_acceleration,
+    'GROCERY' as top_category, 'active' as lifecycle_stage, 8.0::double as usual_hour, 1.0::double as usual_weekday,
+    1.0::double as orders_trend_ratio, 1.0::double as spend_trend_ratio, 100.0::double as basket_mean_cents,
+    2.0::double as basket_mean_items, 0.5::double as repeat_share, 0.7::double as category_entropy,
+    0.1::double as discount_90d_share, 0.2::double as discounted_lines_share, 0.0::double as holiday_share,
+    2::bigint as products_lifetime_count, 1::bigint as products_new_90d_count, 1::bigint as categories_lifetime_count,
+    100::bigint as spend_7d_cents, 200::bigint as spend_30d_cents, 300::bigint as spend_90d_cents,
+    400::bigint as spend_365d_cents, 400::bigint as spend_lifetime_cents, 2::bigint as items_7d_count,
+    4::bigint as items_30d_count, 6::bigint as items_90d_count, 8::bigint as items_365d_count,
+    8::bigint as items_lifetime_count"""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +45,10 @@ def shop(tmp_path_factory) -> Settings:
         select 'c' || n as customer_id, day::date as as_of_date, {ONE_CUSTOMER}
         from (values (2), (1)) as numbers(n), (values ('2017-12-03'), ('2017-12-04')) as days(day);
         create table ml.interactions as
-        select 'c1' as customer_id, 'p1' as product_id, date '2017-12-01' as ordered_date, 1::bigint as order_count;
+        select 'c1' as customer_id, 'p1' as product_id, date '2017-12-01' as ordered_date, 1::bigint as line_count;
+        create table shop.landed_tables as
+        select 'orders' as table_name, date '2017-12-04' as as_of_date, true as is_required, 2::bigint as freshness_days,
+            7::bigint as stops_after_days, 1::bigint as stale_days;
         create table shop.products as select 'p1' as product_id, 'Ice' as name;
         create table shop.rejected_rows as
         select 'orders' as table_name, 'shop/orders/a.csv' as source_file, 7::bigint as row_number,
@@ -71,7 +84,7 @@ def test_a_day_is_published_and_a_failing_gate_later_leaves_it_as_it_was(shop):
     ]
     before = snapshots(shop)
     assert sorted(file.rpartition("/")[0] for file in before) == [  # one file each
-        f"{table}/as_of_date=2017-12-04" for table in TABLES
+        f"{table}/as_of_date=2017-12-04" for table in sorted(TABLES)
     ]
 
     change(shop, "update ml.customer_features set recency_days = -1 where customer_id = 'c2'; "
@@ -87,8 +100,10 @@ def test_a_day_is_published_and_a_failing_gate_later_leaves_it_as_it_was(shop):
 
 
 def test_a_day_whose_gate_fails_is_no_day_at_all(shop):
+    change(shop, "update shop.landed_tables set as_of_date = date '2017-12-24'")
     with pytest.raises(GateFailed, match="rows of the table: 0"):  # nobody has features of that day
         publish(shop, DAILY, date(2017, 12, 24))
+    change(shop, f"update shop.landed_tables set as_of_date = date '{DAY}'")
     published = Published(shop.published)
     assert [table for table in TABLES if published.exists(table, date(2017, 12, 24))] == []
     with pytest.raises(NotPublished):
@@ -113,8 +128,11 @@ def test_what_a_training_publishes_leaves_the_day_as_whole_as_it_was(shop):
 def test_a_day_that_passes_answers_and_logs_where_the_page_of_its_gate_is(shop):
     with structlog.testing.capture_logs() as events:
         answer = publish(shop, DAILY, DAY)
-    page = "http://127.0.0.1:8190/data-docs/customer_features/2017-12-04.html"
-    assert answer == dict.fromkeys(TABLES, "no gate") | {"customer_features": page}
+    pages = {
+        table: f"http://127.0.0.1:8190/data-docs/{table}/2017-12-04.html"
+        for table in ("landed_tables", "customer_features")
+    }
+    assert answer == dict.fromkeys(TABLES, "no gate") | pages
     assert [event["tables"] for event in events if event["event"] == "published"] == [answer]
     assert (shop.data_docs / "customer_features" / "2017-12-04.html").exists()
 
@@ -151,5 +169,5 @@ def test_publishing_before_anything_is_built_says_what_to_run(settings):
 
 def test_publishing_what_was_never_built_names_the_mart(settings):
     change(settings, "create schema landing")
-    with pytest.raises(NotPublished, match=r"no ml\.customer_features yet; build it for 2017-12-04 first"):
+    with pytest.raises(NotPublished, match=r"no shop\.landed_tables yet; build it for 2017-12-04 first"):
         publish(settings, DAILY, DAY)

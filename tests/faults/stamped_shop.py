@@ -86,7 +86,7 @@ def versions(published: Published) -> list[int]:
     features, interactions, products, rejects = (read[table] for table in TABLES)
     ours = [
         features.filter(pc.field("customer_id") == STAMP)["orders_lifetime_count"],
-        interactions.filter(pc.field("product_id") == STAMP)["order_count"],
+        interactions.filter(pc.field("product_id") == STAMP)["line_count"],
         products.filter(pc.field("product_id") == STAMP)["sold_90d_count"],
     ]
     strangers = rejects.filter(pc.field("value") == "nobody").num_rows

@@ -21,8 +21,9 @@ import pytest
 
 from core.published import Published
 from core.settings import Settings
+from expectations.publish import DAILY
 from tests.faults.publisher_process import PAIR, settings_of
-from tests.faults.stamped_shop import DAY, TABLES, land_shop, land_version, versions
+from tests.faults.stamped_shop import DAY, land_shop, land_version, versions
 
 KILLS = int(os.environ.get("TEST_KILLS", "3"))
 UNDISTURBED_EVERY = 10
@@ -163,7 +164,7 @@ def leave_half_files(shop: Settings) -> None:
 
 def left_over(published: Published) -> list[Path]:
     """Return what no reader can see and no run uses: unfinished files, and files that are not the day's."""
-    listed = {published.path(table, DAY) for table in TABLES}
+    listed = {published.path(mart.partition(".")[2], DAY) for mart in DAILY}
     return [
         file
         for file in published.root.rglob("*")
@@ -180,7 +181,7 @@ def from_scratch(shop: Settings, folder: Path) -> Published:
 
 
 def bytes_of(published: Published) -> dict[str, bytes]:
-    return {table: published.path(table, DAY).read_bytes() for table in TABLES}
+    return {mart: published.path(mart.partition(".")[2], DAY).read_bytes() for mart in DAILY}
 
 
 def test_a_release_killed_at_each_change_of_a_file_leaves_the_old_pair_or_the_new(tmp_path):

@@ -4,11 +4,14 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import psutil
 from sqlalchemy import select
 
 from campaigns.mailers.local_inbox import LocalInbox
@@ -34,22 +37,58 @@ class Platform:
     environment: dict[str, str]
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start a `lapwing` command as a leader of its own process group."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "cli", *words],
-            cwd=PROJECT,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        """Start a `lapwing` command as a leader of its own process group; what it says goes to `said.txt`."""
+        return self._start("cli", *words)
+
+    def start_airflow(self, *words: str) -> subprocess.Popen[bytes]:
+        return self._start("airflow", *words)
+
+    def _start(self, module: str, *words: str) -> subprocess.Popen[bytes]:
+        with self.said.open("wb") as said:
+            return subprocess.Popen(
+                [sys.executable, "-m", module, *words],
+                cwd=PROJECT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> Path:
+        """What the command that was started last has said."""
+        return self.settings.data_dir.with_suffix(".said.txt")
+
+    def kill_while_sending(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill a command and its sender together as soon as some of its mails, but not all, have arrived."""
+        before = self._arrived()
+        deadline = time.monotonic() + 1500
+        while process.poll() is None and time.monotonic() < deadline:
+            if self._arrived() >= before + 5:
+                break
+            time.sleep(0.01)
+        assert process.poll() is None, "it ended before it could be killed: " + self.said.read_text()[-2000:]
+        self.kill(process)
+
+    def _arrived(self) -> int:
+        new = self.settings.inbox / "new"
+        return sum(1 for _ in new.iterdir()) if new.exists() else 0
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill a command and everything it started, wherever it runs: none of them gets to clean up."""
+        with suppress(psutil.NoSuchProcess):
+            parent = psutil.Process(process.pid)
+            for member in [parent, *parent.children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                    member.kill()
+        process.wait()
 
     def lapwing(self, *words: str) -> str:
         """Run a command to its end; fail with what it said when it does not succeed."""
-        process = self.start(*words)
-        said = process.communicate(timeout=1500)[0].decode()
-        assert process.returncode == 0, said
+        code = self.start(*words).wait(timeout=1500)
+        said = self.said.read_text()
+        assert code == 0, said
         return said
 
     def airflow(self, *words: str) -> subprocess.CompletedProcess[str]:

@@ -79,7 +79,7 @@ def simulated_purchases(seed: int = 7) -> tuple[pa.Table, pa.Table]:
             "customer_id": pa.array(customers),
             "product_id": pa.array(products),
             "ordered_date": pa.array(days, pa.date32()),
-            "order_count": pa.array([1] * len(days), pa.int64()),
+            "line_count": pa.array([1] * len(days), pa.int64()),
             "quantity": pa.array([2] * len(days), pa.int64()),
         }
     )

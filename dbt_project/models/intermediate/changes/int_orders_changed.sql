@@ -5,18 +5,21 @@ with customers as (
     {{ first_known(ref("stg_shop__customers"), "customer_id") }}
 ),
 
+{% set orders = "touched_orders" if is_incremental() else ref("stg_shop__orders") %}
 {% if is_incremental() %}
 touched as (
     {{ touched_orders() }}
 ),
+
+touched_orders as (
+    select *
+    from {{ ref("stg_shop__orders") }}
+    where order_id in (from touched)
+),
 {% endif %}
 
 versions as (
-    select
-        *,
-        {{ known_until("order_id") }} as known_until
-    from {{ ref("stg_shop__orders") }}
-    {% if is_incremental() %} where order_id in (from touched) {% endif %}
+    {{ versions(orders, "order_id") }}
 ),
 
 known as (

@@ -30,17 +30,23 @@ product_versions as (
     ) as differing
 ),
 
+{% set orders = "touched_orders" if is_incremental() else ref("stg_shop__orders") %}
+{% set lines = "touched_lines" if is_incremental() else ref("stg_shop__order_lines") %}
 {% if is_incremental() %}
 touched as (
     {{ touched_orders() }}
     union
     select order_id
     from {{ ref("stg_shop__order_lines") }}
+    where load_number > {{ seen() }}
+    union
+    select order_id
+    from {{ ref("stg_shop__order_lines") }}
     where
-        load_number > {{ seen() }}
-        or product_id in ({{ known_sooner(ref("stg_shop__products"), "product_id") }})
-        -- A category of days that were counted already.
-        or product_id in (
+        product_id in (
+            {{ known_sooner(ref("stg_shop__products"), "product_id") }}
+            union
+            -- A category of days that were counted already.
             select product_versions.product_id
             from product_versions
             where
@@ -48,45 +54,62 @@ touched as (
                 and product_versions.known_at < (select max(this.known_date) + 1 from {{ this }} as this)
         )
 ),
+
+touched_orders as (
+    select *
+    from {{ ref("stg_shop__orders") }}
+    where order_id in (from touched)
+),
+
+touched_lines as (
+    select *
+    from {{ ref("stg_shop__order_lines") }}
+    where order_id in (from touched)
+),
 {% endif %}
 
-order_versions as (
+products as (
+    {{ first_known("product_versions", "product_id") }}
+),
+
+repeated as (
+    select order_id
+    from {{ orders }}
+    group by order_id
+    having count(*) > 1
+    union
+    select order_id
+    from {{ lines }}
+    group by order_id
+    -- A bit for each line: to count different numbers would take ten times the memory. The few that share a bit count
+    -- as repeated, which costs time and changes nothing.
+    having bit_count(bit_or(1::hugeint << least(line_number, 126)::hugeint)) < count(*)
+),
+
+-- Nearly every order and line stands there once: only the others have to be sorted by time. 50 million sorted lines do
+-- not fit into memory.
+{% for case, among in [("single", "not in"), ("repeated", "in")] %}
+{{ case }}_orders as (
     select
         order_id,
         customer_id,
         ordered_at::date as ordered_date,
         status,
         known_at,
-        {{ known_until("order_id") }} as known_until
-    from {{ ref("stg_shop__orders") }}
-    {% if is_incremental() %} where order_id in (from touched) {% endif %}
+        {{ known_until("order_id") if case == "repeated" else "null::timestamp" }} as known_until
+    from {{ orders }}
+    where order_id {{ among }} (from repeated)
 ),
 
-orders as (
-    select
-        order_versions.order_id,
-        order_versions.customer_id,
-        order_versions.ordered_date,
-        greatest(order_versions.known_at, customers.first_known_at) as known_at,
-        order_versions.known_until
-    from order_versions
-    inner join customers on order_versions.customer_id = customers.customer_id
-    where order_versions.status is distinct from 'cancelled'
-),
-
-line_versions as (
+{{ case }}_lines as (
     select
         *,
-        {{ known_until("order_id, line_number") }} as known_until
-    from {{ ref("stg_shop__order_lines") }}
-    {% if is_incremental() %} where order_id in (from touched) {% endif %}
+        {{ known_until("order_id, line_number") if case == "repeated" else "null::timestamp" }} as known_until
+    from {{ lines }}
+    where order_id {{ among }} (from repeated)
 ),
 
-products as (
-    {{ first_known("product_versions", "product_id") }}
-),
-
-versions as (
+{{ case }}_versions as (
     select
         lines.order_id,
         lines.line_number,
@@ -97,23 +120,31 @@ versions as (
         lines.list_amount_cents,
         lines.discount_amount_cents,
         lines.net_amount_cents,
-        greatest(lines.known_at, orders.known_at, products.first_known_at) as known_at,
+        greatest(
+            lines.known_at, orders.known_at, customers.first_known_at, products.first_known_at
+        ) as known_at,
         least(lines.known_until, orders.known_until) as known_until
-    from line_versions as lines
-    inner join orders on lines.order_id = orders.order_id
+    from {{ case }}_lines as lines
+    inner join {{ case }}_orders as orders on lines.order_id = orders.order_id
+    inner join customers on orders.customer_id = customers.customer_id
     inner join products on lines.product_id = products.product_id
-    -- Versions of a line and of its order belong together where their times overlap.
-    where
-        greatest(lines.known_at, orders.known_at, products.first_known_at)
-        < coalesce(least(lines.known_until, orders.known_until), timestamp 'infinity')
+    where orders.status is distinct from 'cancelled'
 ),
+{% endfor %}
 
 -- A correction of the amount or the day is no new purchase: it keeps its category.
 purchases as (
     select
         *,
+        known_at as first_known_at
+    from single_versions
+    union all
+    select
+        *,
         min(known_at) over (partition by order_id, line_number, customer_id, product_id) as first_known_at
-    from versions
+    from repeated_versions
+    -- Versions of a line and of its order belong together where their times overlap.
+    where known_at < coalesce(known_until, timestamp 'infinity')
 ),
 
 known as (

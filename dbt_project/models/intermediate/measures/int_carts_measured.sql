@@ -1,12 +1,16 @@
 -- One row per customer and day features are asked for: carts of the last 90 days that no order followed on their day
 -- or the next. A cart of yesterday is not judged yet.
-with carts as (
+{% set activities, orders = ref("int_customer_activities_rolled"), ref("int_customer_days_rolled") %}
+
+with {{ with_due([(activities, "happened_date", [1, 30, 90]), (orders, "ordered_date", [])]) }}
+
+carts as (
     select distinct
         customer_id,
         as_of_date,
         happened_date
-    from {{ ref("int_activities_at") }}
-    where kind = 'add_to_cart' and as_of_date - happened_date between 2 and 90
+    from {{ days_known(activities, ["kind", "happened_date"], "activity_count", [], ("happened_date", 90)) }} as days
+    where kind = 'add_to_cart' and happened_date <= as_of_date - 2
 ),
 
 orders as (
@@ -14,13 +18,13 @@ orders as (
         customer_id,
         as_of_date,
         ordered_date
-    from {{ ref("int_customer_days_at") }}
-    where as_of_date - ordered_date <= 90
+    from {{ days_known(orders, ["ordered_date"], "order_count", [], ("ordered_date", 90)) }} as days
 )
 
 select
     carts.customer_id,
     carts.as_of_date,
+    {{ newest_load() }} as load_number,
     count(*) as carts_90d_count,
     count(*) filter (same_day.ordered_date is null and next_day.ordered_date is null) as abandoned_carts_90d_count,
     count(*) filter (
@@ -38,3 +42,4 @@ left join orders as next_day
         and carts.as_of_date = next_day.as_of_date
         and carts.happened_date + 1 = next_day.ordered_date
 group by carts.customer_id, carts.as_of_date
+{{ and_as_before() }}

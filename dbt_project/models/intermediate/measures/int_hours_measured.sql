@@ -1,12 +1,26 @@
 -- One row per customer and day features are asked for: when they order, by the shop's clock.
-with hours as (
+{# Whatever changes their purchases changes a row of their days. #}
+with {{ with_due([(ref("int_customer_days_rolled"), "ordered_date", [])]) }}
+
+slots as (
+    select
+        customer_id,
+        as_of_date,
+        local_hour,
+        local_weekday,
+        sum(order_count)::bigint as order_count
+    from {{ known_before_feature_days(ref("int_customer_hours_rolled")) }} as known_slots
+    group by customer_id, as_of_date, local_hour, local_weekday
+),
+
+hours as (
     select
         customer_id,
         as_of_date,
         local_hour,
         sum(order_count)::bigint as order_count,
         coalesce(sum(order_count) filter (local_weekday in (0, 6)), 0)::bigint as weekend_count
-    from {{ known_before_feature_days(ref("int_customer_hours_rolled")) }} as hours
+    from slots
     group by customer_id, as_of_date, local_hour
 ),
 
@@ -16,7 +30,7 @@ weekdays as (
         as_of_date,
         local_weekday,
         sum(order_count)::bigint as order_count
-    from {{ known_before_feature_days(ref("int_customer_hours_rolled")) }} as hours
+    from slots
     group by customer_id, as_of_date, local_weekday
 ),
 
@@ -33,6 +47,7 @@ usual_weekdays as (
 select
     hours.customer_id,
     hours.as_of_date,
+    {{ newest_load() }} as load_number,
     sum(hours.weekend_count)::bigint as weekend_count,
     coalesce(sum(hours.order_count) filter (hours.local_hour < 12), 0)::bigint as morning_count,
     coalesce(sum(hours.order_count) filter (hours.local_hour >= 18), 0)::bigint as evening_count,
@@ -44,3 +59,4 @@ inner join usual_weekdays
     on hours.customer_id = usual_weekdays.customer_id and hours.as_of_date = usual_weekdays.as_of_date
 where hours.order_count > 0
 group by hours.customer_id, hours.as_of_date
+{{ and_as_before() }}

@@ -1,18 +1,25 @@
--- One row per customer and day features are asked for: recency, frequency, money, baskets, trends, seasons.
+-- One row per customer and day features are asked for: orders, money and things by age of the day.
+{% set rollup = ref("int_customer_days_rolled") %}
 {% set windows = [7, 30, 90, 365] %}
+{% set sums = [
+    "line_count", "discounted_line_count", "quantity", "list_amount_cents", "discount_amount_cents", "net_amount_cents",
+] %}
 
-with days as (
+with {{ with_due([(rollup, "ordered_date", windows + [60, 455])]) }}
+
+days as (
     select
         *,
         (as_of_date - ordered_date)::integer as age_days
-    from {{ ref("int_customer_days_at") }}
+    from {{ days_known(rollup, ["ordered_date"], "order_count", sums) }} as known_days
 )
 
 select
     customer_id,
     as_of_date,
-    min(age_days)::bigint as recency_days,
-    max(age_days)::bigint as tenure_days,
+    {{ newest_load() }} as load_number,
+    min(ordered_date) as first_ordered_date,
+    max(ordered_date) as last_ordered_date,
     {% for days in windows %}
     coalesce(sum(order_count) filter (age_days <= {{ days }}), 0)::bigint as orders_{{ days }}d_count,
     coalesce(sum(net_amount_cents) filter (age_days <= {{ days }}), 0)::bigint as spend_{{ days }}d_cents,
@@ -34,15 +41,7 @@ select
     coalesce(sum(net_amount_cents) filter (age_days between 61 and 90), 0)::bigint as spend_90d_ago_cents,
     -- For seasons: the same 90 days a year ago; orders of November and December.
     coalesce(sum(order_count) filter (age_days between 366 and 455), 0)::bigint as orders_year_ago_count,
-    coalesce(sum(order_count) filter (month(ordered_date) >= 11), 0)::bigint as orders_holiday_count,
-    -- Days, weeks and spans of 28 days with an order, as bits: a day may stand in several rows, and must count once.
-    bit_count(coalesce(bit_or(1::bigint << least(age_days, 62)) filter (age_days <= 14), 0))::bigint
-        as order_days_14d_count,
-    bit_count(coalesce(bit_or(1::bigint << least(age_days, 62)) filter (age_days <= 56), 0))::bigint
-        as order_days_56d_count,
-    bit_count(coalesce(bit_or(1::bigint << least((age_days - 1) // 7, 62)) filter (age_days <= 84), 0))::bigint
-        as active_weeks_84d_count,
-    -- Nine years; whoever has been there longer has the rest in the last bit.
-    bit_count(bit_or(1::hugeint << least((age_days - 1) // 28, 120)))::bigint as active_spans_count
+    coalesce(sum(order_count) filter (month(ordered_date) >= 11), 0)::bigint as orders_holiday_count
 from days
 group by customer_id, as_of_date
+{{ and_as_before() }}

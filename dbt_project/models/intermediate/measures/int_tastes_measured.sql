@@ -1,12 +1,17 @@
 -- One row per customer and day features are asked for: what they spend on, by category and brand.
-with spend as (
+{% set rollup = ref("int_customer_categories_rolled") %}
+
+{# Whatever changes their purchases changes a row of their days. #}
+with {{ with_due([(ref("int_customer_days_rolled"), "ordered_date", [])]) }}
+
+spend as (
     select
         customer_id,
         as_of_date,
         category,
         sum(net_amount_cents)::bigint as net_amount_cents,
         sum(own_brand_cents)::bigint as own_brand_cents
-    from {{ known_before_feature_days(ref("int_customer_categories_rolled")) }} as categories
+    from {{ known_before_feature_days(rollup) }} as categories
     group by customer_id, as_of_date, category
     having sum(line_count) > 0
 )
@@ -14,6 +19,7 @@ with spend as (
 select
     customer_id,
     as_of_date,
+    {{ newest_load() }} as load_number,
     -- The first of equals by name.
     arg_min(category, struct_pack(less := -net_amount_cents, category)) as top_category,
     max(net_amount_cents, 3) as top_cents,
@@ -25,3 +31,4 @@ select
     ), 0) as cents_ln_cents_trillionths
 from spend
 group by customer_id, as_of_date
+{{ and_as_before() }}

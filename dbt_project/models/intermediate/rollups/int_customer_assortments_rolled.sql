@@ -16,7 +16,12 @@ with
 ),
 
 {{ thing }}_touched as (
-    select rollup.*
+    select
+        rollup.customer_id,
+        rollup.{{ id }},
+        rollup.known_date,
+        rollup.line_count,
+        rollup.load_number
     from {{ rollup }} as rollup
     inner join {{ thing }}_new as new on rollup.customer_id = new.customer_id and rollup.{{ id }} = new.{{ id }}
 ),

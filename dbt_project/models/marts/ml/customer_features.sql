@@ -41,10 +41,15 @@ capabilities as (
 -- noqa: enable=LT02,LT05
 
 -- noqa: disable=RF02,ST07
--- Every measure has the same key, and no other column stands in two of them.
+-- Every measure has the same key, and no other column but load_number stands in two of them.
 measured as (
     select
         *,
+        (as_of_date - last_ordered_date)::bigint as recency_days,
+        (as_of_date - first_ordered_date)::bigint as tenure_days,
+        (as_of_date - last_visit_date)::bigint as last_visit_days,
+        (as_of_date - last_complaint_date)::bigint as last_complaint_days,
+        (as_of_date - last_click_date)::bigint as last_click_days,
         gap_sum_days / gap_count as gap_mean_days,
         case
             when gap_count > 1
@@ -52,7 +57,7 @@ measured as (
         end as gap_std_days
     from {{ ref("int_orders_measured") }}
     inner join {{ ref("int_hours_measured") }} using (customer_id, as_of_date)
-    left join {{ ref("int_gaps_measured") }} using (customer_id, as_of_date)
+    inner join {{ ref("int_gaps_measured") }} using (customer_id, as_of_date)
     left join {{ ref("int_tastes_measured") }} using (customer_id, as_of_date)
     left join {{ ref("int_assortments_measured") }} using (customer_id, as_of_date)
     left join {{ ref("int_activities_measured") }} using (customer_id, as_of_date)
@@ -70,10 +75,12 @@ select
     measured.orders_90d_count,
     measured.orders_365d_count,
     measured.orders_lifetime_count,
-    measured.order_days_14d_count,
-    measured.order_days_56d_count,
-    measured.active_weeks_84d_count,
-    measured.active_spans_count / least(ceil(measured.tenure_days / 28), 121) as active_spans_share,
+    bit_count({{ order_days(1, 14) }})::bigint as order_days_14d_count,
+    bit_count({{ order_days(1, 56) }})::bigint as order_days_56d_count,
+    {% for youngest in range(1, 84, 7) %}
+    ({{ order_days(youngest, youngest + 6) }} <> 0)::bigint{% if not loop.last %} +{% endif %}
+    {% endfor %} as active_weeks_84d_count,
+    measured.active_spans_count / ceil(measured.tenure_days / 28) as active_spans_share,
     measured.spend_7d_cents,
     measured.spend_30d_cents,
     measured.spend_90d_cents,
@@ -164,7 +171,7 @@ select
     {{ zero_where_brought("service", "measured.tickets_90d_count") }} as tickets_90d_count,
     {{ zero_where_brought("service", "measured.complaints_90d_count") }} as complaints_90d_count,
     {{ zero_where_brought("service", "measured.complaints_lifetime_count") }} as complaints_lifetime_count,
-    {{ zero_where_brought("service", "measured.open_tickets_count") }} as open_tickets_count,
+    {{ zero_where_brought("service", "measured.open_tickets_lifetime_count") }} as open_tickets_count,
     measured.last_complaint_days,
     {{ zero_where_brought("reviews", "measured.reviews_lifetime_count") }} as reviews_lifetime_count,
     measured.stars_sum / nullif(measured.reviews_lifetime_count, 0) as review_mean_stars,
@@ -184,7 +191,7 @@ select
     case
         when measured.orders_lifetime_count = 1 and measured.tenure_days <= 30 then 'new'
         when measured.recency_days > 365 then 'lapsed'
-        when measured.has_returned then 'returned'
+        when measured.returned_date >= measured.as_of_date - 30 then 'returned'
         when measured.recency_days > 3 * coalesce(measured.gap_mean_days, 60) then 'lapsing'
         when measured.recency_days > 1.5 * coalesce(measured.gap_mean_days, 60) then 'cooling'
         else 'active'

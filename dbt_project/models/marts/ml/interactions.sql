@@ -4,7 +4,7 @@ select
     customer_id,
     product_id,
     ordered_date,
-    sum(bought_count)::bigint as order_count,
+    sum(bought_count)::bigint as line_count,
     sum(quantity)::bigint as quantity
 from {{ ref("int_customer_products_rolled") }}
 where known_date < {{ as_of_date() }}

@@ -1,61 +1,32 @@
-with strangers as (
+-- Few rows: only what was unknown when its row was known is looked up again.
+with known as (
+    {% for table, key in [("customers", "customer_id"), ("orders", "order_id"), ("products", "product_id")] %}
     select
-        orders.source_file,
-        orders.source_row,
-        'orders' as table_name,
-        'customer_id' as column_name,
-        orders.customer_id as value,
-        'is no known customer' as reason,
-        orders.known_at
-    from {{ ref("stg_shop__orders") }} as orders
-    where
-        not exists (
-            select 1 from {{ ref("stg_shop__customers") }} as customers
-            where customers.customer_id = orders.customer_id and customers.known_at < {{ as_of_date() }}
-        )
-    union all
-    select
-        lines.source_file,
-        lines.source_row,
-        'order_lines' as table_name,
-        'product_id' as column_name,
-        lines.product_id as value,
-        'is no known product' as reason,
-        lines.known_at
-    from {{ ref("stg_shop__order_lines") }} as lines
-    where
-        not exists (
-            select 1 from {{ ref("stg_shop__products") }} as products
-            where products.product_id = lines.product_id and products.known_at < {{ as_of_date() }}
-        )
-    union all
-    select
-        lines.source_file,
-        lines.source_row,
-        'order_lines' as table_name,
-        'order_id' as column_name,
-        lines.order_id as value,
-        'is no known order' as reason,
-        lines.known_at
-    from {{ ref("stg_shop__order_lines") }} as lines
-    where not exists (
-        select 1 from {{ ref("stg_shop__orders") }} as orders
-        where orders.order_id = lines.order_id and orders.known_at < {{ as_of_date() }}
-    )
+        '{{ table }}' as refers_to,
+        {{ key }} as value,
+        min(known_at) as first_known_at
+    from {{ ref("stg_shop__" ~ table) }}
+    where {{ key }} in (select strangers.value from {{ source("landing", "strangers") }} as strangers)
+    group by {{ key }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 )
 
 select
-    split_part(source_file, '/', 1) as source,
-    source_file,
-    source_row as row_number,
-    table_name,
-    column_name,
-    left(value, 40) as value,
-    reason,
+    split_part(strangers.source_file, '/', 1) as source,
+    strangers.source_file,
+    strangers.source_row as row_number,
+    strangers.table_name,
+    strangers.column_name,
+    left(strangers.value, 40) as value,
+    'is no known ' || rtrim(strangers.refers_to, 's') as reason,
     null::varchar as mended_in,
     {{ as_of_date() }} as as_of_date
-from strangers
-where known_at < {{ as_of_date() }}
+from {{ source("landing", "strangers") }} as strangers
+left join known on strangers.refers_to = known.refers_to and strangers.value = known.value
+where
+    strangers.known_at < {{ as_of_date() }}
+    and (known.first_known_at is null or known.first_known_at >= {{ as_of_date() }})
 union all
 select
     source,
