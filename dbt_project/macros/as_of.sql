@@ -3,8 +3,7 @@
     date '{{ var("as_of_date") }}'
 {%- endmacro %}
 
-{#- The days to compute features for, as a list of text: those asked for, or the day of the run alone.
-    An environment variable, not a var: dbt parses the whole project anew when a var changes. -#}
+{#- The days to compute features for, as a list of text: those asked for, or the day of the run alone. -#}
 {% macro feature_days() -%}
     {{ return((env_var("LAPWING_FEATURE_DATES", "") or var("as_of_date")).split(",")) }}
 {%- endmacro %}

@@ -44,7 +44,6 @@ MIDNIGHT = datetime.combine(DAY, time(), UTC)
 WARNINGS = [  # what libraries raise by themselves, and we cannot mend. Any other warning fails the test.
     "ignore:module 'sre_:DeprecationWarning",  # Great Expectations 1.24 imports what Python 3.12 has renamed
     "ignore:.*is deprecated as of GX Core 1.9.0:DeprecationWarning",  # its words for conditions; the new ones are 2.0's
-    "ignore:unclosed file .*dbt.log:ResourceWarning",  # dbt 1.11 opens its log at each run and leaves it so
 ]
 MADE_BY = {"model_name": "by hand", "model_version": "1", "run_id": "none"}
 

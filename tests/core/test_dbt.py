@@ -1,22 +1,19 @@
 """dbt runs inside the process, gives the warehouse back, and names what failed in one sentence."""
 
+import json
 import subprocess
 import sys
 from datetime import date
 
 import duckdb
 import pytest
+from dbt.cli.main import dbtRunner
 
-from core.dbt import build
+from core.dbt import DBT_PROJECT, build, parsed_project
 from core.errors import BuildFailed
 from core.settings import Settings
 from sources.landing import load_landing
 
-# dbt 1.11 opens its log at each run and leaves the old one to the garbage collector.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed file .*dbt.log:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore:.*dbt.log:pytest.PytestUnraisableExceptionWarning"),
-]
 DAY = date(2017, 12, 4)
 SHOP = {
     "customers": "customer_id,known_at\n1,2017-01-01\n",
@@ -78,3 +75,96 @@ def test_a_selection_that_dbt_cannot_read_is_one_sentence_too(shop):
     with pytest.raises(BuildFailed, match="dbt could not run: ") as error:
         build(shop, "nonsense:of_no_method", as_of=DAY)
     assert "\n" not in str(error.value)
+
+
+def of_any_time(parsed):
+    """A parsed project without the moments at which it was parsed."""
+    if isinstance(parsed, dict):
+        return {key: of_any_time(value) for key, value in parsed.items() if key != "created_at"}
+    return [of_any_time(each) for each in parsed] if isinstance(parsed, list) else parsed
+
+
+def test_a_parsed_project_holds_nothing_of_a_day_a_shop_or_a_folder(shop, tmp_path):
+    """So it may serve them all; dbt itself parses again for every value of a variable."""
+    other = {
+        "as_of_date": "2001-02-03",
+        "published": "/elsewhere",
+        "shop_time_zone": "Asia/Tokyo",
+        "shop_locale": "zh",
+        "currency": "JPY",
+        "churn_horizon_days": 99,
+    }
+    build(shop, "stg_shop__customers", as_of=DAY)
+    asked = [
+        "parse",
+        "--no-partial-parse",
+        "--quiet",
+        "--vars",
+        json.dumps(other),
+        "--target-path",
+        str(tmp_path),
+    ]
+    folders = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
+    campaigns = ",".join(
+        sorted(file.stem.removeprefix("audience_") for file in DBT_PROJECT.rglob("audience_*.sql"))
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAPWING_CAMPAIGNS", campaigns)
+        patch.setenv("LAPWING_FEATURE_DATES", "2001-01-01,2001-01-15")
+        anew = dbtRunner().invoke([*asked, *folders]).result
+    kept = parsed_project(shop.data_dir / "dbt", [])
+    for part in ("nodes", "sources", "macros", "exposures", "unit_tests"):
+        ours, theirs = (
+            {key: each.to_dict() for key, each in getattr(found, part).items()} for found in (kept, anew)
+        )
+        assert of_any_time(ours) == of_any_time(theirs), part
+    assert len(kept.nodes) > 50
+
+
+@pytest.fixture
+def small_project(tmp_path, monkeypatch):
+    """A project of one model, in which the next builds are."""
+    project = tmp_path / "project"
+    (project / "models").mkdir(parents=True)
+    text = {
+        "dbt_project.yml": "{name: small, version: '1.0', profile: lapwing, vars: {as_of_date: '2000-01-01'}}",
+        "profiles.yml": (DBT_PROJECT / "profiles.yml").read_text(),
+        "models/answer.sql": "select 'as of {{ var(\"as_of_date\") }}' as answer",
+    }
+    for name, words in text.items():
+        (project / name).write_text(words)
+    monkeypatch.setattr("core.dbt.DBT_PROJECT", project)
+    monkeypatch.setattr("core.dbt.FOLDERS", ("--project-dir", str(project), "--profiles-dir", str(project)))
+    return project
+
+
+def answer(settings, day):
+    build(settings, "answer", as_of=day)
+    with duckdb.connect(str(settings.warehouse), read_only=True) as db:
+        [[found]] = db.sql("select answer from answer").fetchall()
+        return found
+
+
+def test_a_project_is_parsed_again_when_its_code_changes_and_only_then(small_project, tmp_path):
+    settings = Settings(_env_file=None, data_dir=tmp_path / "data", token_key="k" * 40)
+    target = small_project / "target"
+    target.mkdir()
+    (target / "0123.parsed").write_bytes(b"of older code")
+    assert answer(settings, DAY) == "as of 2017-12-04"
+    [parsed] = target.glob("*.parsed")
+    written = parsed.stat().st_mtime_ns
+    assert answer(settings, date(2017, 12, 5)) == "as of 2017-12-05"
+    assert parsed.stat().st_mtime_ns == written
+    (small_project / "models" / "answer.sql").write_text("select 'another' as answer")
+    (target / "half.unfinished").write_bytes(b"left by one who died")
+    assert answer(settings, DAY) == "another"
+    assert [file.name for file in target.glob("*.parsed")] != [parsed.name]
+
+
+def test_a_project_that_dbt_cannot_read_is_one_sentence_and_nothing_is_kept_of_it(small_project, tmp_path):
+    settings = Settings(_env_file=None, data_dir=tmp_path / "data", token_key="k" * 40)
+    (small_project / "models" / "answer.sql").write_text("select {% if %} 1")
+    with pytest.raises(BuildFailed, match=r"dbt could not read the project: .*answer\.sql") as error:
+        build(settings, "answer", as_of=DAY)
+    assert "\n" not in str(error.value)
+    assert not list((small_project / "target").glob("*.parsed"))

@@ -149,7 +149,6 @@ def kill_somewhere(publisher: Publisher, chance: random.Random, seconds: tuple[f
 
 def leave_half_files(shop: Settings) -> None:
     """Leave what a kill in the middle of a write may leave, and a hundred random ones need not hit."""
-    os.truncate(shop.data_dir / "dbt" / "partial_parse.msgpack", 1000)
     published = Published(shop.published)
     candidate = published.candidate("customer_features", DAY)
     for file in (

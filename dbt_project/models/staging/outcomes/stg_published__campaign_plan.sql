@@ -1,2 +1,2 @@
 select *
-from {{ source("published", "campaign_plan") }}
+from {{ published("campaign_plan") }}

@@ -1,2 +1,2 @@
 select *
-from {{ source("published", "send_outcomes") }}
+from {{ published("send_outcomes") }}

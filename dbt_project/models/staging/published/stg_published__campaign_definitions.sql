@@ -1,2 +1,2 @@
 select *
-from {{ source("published", "campaign_definitions") }}
+from {{ published("campaign_definitions") }}

@@ -1,2 +1,2 @@
 select *
-from {{ source("published", "churn_scores") }}
+from {{ published("churn_scores") }}

@@ -1,2 +1,2 @@
 select *
-from {{ source("published", "ledger_sends") }}
+from {{ published("ledger_sends") }}

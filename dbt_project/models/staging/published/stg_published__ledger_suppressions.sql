@@ -1,2 +1,2 @@
 select *
-from {{ source("published", "ledger_suppressions") }}
+from {{ published("ledger_suppressions") }}

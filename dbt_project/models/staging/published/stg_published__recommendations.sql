@@ -1,2 +1,2 @@
 select *
-from {{ source("published", "recommendations") }}
+from {{ published("recommendations") }}
