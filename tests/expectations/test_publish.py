@@ -30,7 +30,8 @@ ONE_CUSTOMER = """
     100::bigint as spend_7d_cents, 200::bigint as spend_30d_cents, 300::bigint as spend_90d_cents,
     400::bigint as spend_365d_cents, 400::bigint as spend_lifetime_cents, 2::bigint as items_7d_count,
     4::bigint as items_30d_count, 6::bigint as items_90d_count, 8::bigint as items_365d_count,
-    8::bigint as items_lifetime_count"""
+    8::bigint as items_lifetime_count, 1::bigint as order_days_14d_count, 2::bigint as order_days_56d_count,
+    2::bigint as active_weeks_84d_count, 1.0::double as active_spans_share, 0.0::double as long_pause_share"""
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
--- One row per customer and day features are asked for: the gaps between neighbouring days with an order, and which of the
--- newest days had one. Sums of whole numbers, which do not depend on the order of adding.
+-- One row per customer and day features are asked for: the gaps between neighbouring days with an order, and which of
+-- the newest days had one. Sums of whole numbers, which do not depend on the order of adding.
 {% set rollup = ref("int_customer_days_rolled") %}
 
 with {{ with_due([(rollup, "ordered_date", [])]) }}
@@ -42,7 +42,7 @@ select
     arg_max(gap_days, ordered_date)::bigint as gap_last_days,
     max(ordered_date) filter (gap_days > 180) as returned_date,
     -- Bit n: an order n days before the last one, of as many days as features look back on day by day.
-    bit_or(1::hugeint << days_to_last::integer) filter (days_to_last < 84) as order_days_bits,
+    bit_or(1::hugeint << least(days_to_last, 84)::integer) filter (days_to_last < 84) as order_days_bits,
     -- Spans of 28 days from the first order on.
     (1 + count(*) filter (span <> span_before))::bigint as active_spans_count
 from days
