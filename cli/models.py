@@ -21,7 +21,7 @@ def train_churn(as_of: Day, as_json: Json = False) -> None:
     from ml.train import train_churn
 
     settings = load_settings()
-    _build_examples(settings, day_of(as_of))
+    _publish_examples(settings, day_of(as_of))
     answer(train_churn(settings, day_of(as_of)), as_json=as_json)
 
 
@@ -37,7 +37,7 @@ def train_recommender(as_of: Day, as_json: Json = False) -> None:
     from ml.train import train_recommender
 
     settings = load_settings()
-    _build_examples(settings, day_of(as_of))
+    _publish_purchases(settings, day_of(as_of))
     answer(train_recommender(settings, day_of(as_of)), as_json=as_json)
 
 
@@ -54,10 +54,10 @@ def score(as_of: Day, as_json: Json = False) -> None:
     answer(score(load_settings(), day_of(as_of)), as_json=as_json)
 
 
-def _build_examples(settings: Settings, day: date) -> None:
-    """Build and publish what training reads, as the DAG `train_models` does."""
-    from core.dbt import TRAINING_MODELS, build
-    from expectations.publish import TRAINING, publish
+def _publish_examples(settings: Settings, day: date) -> None:
+    """Build and publish what the churn model learns from, as the DAG `train_models` does."""
+    from core.dbt import build
+    from expectations.publish import publish
     from ml.windows import LEAST_HISTORY, training_cutoffs
     from sources.landing import load_landing
 
@@ -65,8 +65,20 @@ def _build_examples(settings: Settings, day: date) -> None:
     cutoffs = training_cutoffs(day, settings.churn_horizon_days, first=first)
     speech.print(f"building features and labels of {len(cutoffs)} cut-offs")
     # The day itself has no labels yet: its features are for shops too young to have any.
-    build(settings, TRAINING_MODELS, as_of=day, feature_dates=[*cutoffs, day])
-    publish(settings, (*TRAINING, "ml.customer_features"), day)
+    build(settings, "+churn_examples", as_of=day, feature_dates=[*cutoffs, day])
+    publish(settings, ("ml.churn_examples", "ml.customer_features"), day)
+
+
+def _publish_purchases(settings: Settings, day: date) -> None:
+    """Build and publish what the recommender learns from, as the DAG `train_models` does."""
+    from core.dbt import build
+    from expectations.publish import publish
+    from sources.landing import load_landing
+
+    load_landing(settings)
+    speech.print("building purchases and products")
+    build(settings, "+interactions +products", as_of=day)
+    publish(settings, ("ml.interactions", "shop.products"), day)
 
 
 def _move_champion(model_name: str, version: int) -> dict[str, str]:
