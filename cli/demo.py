@@ -15,6 +15,7 @@ from functools import partial
 from rich.console import Console
 from rich.table import Table
 
+from cli.airflow_runs import BEGINS
 from cli.processes import Processes
 from cli.services import prepare_airflow, running
 from core.errors import LapwingError, SettingsError
@@ -25,10 +26,12 @@ from core.stages import stage, stages
 
 out = Console(soft_wrap=True)
 REASON = re.compile(
-    r"^(?:core\.errors\.)?[A-Z]\w+(?:Error|Broken|Failed|Invalid|Refused|Published|Paused): (.+)$",
+    r"^(?:\w+\.)*[A-Z]\w+(?:Error|Broken|Failed|Invalid|Refused|Published|Paused): (.+)$",
     re.MULTILINE,
 )
 """The last line of a traceback."""
+AIRFLOW = "airflow-runs"
+DAGS = ("train_models", "daily_campaigns")
 
 
 def run_demo(settings: Settings, as_of: date, *, households: int | None) -> None:
@@ -47,13 +50,11 @@ def run_demo(settings: Settings, as_of: date, *, households: int | None) -> None
         )
     configure_logging(level=logging.WARNING)  # each step tells in one line; the DAGs' logs are kept in files
     began, first = time.perf_counter(), len(stages(settings))
-    airflow_seconds = 0.0
     with running(settings, ["inbox", "tracking"]) as processes:
         airflow_is_ready = prepare_airflow(processes)
         _step("purchases", partial(_import, settings, as_of, households))
         _step("Airflow's home", airflow_is_ready)
-        for dag_id in ("train_models", "daily_campaigns"):
-            airflow_seconds += _step(f"DAG {dag_id}", partial(_run_dag, processes, dag_id, as_of))
+        airflow_seconds = _step(f"DAGs {' and '.join(DAGS)}", partial(_run_dags, processes, settings, as_of))
         _step("simulated readers", partial(_read_and_report, settings, as_of))
     lines = stages(settings)[first:]
     _print_stages(lines, airflow_seconds, time.perf_counter() - began)
@@ -78,13 +79,20 @@ def _import(settings: Settings, as_of: date, households: int | None) -> None:
         import_complete_journey(settings, households=households)
 
 
-def _run_dag(processes: Processes, dag_id: str, as_of: date) -> None:
-    command = (sys.executable, "-m", "airflow", "dags", "test", dag_id, str(as_of))
-    if processes.run(dag_id, command) != 0:
-        said = processes.log(dag_id).read_text(errors="replace")
-        reasons = REASON.findall(said)
-        why = f": {reasons[-1]}" if reasons else ""
-        raise LapwingError(f"the DAG {dag_id} failed on {as_of}{why} (log: {processes.log(dag_id)})")
+def _run_dags(processes: Processes, settings: Settings, as_of: date) -> None:
+    process = processes.start(AIRFLOW, (sys.executable, "-m", "cli.airflow_runs", str(as_of), *DAGS))
+    told = len(stages(settings))
+    while process.poll() is None:
+        time.sleep(0.5)
+        for line in stages(settings)[told:]:
+            out.print(f"    {line['stage']}: {line['seconds']:.1f} s")
+            told += 1
+    if processes.wait(AIRFLOW) != 0:
+        log = processes.log(AIRFLOW)
+        said = log.read_text(errors="replace")
+        why = f": {reasons[-1]}" if (reasons := REASON.findall(said)) else ""
+        dag_id = re.findall(rf"^{BEGINS}(\w+)$", said, re.MULTILINE)[-1:] or DAGS[:1]
+        raise LapwingError(f"the DAG {dag_id[0]} failed on {as_of}{why} (log: {log})")
 
 
 def _read_and_report(settings: Settings, as_of: date) -> None:

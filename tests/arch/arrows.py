@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 DOORS: dict[str, tuple[str, ...]] = {
-    "airflow": ("dags/", "cli/airflow_home.py"),
+    "airflow": ("dags/", "cli/airflow_home.py", "cli/airflow_runs.py"),
     "dbt": ("core/dbt.py",),
     "mlflow": ("ml/registry.py",),
     "dlt": ("sources/database.py",),

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -107,6 +108,7 @@ def read(data_dir: str) -> None:
             odd.append(f"{type(error).__name__}: {error}")
             continue
         reads += 1
+        time.sleep(0.01)  # the publisher needs the processor too
         if len(set(found)) != 1 or (seen and found[0] < seen[-1]):
             odd.append(str(found))
         elif not seen or found[0] != seen[-1]:
