@@ -1,7 +1,7 @@
 """Commands on models: train, promote, roll back, score."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,6 +29,35 @@ def train_churn(as_of: Day, as_json: Json = False) -> None:
 def roll_back_churn(version: Version, as_json: Json = False) -> None:
     """Make another version the champion, back or forth; one that failed its bar is refused."""
     answer(_move_champion("churn", version), as_json=as_json)
+
+
+@churn.command("warnings")
+def warnings(as_of: Day, as_json: Json = False) -> None:
+    """Show a day's warnings: how many are open, what they put at stake, how right past ones were, what mail kept."""
+    from core.published import Published
+
+    rows = Published(load_settings().published).read("churn_warning_figures", day_of(as_of)).to_pylist()
+    if not as_json and not rows:
+        speech.print("nobody has been warned of in the 90 days before")
+    answer(rows if as_json else [_line(row) for row in rows], as_json=as_json)
+
+
+def _line(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of a band, step and treatment as a line for people."""
+    kept, margin = row["value_kept_cents"], row["value_kept_margin_cents"]
+    return {
+        "band": row["churn_band"],
+        "step": row["ladder_step"],
+        "treatment": row["treatment"],
+        "open": row["open_count"],
+        "at stake": f"{row['open_value_cents'] / 100:,.0f}",
+        "closed": row["closed_count"],
+        "lapsed": row["lapsed_share"],
+        "precision": row["precision"],
+        "recall": row["recall"],
+        "f1": row["f1"],
+        "kept": None if kept is None or margin is None else f"{kept / 100:,.0f} ± {margin / 100:,.0f}",
+    }
 
 
 @recommender.command("train")

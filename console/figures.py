@@ -107,6 +107,18 @@ def funnels(readers: Readers, day: date) -> list[Funnel]:
     return [_funnel(row) for row in readers.snapshots.rows("campaign_funnel", day)]
 
 
+def warnings(readers: Readers, day: date) -> list[Row]:
+    """Return the day's figures on warnings of churn: all of them first, then band by band, then by treatment."""
+    rows = readers.snapshots.rows("churn_warning_figures", day)
+    order = ["any", "high", "medium"]
+    shown = [
+        row for row in rows if row["ladder_step"] == "any" and "any" in (row["churn_band"], row["treatment"])
+    ]
+    return sorted(
+        shown, key=lambda row: (row["treatment"] != "any", row["treatment"], order.index(row["churn_band"]))
+    )
+
+
 def model_figures(readers: Readers, day: date) -> list[ModelFigures]:
     """Return the figures of the models of a day, champions first."""
     rows = readers.snapshots.rows("model_figures", day)

@@ -21,6 +21,8 @@ KEYS = {
     "campaigns.campaign_plan": "campaign_id, customer_id, step",
     "reports.campaign_funnel": "campaign_id",
     "mail.mail_events": "event_id",
+    "warnings.churn_warnings": "raised_date, warning_id",
+    "warnings.churn_warning_figures": "churn_band, ladder_step, treatment",
 }
 """The marts that leave the warehouse, and the order of their rows: the same rows give the same bytes."""
 

@@ -18,7 +18,12 @@ DAILY = (
     "shop.rejected_rows",
 )
 TRAINING = ("ml.churn_examples", "ml.interactions", "shop.products")
-REPORT = ("reports.campaign_funnel", "mail.mail_events")
+REPORT = (
+    "reports.campaign_funnel",
+    "mail.mail_events",
+    "warnings.churn_warnings",
+    "warnings.churn_warning_figures",
+)
 
 
 NO_GATE = "no gate"

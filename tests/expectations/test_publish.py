@@ -152,7 +152,12 @@ def test_the_same_marts_give_the_same_bytes(shop, tmp_path):
 
 
 def test_tables_without_a_gate_are_published_as_they_are(shop):
-    assert publish(shop, REPORT, DAY) == {"campaign_funnel": "no gate", "mail_events": "no gate"}
+    assert publish(shop, REPORT, DAY) == {
+        "campaign_funnel": "no gate",
+        "mail_events": "no gate",
+        "churn_warnings": "no gate",
+        "churn_warning_figures": "no gate",
+    }
     assert Published(shop.published).read("campaign_funnel", DAY).to_pylist() == [
         {"campaign_id": "winback", "sent": 3}
     ]

@@ -1,0 +1,56 @@
+{{ config(
+    materialized = "incremental", incremental_strategy = "append", on_schema_change = "fail",
+    pre_hook = "{% if is_incremental() %} delete from {{ this }} where raised_date = {{ as_of_date() }} {% endif %}"
+) }}
+
+-- One row per warning. A customer in a band that is warned of is warned of once: again only when the horizon has
+-- passed, or an order has come since.
+with scores as (
+    select *
+    from {{ ref("stg_published__churn_scores") }}
+    where churn_band in ('medium', 'high')
+),
+
+orders as (
+    select
+        customer_id,
+        ordered_date
+    from {{ ref("int_customer_days_rolled") }}
+    where known_date < {{ as_of_date() }}
+    group by customer_id, ordered_date
+    having sum(order_count) > 0
+),
+
+still_open as (
+    {% if is_incremental() %}
+    select distinct raised.customer_id
+    from {{ this }} as raised
+    left join orders on raised.customer_id = orders.customer_id and raised.raised_date <= orders.ordered_date
+    where
+        raised.raised_date < {{ as_of_date() }}
+        and {{ as_of_date() }} < raised.closes_date
+        and orders.customer_id is null
+    {% else %}
+    select null::varchar as customer_id
+    where false
+    {% endif %}
+)
+
+select
+    md5(scores.customer_id || '|' || scores.as_of_date) as warning_id,
+    scores.customer_id,
+    scores.as_of_date as raised_date,
+    scores.as_of_date + {{ var("churn_horizon_days") }}::integer as closes_date,
+    scores.churn_band,
+    scores.churn_probability,
+    -- What the customer used to spend in as many days.
+    (
+        features.spend_lifetime_cents / greatest(features.tenure_days, 28) * {{ var("churn_horizon_days") }}
+    )::bigint as value_at_stake_cents,
+    scores.model_name,
+    scores.model_version,
+    scores.run_id
+from scores
+inner join {{ ref("customer_features") }} as features
+    on scores.customer_id = features.customer_id and scores.as_of_date = features.as_of_date
+where scores.customer_id not in (select still_open.customer_id from still_open)
