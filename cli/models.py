@@ -31,6 +31,24 @@ def roll_back_churn(version: Version, as_json: Json = False) -> None:
     answer(_move_champion("churn", version), as_json=as_json)
 
 
+@churn.command("watch")
+def watch(as_of: Day, as_json: Json = False) -> None:
+    """Score customers of whom something became known on the day before again, and raise warnings; nothing is trained."""
+    from core.dbt import build
+    from expectations.publish import WATCH, publish
+    from ml.watch import WARNINGS, watch
+    from sources.landing import load_landing
+
+    settings, day = load_settings(), day_of(as_of)
+    load_landing(settings)
+    speech.print("building the features of who has news")
+    build(settings, "+touched_features", as_of=day)
+    publish(settings, WATCH, day)
+    counts = watch(settings, day)
+    build(settings, WARNINGS, as_of=day, scores="churn_watch")
+    answer(counts, as_json=as_json)
+
+
 @churn.command("warnings")
 def warnings(as_of: Day, as_json: Json = False) -> None:
     """Show a day's warnings: how many are open, what they put at stake, how right past ones were, what mail kept."""

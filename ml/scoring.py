@@ -69,7 +69,7 @@ def score(settings: Settings, as_of: date) -> dict[str, int]:
     """
     published, registry = Published(settings.published), Registry(settings)
     with one_thread():
-        champions = {name: _champion(registry, name, as_of) for name in MODELS}
+        champions = {name: champion_of(registry, name, as_of) for name in MODELS}
         tables = {
             CHURN_SCORES: churn_scores(published, registry, champions[CHURN], as_of),
             RECOMMENDATIONS: recommendations(published, registry, champions[RECOMMENDER], as_of),
@@ -86,10 +86,15 @@ def score(settings: Settings, as_of: date) -> dict[str, int]:
 
 
 def churn_scores(
-    published: Published, registry: Registry, champion: LoggedModel | None, as_of: date
+    published: Published,
+    registry: Registry,
+    champion: LoggedModel | None,
+    as_of: date,
+    *,
+    of: str = CUSTOMER_FEATURES,
 ) -> pa.Table:
-    """Return `churn_scores` of a day, checked; no rows without a champion."""
-    features = published.read(CUSTOMER_FEATURES, as_of).sort_by(CUSTOMER_ID)
+    """Return churn scores of a day's customers in the table `of`, checked; no rows without a champion."""
+    features = published.read(of, as_of).sort_by(CUSTOMER_ID)
     if champion is None or not len(features):
         return CHURN_SCORES_SCHEMA.empty_table()
     model = registry.load(champion, CHURN_TYPES)
@@ -212,7 +217,14 @@ def _figure_rows(model: LoggedModel, as_of: date, *, is_champion: bool) -> list[
     return rows
 
 
-def _champion(registry: Registry, model_name: str, as_of: date) -> LoggedModel | None:
+def champion_of(registry: Registry, model_name: str, as_of: date) -> LoggedModel | None:
+    """Return the champion that may score a day, if there is one.
+
+    Raises
+    ------
+    ModelRefused
+        If it was trained after the day.
+    """
     champion = registry.champion(model_name)
     if champion is None:
         log.warning("no champion: nobody is scored", model=model_name, as_of_date=str(as_of))

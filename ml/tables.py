@@ -10,6 +10,8 @@ PRODUCTS = "products"
 
 # written
 CHURN_SCORES = "churn_scores"
+CHURN_WATCH = "churn_watch"
+TOUCHED_FEATURES = "touched_features"
 RECOMMENDATIONS = "recommendations"
 SEGMENTS = "segments"
 SEGMENT_PROFILES = "segment_profiles"

@@ -4,10 +4,12 @@
 ) }}
 
 -- One row per warning. A customer in a band that is warned of is warned of once: again only when the horizon has
--- passed, or an order has come since.
+-- passed, or an order has come since. The scores are those of the day, or of those scored again on its eve; what the eve
+-- raised is raised anew, or not, when the day has come.
+-- depends_on: {{ ref("stg_published__churn_scores") }}, {{ ref("stg_published__churn_watch") }}
 with scores as (
     select *
-    from {{ ref("stg_published__churn_scores") }}
+    from {{ ref("stg_published__" ~ env_var("LAPWING_SCORES", "churn_scores")) }}
     where churn_band in ('medium', 'high')
 ),
 
