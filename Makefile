@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash test-crash-publish test-histories test-bad-rows bench-features bench-churn check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-publish test-histories test-bad-rows bench-features bench-churn bench-churn-profit check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
@@ -43,6 +43,9 @@ bench-features: setup ## features of 50 million order lines against polars; appe
 
 bench-churn: setup ## churn models on Complete Journey, cut-off by cut-off; appends to benchmarks/RESULTS.md (minutes)
 	@PYTHONPATH=. $(python) -m benchmarks.churn
+
+bench-churn-profit: setup ## whom to treat by money, on 100 draws of simulated shops; appends to benchmarks/RESULTS.md (minutes)
+	@PYTHONPATH=. $(python) -m benchmarks.churn_profit
 
 check: setup ## lint, type-check, and compare code, docs and settings with each other
 	@$(python) -m ruff check

@@ -142,6 +142,8 @@ def _scores(readers: Readers, day: date, evidence: Mapping[str, Any]) -> list[Fa
             label, words = f"Chance of no order in the next {horizon} days", percent(value)
             everyone = readers.snapshots.numbers("churn_scores", day, [name]).get(name)
             place = None if everyone is None else standing(value, everyone)
+        elif name == "expected_profit_cents" and value is not None:
+            label, words = "Expected profit of writing", quantity(value, "cents", readers.settings.currency)
         elif isinstance(value, int | float):
             words = f"{value:,.3g}"
         facts.append(Fact(name, label, "Scores", words, place, model_run(readers, score)))

@@ -4,17 +4,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.errors import GateFailed
-from ml.tables import CHURN_PROBABILITY, CHURN_SCORES, CUSTOMER_ID, PRODUCT_ID, RECOMMENDATIONS
+from ml.tables import (
+    CHURN_PROBABILITY,
+    CHURN_SCORES,
+    CUSTOMER_ID,
+    EXPECTED_PROFIT_CENTS,
+    PRODUCT_ID,
+    RECOMMENDATIONS,
+    VALUE_AT_STAKE_CENTS,
+)
 
 
 def check_churn_scores(scores: pa.Table, customers: pa.ChunkedArray) -> None:
-    """Require one score, from 0 to 1, for every customer that has features."""
+    """Require one score, from 0 to 1, for every customer that has features, and finite amounts."""
     _require_no_null(CHURN_SCORES, scores)
     _require_unique(CHURN_SCORES, scores, [CUSTOMER_ID])
     if set(scores[CUSTOMER_ID].to_pylist()) != set(customers.to_pylist()):
         raise GateFailed(
             f"{CHURN_SCORES}: {len(scores)} customers are scored, {len(customers)} have features; score the day again"
         )
+    for name in (VALUE_AT_STAKE_CENTS, EXPECTED_PROFIT_CENTS):
+        wrong = len(scores) - pc.sum(pc.is_finite(scores[name])).as_py()
+        if wrong:
+            raise GateFailed(
+                f"{CHURN_SCORES}: '{name}' is no amount in {wrong} rows; look at the day's features"
+            )
     probability = scores[CHURN_PROBABILITY]
     # not (0 <= p <= 1) rather than p < 0 or p > 1: it also catches what is not a number
     inside = pc.and_(pc.greater_equal(probability, 0.0), pc.less_equal(probability, 1.0))

@@ -18,8 +18,10 @@ from ml.churn.baselines import BgNbdChurn
 from ml.churn.features import feature_frame
 from ml.churn.models import TRUSTED_TYPES as CHURN_TYPES
 from ml.churn.models import churn_bands
+from ml.churn.money import Terms, break_even, expected_profit, mean_stake, value_at_stake
 from ml.churn.protocol import ChurnModel
 from ml.churn.trial import churn_probability
+from ml.evaluation import Floats
 from ml.recommend.models import TRUSTED_TYPES as RECOMMENDER_TYPES
 from ml.recommend.purchases import Purchases
 from ml.recommend.serving import LISTED, may_be_listed, recommend
@@ -71,7 +73,7 @@ def score(settings: Settings, as_of: date) -> dict[str, int]:
     with one_thread():
         champions = {name: champion_of(registry, name, as_of) for name in MODELS}
         tables = {
-            CHURN_SCORES: churn_scores(published, registry, champions[CHURN], as_of),
+            CHURN_SCORES: churn_scores(settings, registry, champions[CHURN], as_of),
             RECOMMENDATIONS: recommendations(published, registry, champions[RECOMMENDER], as_of),
             **segment_tables(published, registry, champions[SEGMENTATION], as_of),
             MODEL_FIGURES: model_figures(registry, champions, as_of),
@@ -86,15 +88,19 @@ def score(settings: Settings, as_of: date) -> dict[str, int]:
 
 
 def churn_scores(
-    published: Published,
+    settings: Settings,
     registry: Registry,
     champion: LoggedModel | None,
     as_of: date,
     *,
     of: str = CUSTOMER_FEATURES,
+    shop_stake_cents: float | None = None,
 ) -> pa.Table:
-    """Return churn scores of a day's customers in the table `of`, checked; no rows without a champion."""
-    features = published.read(of, as_of).sort_by(CUSTOMER_ID)
+    """Return churn scores of a day's customers in the table `of`, checked; no rows without a champion.
+
+    `shop_stake_cents`: what a customer who lapses puts at stake in this shop, which sets the bands; None: the mean of these.
+    """
+    features = Published(settings.published).read(of, as_of).sort_by(CUSTOMER_ID)
     if champion is None or not len(features):
         return CHURN_SCORES_SCHEMA.empty_table()
     model = registry.load(champion, CHURN_TYPES)
@@ -105,11 +111,26 @@ def churn_scores(
         _same(as_of, len(features)),
         pa.array(probability),
         *_bounds(model, frame),
-        churn_bands(probability),
+        *_worth(settings, frame, probability, shop_stake_cents),
     ]
     rows = pa.table([*columns, *_made_by(champion, len(features))], schema=CHURN_SCORES_SCHEMA)
     check_churn_scores(rows, features[CUSTOMER_ID])
     return rows
+
+
+def _worth(
+    settings: Settings, features: pd.DataFrame, probability: Floats, shop_stake_cents: float | None
+) -> list[pa.Array]:
+    """Return band, value at stake and expected profit; *high* from where treating pays with what lapsers put at stake."""
+    terms = Terms.of(settings)
+    stake = value_at_stake(features, settings.churn_horizon_days, terms.margin_share)
+    shop_stake = mean_stake(probability, stake) if shop_stake_cents is None else shop_stake_cents
+    high_from = break_even(shop_stake, terms)
+    return [
+        churn_bands(probability, high_from=high_from),
+        pa.array(stake),
+        pa.array(expected_profit(probability, stake, terms)),
+    ]
 
 
 def _bounds(model: ChurnModel, features: pd.DataFrame) -> list[pa.Array]:

@@ -33,6 +33,8 @@ LAST_SOLD_DATE = "last_sold_date"
 IS_RECOMMENDABLE = "is_recommendable"
 CHURN_PROBABILITY = "churn_probability"
 CHURN_BAND = "churn_band"
+VALUE_AT_STAKE_CENTS = "value_at_stake_cents"
+EXPECTED_PROFIT_CENTS = "expected_profit_cents"
 SEGMENT_ID = "segment_id"
 SEGMENT_NAME = "segment_name"
 
@@ -55,11 +57,15 @@ CHURN_SCORES_SCHEMA = pa.schema(
         pa.field("churn_probability_low", pa.float64()),
         pa.field("churn_probability_high", pa.float64()),
         _required(CHURN_BAND, pa.string()),
+        _required(VALUE_AT_STAKE_CENTS, pa.float64()),
+        _required(EXPECTED_PROFIT_CENTS, pa.float64()),
         *_MADE_BY,
     ]
 )
 """One row per customer. `churn_probability`: of no order in the horizon from `as_of_date`, 0 to 1. Its bounds hold it in
-eight of ten shops as small as this one; null from a model that was judged, whose calibration error says how far it is off."""
+eight of ten shops as small as this one; null from a model that was judged, whose calibration error says how far it is off.
+`value_at_stake_cents`: the margin the customer brings in the horizon if kept. `expected_profit_cents`: what treating them
+brings over leaving them alone, under the shop's terms (`ml/churn/money.py`)."""
 
 RECOMMENDATIONS_SCHEMA = pa.schema(
     [

@@ -8,6 +8,7 @@ from core.errors import ModelRefused
 from core.logging import get_logger
 from core.published import Published
 from core.settings import Settings
+from ml.churn.money import Terms
 from ml.churn.training import train_churn_model
 from ml.provenance import Source, code_commit, code_digest, data_hash, training_key
 from ml.recommend.training import train_recommender_model
@@ -62,6 +63,7 @@ def train_churn(settings: Settings, as_of: date) -> TrainingOutcome:
             tables[CUSTOMER_FEATURES],
             source,
             horizon_days=settings.churn_horizon_days,
+            terms=Terms.of(settings),
             tuning_trials=settings.churn_tuning_trials,
         )
 

@@ -8,9 +8,18 @@ from core.logging import get_logger
 from core.published import Published
 from core.settings import Settings
 from ml.churn.models import ChurnBand
+from ml.churn.money import mean_stake
 from ml.registry import Registry
 from ml.scoring import champion_of, churn_scores
-from ml.tables import CHURN, CHURN_BAND, CHURN_WATCH, TOUCHED_FEATURES
+from ml.tables import (
+    CHURN,
+    CHURN_BAND,
+    CHURN_PROBABILITY,
+    CHURN_SCORES,
+    CHURN_WATCH,
+    TOUCHED_FEATURES,
+    VALUE_AT_STAKE_CENTS,
+)
 from ml.threads import one_thread
 
 log = get_logger(__name__)
@@ -36,10 +45,26 @@ def watch(settings: Settings, as_of: date) -> dict[str, int]:
     published, registry = Published(settings.published), Registry(settings)
     with one_thread():
         champion = champion_of(registry, CHURN, as_of)
-        rows = churn_scores(published, registry, champion, as_of, of=TOUCHED_FEATURES)
+        rows = churn_scores(
+            settings,
+            registry,
+            champion,
+            as_of,
+            of=TOUCHED_FEATURES,
+            shop_stake_cents=_newest_stake(published, as_of),
+        )
     published.write_candidate(CHURN_WATCH, as_of, rows)
     published.release(CHURN_WATCH, as_of)
     bands = {str(band): pc.sum(pc.equal(rows[CHURN_BAND], str(band))).as_py() or 0 for band in ChurnBand}
     counts = {"touched": len(rows)} | bands
     log.info("touched customers scored again", as_of_date=str(as_of), **counts)
     return counts
+
+
+def _newest_stake(published: Published, as_of: date) -> float | None:
+    """Return what a customer who lapses puts at stake, by the newest scores of everybody, if there are any."""
+    days = [day for day in published.days(CHURN_SCORES) if day <= as_of]
+    if not days:
+        return None
+    scores = published.read(CHURN_SCORES, days[-1], [CHURN_PROBABILITY, VALUE_AT_STAKE_CENTS])
+    return mean_stake(scores[CHURN_PROBABILITY].to_numpy(), scores[VALUE_AT_STAKE_CENTS].to_numpy())

@@ -141,21 +141,15 @@ class ChurnBand(StrEnum):
     LOW = "low"
 
 
-# About one customer in six lapses in 28 days. From 0.6 on, lapsing is clearly likelier than not: worth a mail that
-# costs margin. From 0.3 on, it is twice as likely as for anybody: worth watching. Issue 4 sets both by money.
-HIGH_FROM = 0.6
-MEDIUM_FROM = 0.3
+def churn_bands(probability: npt.NDArray[np.float64], *, high_from: float) -> pa.Array:
+    """Return the band of each probability: *medium* from half of where *high* begins, so that it is seen coming.
 
-
-def churn_bands(probability: npt.NDArray[np.float64]) -> pa.Array:
-    """Return the band of each probability.
-
-    >>> churn_bands(np.array([0.61, 0.6, 0.59, 0.3, 0.1])).to_pylist()
+    >>> churn_bands(np.array([0.61, 0.6, 0.59, 0.3, 0.1]), high_from=0.6).to_pylist()
     ['high', 'high', 'medium', 'medium', 'low']
     """
     bands = np.where(
-        probability >= HIGH_FROM,
+        probability >= high_from,
         ChurnBand.HIGH.value,
-        np.where(probability >= MEDIUM_FROM, ChurnBand.MEDIUM.value, ChurnBand.LOW.value),
+        np.where(probability >= high_from / 2.0, ChurnBand.MEDIUM.value, ChurnBand.LOW.value),
     )
     return pa.array(bands.tolist(), pa.string())

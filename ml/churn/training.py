@@ -17,6 +17,8 @@ from ml.churn.baselines import BASELINES, BgNbdChurn
 from ml.churn.blending import Blend
 from ml.churn.features import FEATURE_NAMES, feature_frame
 from ml.churn.models import CANDIDATES, MEMBERS, SETTINGS, TRUSTED_TYPES, make
+from ml.churn.money import Terms
+from ml.churn.profit import Stakes, with_profit
 from ml.churn.protocol import ChurnModel, Setting
 from ml.churn.trial import (
     LEAST_TO_WEIGH,
@@ -82,7 +84,13 @@ class Split:
 
 
 def train_churn_model(
-    table: pa.Table, today: pa.Table, source: Source, *, horizon_days: int, tuning_trials: int = 0
+    table: pa.Table,
+    today: pa.Table,
+    source: Source,
+    *,
+    horizon_days: int,
+    terms: Terms,
+    tuning_trials: int = 0,
 ) -> Training:
     """Return the record of a training on the published `churn_examples`: nothing is logged here.
 
@@ -90,6 +98,8 @@ def train_churn_model(
     ----------
     today
         `customer_features` of the training day, for shops too young to have examples.
+    terms
+        What treating costs and brings: for the figures of profit. The model does not depend on them.
     tuning_trials
         Settings tried for each member on the choosing folds; 0 takes those of `ml.churn.models`.
 
@@ -120,7 +130,13 @@ def train_churn_model(
     competed = {name: try_out(walked, members, split.choosing) for name, members in CANDIDATES.items()}
     # By Brier, which asks for order and probability at once and varies less between fortnights than PR-AUC.
     method = min(competed, key=lambda name: means(competed[name].figures)["brier"])
-    return _judged(method, competed, walked, split, examples, source, settings)
+    early, late = (
+        Stakes.of(walked, CANDIDATES[method], examples, folds, terms)
+        for folds in (split.choosing, split.judged)
+    )
+    return with_profit(
+        _judged(method, competed, walked, split, examples, source, settings), early, late, terms
+    )
 
 
 def _settings(

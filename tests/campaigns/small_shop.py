@@ -216,6 +216,8 @@ def write_scores(settings: Settings, as_of: date) -> None:
             "as_of_date": as_of,
             "churn_probability": 0.8 if expects_to_lose(row) else 0.2,
             "churn_band": "high" if expects_to_lose(row) else "low",
+            "value_at_stake_cents": 4000.0,
+            "expected_profit_cents": 234.0 if expects_to_lose(row) else -168.0,
             **MADE_BY,
         }
         for row in customers

@@ -195,7 +195,8 @@ def plan_row(campaign: str, customer: str, verdict: str, locale: str, day: date)
                 "model_name": "churn",
                 "model_version": "3",
                 "run_id": "0123456789abcdef0123456789abcdef",
-            }
+            },
+            {"name": "expected_profit_cents", "value": 234.5, "model_name": "churn", "model_version": "3"},
         ],
     }
     return {

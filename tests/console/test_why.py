@@ -16,6 +16,7 @@ def test_a_score_names_its_model_and_leads_to_its_run(console):
     assert "Chance of no order in the next 28 days" in page
     assert 'href="http://127.0.0.1:5000/#/runs/0123456789abcdef0123456789abcdef"' in page
     assert "churn v3" in page
+    assert "Expected profit of writing by churn v3 $2.34" in console.words(f"/mail/{WHY}")
 
 
 def test_why_these_products_is_answered_for_each_product(console):

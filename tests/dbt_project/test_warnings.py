@@ -45,7 +45,8 @@ def ordered_on(settings: Settings, day: date) -> dict[str, str]:
 def scores(settings: Settings, table: str, day: date, high: set[str], low: set[str]) -> None:
     rows = [
         {"customer_id": who, "as_of_date": day, "churn_probability": 0.9 if who in high else 0.1}
-        | {"churn_band": "high" if who in high else "low", **MADE_BY}
+        | {"churn_band": "high" if who in high else "low", "value_at_stake_cents": 500.0, **MADE_BY}
+        | {"expected_profit_cents": 1.0}
         for who in sorted(high | low)
     ]
     published = Published(settings.published)

@@ -40,6 +40,8 @@ def simulated_examples(seed: int = 5) -> pa.Table:
         "gap_p90_days": 2 * gap,
         "gap_max_days": 2 * gap,
         "tenure_days": np.full(rows, 200.0),
+        "orders_lifetime_count": np.full(rows, 10.0),
+        "spend_lifetime_cents": np.full(rows, 40_000.0),
     }
     return pa.table(
         {

@@ -11,6 +11,7 @@ from ml.churn.baselines import BASELINES, BgNbdChurn
 from ml.churn.blending import Blend, blended, weigh
 from ml.churn.features import FEATURE_NAMES, FEATURES, LEVEL_FEATURES, FeatureRules, feature_frame
 from ml.churn.models import CANDIDATES, MEMBERS, SETTINGS, TRUSTED_TYPES, make
+from ml.churn.money import Terms
 from ml.churn.renewal import pause_goes_on
 from ml.churn.rhythm import Rhythm
 from ml.churn.training import PRIOR_METHOD, train_churn_model
@@ -22,6 +23,7 @@ from ml.windows import Fold, has_closed, rolling_folds
 from tests.ml.shop import AS_OF, simulated_examples, simulated_features
 
 MODELS = sorted(MEMBERS | BASELINES)
+TERMS = Terms(margin_share=0.25, incentive_cents=100, contact_cents=2, chance=0.1)
 
 
 def made(name, seed=7):
@@ -233,14 +235,14 @@ def test_examples_whose_window_is_open_on_the_training_day_stop_the_training():
     days = pa.array([AS_OF.replace(month=11, day=20)] * len(table), pa.date32())
     late = table.set_column(table.column_names.index("as_of_date"), "as_of_date", days)
     with pytest.raises(ContractBroken, match="cut-off 2017-11-20, whose window of 28 days closes later"):
-        train_churn_model(late, simulated_features(), Source(AS_OF, "key", {}), horizon_days=28)
+        train_churn_model(late, simulated_features(), Source(AS_OF, "key", {}), horizon_days=28, terms=TERMS)
 
 
 @pytest.mark.parametrize("customers", [0, 50])
 def test_a_young_shop_gets_bg_nbd_with_its_prior_and_wide_intervals(customers):
     today = simulated_features().slice(0, customers)
     found = train_churn_model(
-        simulated_examples().slice(0, 0), today, Source(AS_OF, "key", {}), horizon_days=28
+        simulated_examples().slice(0, 0), today, Source(AS_OF, "key", {}), horizon_days=28, terms=TERMS
     )
     assert (found.method, found.is_promoted) == (PRIOR_METHOD, True)
     assert found.reason.startswith(

@@ -53,9 +53,17 @@ def test_tables_have_the_contracted_columns_and_name_the_champion(scored):
 def test_every_customer_has_one_probability_and_its_band(scored):
     rows = scored["churn_scores"].to_pylist()
     assert [row["customer_id"] for row in rows] == [*CUSTOMERS, NEWCOMER]
+    # 40,000 cents in 200 days, a quarter of it margin, with 1.4 orders in 28 days that are at least one; all alike.
+    stake = 40_000 * 0.25 * 28 / 200 / (1 - np.exp(-1.4))
+    pays_from = 102 / (0.1 * (stake - 100) + 100)
     for row in rows:
         chance = row["churn_probability"]
-        assert row["churn_band"] == ("high" if chance >= 0.6 else "medium" if chance >= 0.3 else "low")
+        assert row["value_at_stake_cents"] == pytest.approx(stake)
+        assert row["expected_profit_cents"] == pytest.approx(
+            chance * 0.1 * (stake - 100) - (1 - chance) * 100 - 2
+        )
+        band = "high" if chance >= pays_from else "medium" if chance >= pays_from / 2 else "low"
+        assert row["churn_band"] == band
     assert {row["churn_band"] for row in rows} == {"high", "medium", "low"}
 
 
@@ -198,6 +206,14 @@ def test_a_customer_scored_twice_or_not_at_all_or_beyond_1_stops_the_day(scored)
         changed = rows.set_column(2, rows.schema.field(2), pa.array([wrong] * len(rows)))
         with pytest.raises(GateFailed, match="201 probabilities lie outside"):
             check_churn_scores(changed, rows["customer_id"])
+
+
+def test_an_amount_that_is_no_number_stops_the_day(scored):
+    rows = scored["churn_scores"]
+    place = rows.schema.get_field_index("expected_profit_cents")
+    changed = rows.set_column(place, rows.schema.field(place), pa.array([float("nan")] * len(rows)))
+    with pytest.raises(GateFailed, match="'expected_profit_cents' is no amount in 201 rows"):
+        check_churn_scores(changed, rows["customer_id"])
 
 
 def test_a_list_with_a_gap_a_repeat_or_a_forbidden_product_stops_the_day(scored):

@@ -1,5 +1,5 @@
--- Customers the churn model expects to lose, who used to come often enough to be missed.
-{% set rule = "likely to lapse, at least 4 orders before, none in the last 14 days" %}
+-- Customers whom trying to keep is worth its costs, who used to come often enough to be missed.
+{% set rule = "keeping them is worth its costs, at least 4 orders before, none in the last 14 days" %}
 
 with scores as (
     select * from {{ ref("stg_published__churn_scores") }}
@@ -34,8 +34,7 @@ favourites as (
 select
     scores.customer_id,
     1 as step,
-    -- What is at stake: the chance of losing the customer times what a month with them used to be worth.
-    scores.churn_probability * features.spend_lifetime_cents / greatest(features.tenure_days, 30) * 30 as rank_score,
+    scores.expected_profit_cents as rank_score,
     coalesce(len(favourites.facts), 0) as product_count,
     to_json(struct_pack(
         first_name := customers.first_name,
@@ -56,6 +55,9 @@ select
         scores := [struct_pack(
             name := 'churn_probability', value := round(scores.churn_probability, 4), model_name := scores.model_name,
             model_version := scores.model_version, run_id := scores.run_id
+        ), struct_pack(
+            name := 'expected_profit_cents', value := round(scores.expected_profit_cents, 1),
+            model_name := scores.model_name, model_version := scores.model_version, run_id := scores.run_id
         )]
     ))::varchar as evidence
 from scores
@@ -64,7 +66,7 @@ inner join {{ ref("customer_features") }} as features
 inner join {{ ref("customers") }} as customers on scores.customer_id = customers.customer_id
 left join favourites on scores.customer_id = favourites.customer_id
 where
-    scores.churn_band in ('medium', 'high')
-    and scores.churn_probability >= 0.5
+    -- More than 0: the margin a mail is expected to keep is more than what it and its incentive cost.
+    scores.expected_profit_cents > 0
     and features.orders_lifetime_count >= 4
     and features.recency_days >= 14

@@ -45,14 +45,9 @@ select
     scores.as_of_date + {{ var("churn_horizon_days") }}::integer as closes_date,
     scores.churn_band,
     scores.churn_probability,
-    -- What the customer used to spend in as many days.
-    (
-        features.spend_lifetime_cents / greatest(features.tenure_days, 28) * {{ var("churn_horizon_days") }}
-    )::bigint as value_at_stake_cents,
+    round(scores.value_at_stake_cents)::bigint as value_at_stake_cents,
     scores.model_name,
     scores.model_version,
     scores.run_id
 from scores
-inner join {{ ref("customer_features") }} as features
-    on scores.customer_id = features.customer_id and scores.as_of_date = features.as_of_date
 where scores.customer_id not in (select still_open.customer_id from still_open)
