@@ -198,6 +198,15 @@ def plan_row(campaign: str, customer: str, verdict: str, locale: str, day: date)
             }
         ],
     }
+    if campaign == "winback":
+        evidence["reasons"] = [
+            {
+                "reason": "pause",
+                "shift_log_odds": 1.2,
+                "text": "Orders about every 12 days, now quiet for 31.",
+            },
+            {"reason": "spend", "shift_log_odds": 0.3, "text": f"Spent {NASTY}."},
+        ]
     return {
         "send_id": send_id(campaign, customer, day),
         "campaign_id": campaign,

@@ -1,0 +1,130 @@
+"""Reasons for warnings: which customers get them, and a row per group of features with its part of the score, its figures
+and its words.
+
+A customer is held against the typical one of the whole shop. Against that of their own segment little would be left to
+explain: segments are made of the same features, so most warned customers sit in one whose typical member is about to lapse
+too (on Complete Journey 457 of 587). Their segment stands in the sentences instead.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ml.churn.explaining import explain, typical_customer
+from ml.churn.features import FEATURE_NAMES
+from ml.churn.groups import GROUPS, Reason
+from ml.churn.models import MEDIUM_FROM
+from ml.churn.protocol import ChurnModel
+from ml.churn.shapley import Array
+from ml.churn.words import Told, sentence
+
+MOST_EXPLAINED = 2_000
+"""Customers explained in a day: those with most at stake."""
+MONTH_DAYS = 30.0
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Customers of a day: features in the order of `FEATURES`, shape (n, 44), probability (n,), segment ids or none."""
+
+    rows: Array
+    probability: Array
+    segments: Sequence[str] | None
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, probability: Array, segments: Sequence[str] | None) -> "Scored":
+        return cls(frame[FEATURE_NAMES].to_numpy(dtype=np.float64), probability, segments)
+
+    def feature(self, name: str) -> Array:
+        """Return one feature, shape (n,)."""
+        found: Array = self.rows[:, FEATURE_NAMES.index(name)]
+        return found
+
+    def warned(self, most: int = MOST_EXPLAINED) -> npt.NDArray[np.int64]:
+        """Return the places of customers with a warning, at most so many: those with most at stake.
+
+        At stake is the chance to lose what a month with the customer used to bring; of equals the first come first.
+        """
+        months = np.maximum(self.feature("tenure_days"), MONTH_DAYS) / MONTH_DAYS
+        at_stake = self.probability * self.feature("spend_lifetime_cents") / months
+        places = np.flatnonzero(self.probability >= MEDIUM_FROM)
+        return np.sort(places[np.argsort(-at_stake[places], kind="stable")[:most]])
+
+    def usual(self) -> Mapping[Reason, Array]:
+        """Return the figure of a group by the customer's own past, NaN where there is too little of it."""
+        return {
+            Reason.PAUSE: self.feature("gap_mean_days"),
+            Reason.FREQUENCY: self._before("orders_lifetime_count", "orders_90d_count", 90.0),
+            Reason.SPEND: self._before("spend_lifetime_cents", "spend_30d_cents", 30.0),
+        }
+
+    def _before(self, lifetime: str, lately: str, days: float) -> Array:
+        """Return what used to fall into a span of days before the last one, where they were at least two spans."""
+        spans = self.feature("tenure_days") / days - 1.0
+        known = np.where(spans >= 1.0, spans, np.nan)
+        found: Array = (self.feature(lifetime) - self.feature(lately)) / known
+        return found
+
+    def typical_of_segments(self) -> Array:
+        """Return the typical customer of each one's segment, shape (n, 44); NaN where there are no segments."""
+        if self.segments is None:
+            return np.full_like(self.rows, np.nan)
+        names, labels = np.unique(np.array(self.segments), return_inverse=True)
+        found: Array = np.array(
+            [typical_customer(self.rows[labels == number]) for number in range(len(names))]
+        )
+        return found[labels]
+
+
+def reasons(model: ChurnModel, scored: Scored, *, currency: str) -> list[dict[str, Any]]:
+    """Return a row per warned customer and group, what raised the score most first.
+
+    `place`: of the customer in `scored`. Base and shifts of a customer sum to the log odds of the probability.
+    """
+    places = scored.warned()
+    if not len(places):
+        return []
+    typical = typical_customer(scored.rows)
+    found = explain(
+        model, scored.rows[places], np.tile(typical, (len(places), 1)), scored.probability[places]
+    )
+    usual, segments = scored.usual(), scored.typical_of_segments()
+    made = []
+    for place, base, shifts in zip(places.tolist(), found.base.tolist(), found.shifts, strict=True):
+        about = {
+            "place": place,
+            "segment_id": None if scored.segments is None else scored.segments[place],
+            "base_log_odds": base,
+        }
+        for rank, number in enumerate(np.argsort(-shifts, kind="stable").tolist(), start=1):
+            group, shift = GROUPS[number], float(shifts[number])
+            column = FEATURE_NAMES.index(group.stated)
+            past = usual.get(group.reason)
+            told = Told(
+                now=float(scored.rows[place, column]),
+                usual=None if past is None else _known(past[place]),
+                segment=_known(segments[place, column]),
+                shop=_known(typical[column]),
+            )
+            made.append(about | {"rank": rank} | _row(group.reason, shift, told, currency))
+    return made
+
+
+def _row(reason: Reason, shift: float, told: Told, currency: str) -> dict[str, Any]:
+    return {
+        "reason": reason.value,
+        "shift_log_odds": shift,
+        "own_value": told.now,
+        "usual_value": told.usual,
+        "segment_value": told.segment,
+        "shop_value": told.shop,
+        "text": sentence(reason, shift, told, currency=currency),
+    }
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
