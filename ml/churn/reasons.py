@@ -69,15 +69,15 @@ class Scored:
         found: Array = (self.feature(lifetime) - self.feature(lately)) / known
         return found
 
-    def typical_of_segments(self) -> Array:
-        """Return the typical customer of each one's segment, shape (n, 44); NaN where there are no segments."""
+    def typical_of_segments(self, places: npt.NDArray[np.int64]) -> Array:
+        """Return the typical customer of the segment of some, shape (len(places), 44); NaN where there are no segments."""
         if self.segments is None:
-            return np.full_like(self.rows, np.nan)
+            return np.full_like(self.rows[places], np.nan)
         names, labels = np.unique(np.array(self.segments), return_inverse=True)
         found: Array = np.array(
             [typical_customer(self.rows[labels == number]) for number in range(len(names))]
         )
-        return found[labels]
+        return found[labels[places]]
 
 
 def reasons(model: ChurnModel, scored: Scored, *, currency: str) -> list[dict[str, Any]]:
@@ -92,25 +92,25 @@ def reasons(model: ChurnModel, scored: Scored, *, currency: str) -> list[dict[st
     found = explain(
         model, scored.rows[places], np.tile(typical, (len(places), 1)), scored.probability[places]
     )
-    usual, segments = scored.usual(), scored.typical_of_segments()
+    usual, segments = scored.usual(), scored.typical_of_segments(places)
     made = []
-    for place, base, shifts in zip(places.tolist(), found.base.tolist(), found.shifts, strict=True):
+    for number, place in enumerate(places.tolist()):
         about = {
             "place": place,
             "segment_id": None if scored.segments is None else scored.segments[place],
-            "base_log_odds": base,
+            "base_log_odds": float(found.base[number]),
         }
-        for rank, number in enumerate(np.argsort(-shifts, kind="stable").tolist(), start=1):
-            group, shift = GROUPS[number], float(shifts[number])
-            column = FEATURE_NAMES.index(group.stated)
+        for rank, each in enumerate(np.argsort(-found.shifts[number], kind="stable").tolist(), start=1):
+            group, column = GROUPS[each], FEATURE_NAMES.index(GROUPS[each].stated)
             past = usual.get(group.reason)
             told = Told(
                 now=float(scored.rows[place, column]),
                 usual=None if past is None else _known(past[place]),
-                segment=_known(segments[place, column]),
+                segment=_known(segments[number, column]),
                 shop=_known(typical[column]),
             )
-            made.append(about | {"rank": rank} | _row(group.reason, shift, told, currency))
+            row = _row(group.reason, float(found.shifts[number, each]), told, currency)
+            made.append(about | {"rank": rank} | row)
     return made
 
 
