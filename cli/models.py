@@ -6,12 +6,22 @@ from typing import Annotated, Any
 import typer
 
 from cli.options import Day, Json, answer, day_of, speech
-from core.errors import ModelRefused
+from core.errors import ModelRefused, NotPublished
 from core.settings import Settings, load_settings
 
 churn = typer.Typer(no_args_is_help=True, help="The model of who is about to lapse.")
 recommender = typer.Typer(no_args_is_help=True, help="The model of what each customer would like next.")
 
+CustomerId = Annotated[str, typer.Argument(help="Whom: the shop's number of the customer.")]
+SHOWN_OF_A_PART = (
+    "reason",
+    "shift_log_odds",
+    "own_value",
+    "usual_value",
+    "segment_value",
+    "shop_value",
+    "text",
+)
 Version = Annotated[int, typer.Argument(min=1, help="Number of the version, as MLflow and `train` show it.")]
 
 
@@ -94,8 +104,37 @@ def roll_back_recommender(version: Version, as_json: Json = False) -> None:
     answer(_move_champion("recommender", version), as_json=as_json)
 
 
+@churn.command("explain")
+def explain_churn(customer_id: CustomerId, as_of: Day, as_json: Json = False) -> None:
+    """Show what raised and lowered a warned customer's score: parts of the log odds that sum to it."""
+    from core.published import Published
+
+    day = day_of(as_of)
+    tables = Published(load_settings().published).read_together(
+        {"churn_scores": None, "churn_reasons": None}, day
+    )
+    scores, reasons = (
+        [row for row in table.to_pylist() if row["customer_id"] == customer_id] for table in tables.values()
+    )
+    if not scores:
+        raise NotPublished(f"customer '{customer_id}' has no churn score of {day}; was the day scored?")
+    if not reasons:
+        raise NotPublished(
+            f"the score of customer '{customer_id}' of {day} is not explained: the band is {scores[0]['churn_band']}, and "
+            "of medium and high those with most at stake are explained"
+        )
+    parts = [{name: row[name] for name in SHOWN_OF_A_PART} for row in reasons]
+    base = dict.fromkeys(SHOWN_OF_A_PART) | {
+        "shift_log_odds": reasons[0]["base_log_odds"],
+        "text": "A typical customer.",
+    }
+    total = sum(row["shift_log_odds"] for row in [base, *parts])
+    text = f"Log odds of {scores[0]['churn_probability']:.4f}, band {scores[0]['churn_band']}."
+    answer([base, *parts, base | {"shift_log_odds": total, "text": text}], as_json=as_json)
+
+
 def score(as_of: Day, as_json: Json = False) -> None:
-    """Score every customer with the champions and publish churn scores and recommendations."""
+    """Score every customer with the champions and publish churn scores, their reasons and recommendations."""
     from ml.scoring import score
 
     answer(score(load_settings(), day_of(as_of)), as_json=as_json)

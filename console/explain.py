@@ -64,6 +64,7 @@ class Why:
 
     plan: Row
     audience_rule: str | None
+    reasons: list[str]
     decided: list[Fact]
     known: list[Fact]
     products: list[Product]
@@ -112,6 +113,7 @@ def explain(readers: Readers, plan: Row) -> Why:
     return Why(
         plan=plan,
         audience_rule=evidence.get("audience_rule"),
+        reasons=[reason["text"] for reason in evidence.get("reasons") or []],
         decided=_scores(readers, day, evidence) + [said(name, value) for name, value in decided.items()],
         known=[said(name, value) for name, value in known.items() if name not in decided],
         products=_products(readers, plan, facts.get("products") or []),

@@ -4,15 +4,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.errors import GateFailed
+from ml.churn.rhythm import log_odds
 from ml.tables import (
+    BASE_LOG_ODDS,
     CHURN_PROBABILITY,
+    CHURN_REASONS,
     CHURN_SCORES,
     CUSTOMER_ID,
     EXPECTED_PROFIT_CENTS,
     PRODUCT_ID,
     RECOMMENDATIONS,
+    SHIFT_LOG_ODDS,
     VALUE_AT_STAKE_CENTS,
 )
+
+ROUNDING = 1e-9
+"""A base and a handful of parts, each right to sixteen digits, sum to their total far closer than this."""
 
 
 def check_churn_scores(scores: pa.Table, customers: pa.ChunkedArray) -> None:
@@ -36,6 +43,22 @@ def check_churn_scores(scores: pa.Table, customers: pa.ChunkedArray) -> None:
         outside = len(scores) - pc.sum(inside).as_py()
         raise GateFailed(
             f"{CHURN_SCORES}: {outside} probabilities lie outside 0 to 1; roll the champion back"
+        )
+
+
+def check_churn_reasons(rows: pa.Table, scores: pa.Table) -> None:
+    """Require that each explained customer's base and parts sum to the log odds of his score, each rank standing once."""
+    _require_no_null(CHURN_REASONS, rows)
+    _require_unique(CHURN_REASONS, rows, [CUSTOMER_ID, "rank"])
+    _require_unique(CHURN_REASONS, rows, [CUSTOMER_ID, "reason"])
+    summed = rows.group_by(CUSTOMER_ID).aggregate([(SHIFT_LOG_ODDS, "sum"), (BASE_LOG_ODDS, "mean")])
+    beside = summed.join(scores.select([CUSTOMER_ID, CHURN_PROBABILITY]), CUSTOMER_ID)
+    parts = beside[f"{SHIFT_LOG_ODDS}_sum"].to_numpy() + beside[f"{BASE_LOG_ODDS}_mean"].to_numpy()
+    off = abs(parts - log_odds(beside[CHURN_PROBABILITY].to_numpy()))
+    wrong = int((~(off <= ROUNDING)).sum())  # a customer without a score is off by what is not a number
+    if wrong:
+        raise GateFailed(
+            f"{CHURN_REASONS}: of {wrong} customers the parts do not sum to the score; score the day again"
         )
 
 

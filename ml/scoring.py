@@ -6,22 +6,25 @@ Without a champion a table has no rows: the day goes on, and no campaign finds a
 from collections.abc import Mapping
 from datetime import date
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.errors import ModelRefused
 from core.logging import get_logger
 from core.published import Published
 from core.settings import Settings
-from ml.checks import check_churn_scores, check_recommendations
+from ml.checks import check_churn_reasons, check_churn_scores, check_recommendations
 from ml.churn.baselines import BgNbdChurn
-from ml.churn.features import feature_frame
+from ml.churn.features import FEATURE_NAMES, feature_frame
 from ml.churn.models import TRUSTED_TYPES as CHURN_TYPES
-from ml.churn.models import churn_bands
+from ml.churn.models import ChurnBand, churn_bands
 from ml.churn.money import Terms, break_even, expected_profit, mean_stake, value_at_stake
 from ml.churn.protocol import ChurnModel
+from ml.churn.reasons import Scored, reasons
 from ml.churn.trial import churn_probability
-from ml.evaluation import Floats
 from ml.recommend.models import TRUSTED_TYPES as RECOMMENDER_TYPES
 from ml.recommend.purchases import Purchases
 from ml.recommend.serving import LISTED, may_be_listed, recommend
@@ -31,6 +34,10 @@ from ml.segments.serving import DaySegments, check_segments
 from ml.tables import (
     AS_OF_DATE,
     CHURN,
+    CHURN_BAND,
+    CHURN_PROBABILITY,
+    CHURN_REASONS,
+    CHURN_REASONS_SCHEMA,
     CHURN_SCORES,
     CHURN_SCORES_SCHEMA,
     CUSTOMER_FEATURES,
@@ -42,15 +49,18 @@ from ml.tables import (
     RECOMMENDATIONS,
     RECOMMENDATIONS_SCHEMA,
     RECOMMENDER,
+    SEGMENT_ID,
     SEGMENT_PROFILES,
     SEGMENT_PROFILES_SCHEMA,
     SEGMENTATION,
     SEGMENTS,
     SEGMENTS_SCHEMA,
+    VALUE_AT_STAKE_CENTS,
 )
 from ml.threads import one_thread
 
 log = get_logger(__name__)
+Array = npt.NDArray[np.float64]
 
 MODELS = (CHURN, RECOMMENDER, SEGMENTATION)
 
@@ -72,10 +82,13 @@ def score(settings: Settings, as_of: date) -> dict[str, int]:
     published, registry = Published(settings.published), Registry(settings)
     with one_thread():
         champions = {name: champion_of(registry, name, as_of) for name in MODELS}
+        scores = churn_scores(settings, registry, champions[CHURN], as_of)
+        segments = segment_tables(published, registry, champions[SEGMENTATION], as_of)
         tables = {
-            CHURN_SCORES: churn_scores(settings, registry, champions[CHURN], as_of),
+            CHURN_SCORES: scores,
+            CHURN_REASONS: churn_reasons(settings, champions[CHURN], scores, segments[SEGMENTS], as_of),
             RECOMMENDATIONS: recommendations(published, registry, champions[RECOMMENDER], as_of),
-            **segment_tables(published, registry, champions[SEGMENTATION], as_of),
+            **segments,
             MODEL_FIGURES: model_figures(registry, champions, as_of),
         }
     for name, rows in tables.items():
@@ -119,7 +132,7 @@ def churn_scores(
 
 
 def _worth(
-    settings: Settings, features: pd.DataFrame, probability: Floats, shop_stake_cents: float | None
+    settings: Settings, features: pd.DataFrame, probability: Array, shop_stake_cents: float | None
 ) -> list[pa.Array]:
     """Return band, value at stake and expected profit; *high* from where treating pays with what lapsers put at stake."""
     terms = Terms.of(settings)
@@ -137,6 +150,41 @@ def _bounds(model: ChurnModel, features: pd.DataFrame) -> list[pa.Array]:
     if isinstance(model, BgNbdChurn):
         return [pa.array(bound) for bound in model.predict_interval(features)]
     return [pa.nulls(len(features), pa.float64())] * 2
+
+
+def churn_reasons(
+    settings: Settings, champion: LoggedModel | None, scores: pa.Table, segments: pa.Table, as_of: date
+) -> pa.Table:
+    """Return `churn_reasons` of a day, checked: of warned customers, from their scores and, where there are any, segments.
+
+    Both tables hold the customers of `customer_features` in the order of their ids.
+    """
+    if champion is None or not len(scores):
+        return CHURN_REASONS_SCHEMA.empty_table()
+    wanted = [CUSTOMER_ID, *FEATURE_NAMES]
+    features = Published(settings.published).read(CUSTOMER_FEATURES, as_of, wanted).sort_by(CUSTOMER_ID)
+    scored = Scored.of(
+        feature_frame(features),
+        scores[CHURN_PROBABILITY].to_numpy(),
+        is_warned=pc.not_equal(scores[CHURN_BAND], str(ChurnBand.LOW)).to_numpy(),
+        stake=scores[VALUE_AT_STAKE_CENTS].to_numpy(),
+        segments=segments[SEGMENT_ID].to_pylist() if len(segments) else None,
+    )
+    model = Registry(settings).load(champion, CHURN_TYPES)
+    customers = features[CUSTOMER_ID].to_pylist()
+    about = {
+        AS_OF_DATE: as_of,
+        "model_name": champion.model_name,
+        "model_version": champion.version,
+        "run_id": champion.run_id,
+    }
+    made = [
+        about | row | {CUSTOMER_ID: customers[row["place"]]}
+        for row in reasons(model, scored, currency=settings.currency)
+    ]
+    rows = pa.Table.from_pylist(made, schema=CHURN_REASONS_SCHEMA)
+    check_churn_reasons(rows, scores)
+    return rows
 
 
 def recommendations(

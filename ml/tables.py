@@ -12,6 +12,7 @@ PRODUCTS = "products"
 CHURN_SCORES = "churn_scores"
 CHURN_WATCH = "churn_watch"
 TOUCHED_FEATURES = "touched_features"
+CHURN_REASONS = "churn_reasons"
 RECOMMENDATIONS = "recommendations"
 SEGMENTS = "segments"
 SEGMENT_PROFILES = "segment_profiles"
@@ -35,6 +36,8 @@ CHURN_PROBABILITY = "churn_probability"
 CHURN_BAND = "churn_band"
 VALUE_AT_STAKE_CENTS = "value_at_stake_cents"
 EXPECTED_PROFIT_CENTS = "expected_profit_cents"
+BASE_LOG_ODDS = "base_log_odds"
+SHIFT_LOG_ODDS = "shift_log_odds"
 SEGMENT_ID = "segment_id"
 SEGMENT_NAME = "segment_name"
 
@@ -66,6 +69,28 @@ CHURN_SCORES_SCHEMA = pa.schema(
 eight of ten shops as small as this one; null from a model that was judged, whose calibration error says how far it is off.
 `value_at_stake_cents`: the margin the customer brings in the horizon if kept. `expected_profit_cents`: what treating them
 brings over leaving them alone, under the shop's terms (`ml/churn/money.py`)."""
+
+CHURN_REASONS_SCHEMA = pa.schema(
+    [
+        _required(CUSTOMER_ID, pa.string()),
+        _required(AS_OF_DATE, pa.date32()),
+        _required("rank", pa.int64()),
+        _required("reason", pa.string()),
+        _required(SHIFT_LOG_ODDS, pa.float64()),
+        _required(BASE_LOG_ODDS, pa.float64()),
+        _required("own_value", pa.float64()),
+        pa.field("usual_value", pa.float64()),
+        pa.field("segment_value", pa.float64()),
+        pa.field("shop_value", pa.float64()),
+        pa.field(SEGMENT_ID, pa.string()),
+        _required("text", pa.string()),
+        *_MADE_BY,
+    ]
+)
+"""One row per warned customer and group of features (`ml.churn.groups`); rank 1 raised the score most. `base_log_odds`, the
+typical customer's, and all shifts of a customer sum to the log odds of `churn_probability`. A shift above 0 speaks for a
+lapse. The values are the feature the group states, in its own unit: now, by the customer's own past (null: too little of
+it), of the typical customer of the segment (null: no segments) and of the shop. `text`: all of it in English words."""
 
 RECOMMENDATIONS_SCHEMA = pa.schema(
     [

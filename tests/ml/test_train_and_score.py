@@ -1,5 +1,6 @@
 """From published tables to published scores, with real MLflow, on the simulated shop."""
 
+import math
 from datetime import timedelta
 
 import numpy as np
@@ -10,10 +11,11 @@ from mlflow import MlflowClient
 
 from core.errors import GateFailed, ModelRefused, NotPublished
 from core.published import Published
-from ml.checks import check_churn_scores, check_recommendations
+from ml.checks import check_churn_reasons, check_churn_scores, check_recommendations
 from ml.registry import Registry
 from ml.scoring import score
 from ml.tables import (
+    CHURN_REASONS_SCHEMA,
     CHURN_SCORES_SCHEMA,
     MODEL_FIGURES_SCHEMA,
     RECOMMENDATIONS_SCHEMA,
@@ -25,6 +27,7 @@ from tests.ml.shop import AS_OF, CUSTOMERS, NEWCOMER, PRODUCTS
 
 SCHEMAS = {
     "churn_scores": CHURN_SCORES_SCHEMA,
+    "churn_reasons": CHURN_REASONS_SCHEMA,
     "recommendations": RECOMMENDATIONS_SCHEMA,
     "segments": SEGMENTS_SCHEMA,  # without a champion here; see test_segments_in_the_registry.py
     "segment_profiles": SEGMENT_PROFILES_SCHEMA,
@@ -65,6 +68,32 @@ def test_every_customer_has_one_probability_and_its_band(scored):
         band = "high" if chance >= pays_from else "medium" if chance >= pays_from / 2 else "low"
         assert row["churn_band"] == band
     assert {row["churn_band"] for row in rows} == {"high", "medium", "low"}
+
+
+def test_every_warning_has_reasons_that_sum_to_its_score_and_no_other_customer_has_any(scored):
+    chances = {row["customer_id"]: row["churn_probability"] for row in scored["churn_scores"].to_pylist()}
+    rows = scored["churn_reasons"].to_pylist()
+    explained = {row["customer_id"] for row in rows}
+    assert explained == {customer for customer, chance in chances.items() if chance >= 0.3}
+    assert len(explained) > 20
+    for customer in explained:
+        own = [row for row in rows if row["customer_id"] == customer]
+        assert [row["rank"] for row in own] == list(range(1, 9))
+        total = own[0]["base_log_odds"] + sum(row["shift_log_odds"] for row in own)
+        assert total == pytest.approx(math.log(chances[customer] / (1 - chances[customer])), abs=1e-9)
+    # The simulated customers lapse when they are late by their own gap, and by nothing else.
+    assert {row["reason"] for row in rows if row["rank"] == 1} == {"pause"}
+
+
+def test_reasons_that_do_not_sum_to_the_score_stop_the_day(scored):
+    rows, scores = scored["churn_reasons"], scored["churn_scores"]
+    check_churn_reasons(rows, scores)
+    place = rows.column_names.index("shift_log_odds")
+    off = [value + (1e-6 if number == 9 else 0.0) for number, value in enumerate(rows[place].to_pylist())]
+    with pytest.raises(GateFailed, match="of 1 customers the parts do not sum to the score"):
+        check_churn_reasons(rows.set_column(place, rows.schema.field(place), pa.array(off)), scores)
+    with pytest.raises(GateFailed, match="8 rows repeat"):
+        check_churn_reasons(pa.concat_tables([rows, rows.slice(0, 8)]), scores)
 
 
 def test_every_customer_gets_twelve_new_products_in_trade(scored, trained, tmp_path):
@@ -116,7 +145,7 @@ def test_training_and_scoring_anew_give_the_same_scores(scored, shop):
     train_churn(shop, AS_OF)
     train_recommender(shop, AS_OF)
     score(shop, AS_OF)
-    for name in ("churn_scores", "recommendations"):
+    for name in ("churn_scores", "churn_reasons", "recommendations"):
         again = Published(shop.published).read(name, AS_OF)
         assert again.drop_columns(["run_id"]).equals(scored[name].drop_columns(["run_id"]))
 

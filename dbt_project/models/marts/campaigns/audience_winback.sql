@@ -5,6 +5,17 @@ with scores as (
     select * from {{ ref("stg_published__churn_scores") }}
 ),
 
+reasons as (
+    select
+        customer_id,
+        list(
+            struct_pack(reason := reason, shift_log_odds := round(shift_log_odds, 4), text := text) order by rank
+        ) as told
+    from {{ ref("stg_published__churn_reasons") }}
+    where rank <= 3 and shift_log_odds > 0
+    group by customer_id
+),
+
 -- Products that share a name look like the same thing twice in a mail: the one bought more often stands for both.
 habits as (
     select
@@ -58,12 +69,14 @@ select
         ), struct_pack(
             name := 'expected_profit_cents', value := round(scores.expected_profit_cents, 1),
             model_name := scores.model_name, model_version := scores.model_version, run_id := scores.run_id
-        )]
+        )],
+        reasons := coalesce(reasons.told, [])
     ))::varchar as evidence
 from scores
 inner join {{ ref("customer_features") }} as features
     on scores.customer_id = features.customer_id and features.as_of_date = {{ as_of_date() }}
 inner join {{ ref("customers") }} as customers on scores.customer_id = customers.customer_id
+left join reasons on scores.customer_id = reasons.customer_id
 left join favourites on scores.customer_id = favourites.customer_id
 where
     -- More than 0: the margin a mail is expected to keep is more than what it and its incentive cost.
