@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from ml.churn.blending import blended, weigh
 from ml.churn.protocol import Maker, Recipe
-from ml.churn.rhythm import log_odds
+from ml.churn.rhythm import MOST_HISTORIES, log_odds
 from ml.evaluation import Bools
 from ml.lifetime.bg_nbd import Histories
 from ml.lifetime.fitting import Estimate, bg_nbd_of, fit_bg_nbd
@@ -48,7 +48,7 @@ class BgNbdChurn(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 
     def fit(self, features: pd.DataFrame, truth: Bools | None = None) -> "BgNbdChurn":
         """Fit to histories and, where `truth` says who lapsed, recalibrate on the same customers."""
-        found = fit_bg_nbd(Histories.of(features))
+        found = fit_bg_nbd(Histories.of(features).at_most(MOST_HISTORIES))
         self.logs_, self.covariance_ = found.logs, found.covariance
         self.weights_ = weigh(np.empty((0, 1)), np.empty(0, dtype=bool))
         return self if truth is None else self.recalibrate(features, truth)

@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from ml.churn.rhythm import log_odds
+from ml.churn.together import fit_together, say_together
 from ml.evaluation import Bools, Floats
 
 Array = npt.NDArray[np.float64]
@@ -77,14 +77,12 @@ class Blend(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
 
     def fit(self, features: pd.DataFrame, truth: Bools) -> "Blend":
         """Fit the members anew; the weights stay, because they are learnt out of time."""
-        for member in self.members:
-            member.fit(features, truth)
+        fit_together(self.members, features, truth)
         return self
 
     def predict_proba(self, features: pd.DataFrame) -> Array:
         """Return shape (n, 2): the probability to stay, and to lapse."""
-        said = np.column_stack([log_odds(member.predict_proba(features)[:, 1]) for member in self.members])
-        chance = blended(said, self.weights)
+        chance = blended(say_together(self.members, features), self.weights)
         return np.column_stack([1.0 - chance, chance])
 
     def predict(self, features: pd.DataFrame) -> npt.NDArray[np.bool_]:

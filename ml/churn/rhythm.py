@@ -22,6 +22,10 @@ MONTH_DAYS = 30.0
 SURE = 1e-6
 """Chances are kept this far from 0 and 1, so that their log odds are finite."""
 
+MOST_HISTORIES = 5_000
+"""BG/NBD is fitted to: its four parameters are then known to a few hundredths, and a row per cut-off of the same customer
+says hardly more."""
+
 LEAST_LOG_CHANCE = -20.0
 """Pauses that no gap lasts are all alike."""
 
@@ -38,7 +42,8 @@ class Rhythm(BaseEstimator, TransformerMixin):  # type: ignore[misc]  # scikit-l
 
     def fit(self, frame: pd.DataFrame, truth: object = None) -> "Rhythm":
         seen = Histories.of(frame)
-        self.parameters_, self.shop_gap_ = np.exp(fit_bg_nbd(seen).logs), shop_gap_days(seen)
+        self.parameters_ = np.exp(fit_bg_nbd(seen.at_most(MOST_HISTORIES)).logs)
+        self.shop_gap_ = shop_gap_days(seen)
         return self
 
     def transform(self, frame: pd.DataFrame) -> Array:

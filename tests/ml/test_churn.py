@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import skops.io
+from sklearn.pipeline import Pipeline
 
 from core.errors import ContractBroken
 from ml.churn.baselines import BASELINES, BgNbdChurn
@@ -13,7 +14,8 @@ from ml.churn.features import FEATURE_NAMES, FEATURES, LEVEL_FEATURES, FeatureRu
 from ml.churn.models import CANDIDATES, MEMBERS, SETTINGS, TRUSTED_TYPES, make
 from ml.churn.money import Terms
 from ml.churn.renewal import pause_goes_on
-from ml.churn.rhythm import Rhythm
+from ml.churn.rhythm import Rhythm, log_odds
+from ml.churn.together import fit_together, say_together
 from ml.churn.training import PRIOR_METHOD, train_churn_model
 from ml.churn.trial import Examples, churn_probability, try_baseline, try_out, walk
 from ml.churn.tuning import SPACES, tune
@@ -159,6 +161,38 @@ def test_the_baseline_ranks_by_recency_alone(examples):
     said = churn_probability(model, examples.features)
     order = np.argsort(examples.features["recency_days"].to_numpy(), kind="stable")
     assert (np.diff(said[order]) >= 0).all()
+
+
+def test_fitted_together_members_say_what_each_says_that_was_fitted_alone(examples):
+    together = [made(name) for name in MEMBERS]
+    fit_together(together, examples.features, examples.has_churned)
+    said = say_together(together, examples.features)
+    for name, column in zip(MEMBERS, said.T, strict=True):
+        alone = made(name).fit(examples.features, examples.has_churned)
+        assert np.array_equal(column, log_odds(churn_probability(alone, examples.features))), name
+    rhythms = [
+        member[0] for member in together if isinstance(member, Pipeline) and "rhythm" in member.named_steps
+    ]
+    assert len(rhythms) == 4
+    assert len({id(rhythm) for rhythm in rhythms}) == 1
+
+
+def test_of_two_folds_the_second_hears_the_long_members_as_they_were_fitted_for_the_first(
+    examples, walk_of_all
+):
+    first, second = rolling_folds(examples.days(), 28)[-6:-4]
+    for name, fold in {"random_forest": first, "neural_network": first, "boosting_rhythm": second}.items():
+        learnt = examples.at(fold.train)
+        model = made(name, seed=1).fit(learnt.features, learnt.has_churned)
+        said = log_odds(churn_probability(model, examples.at([second.test]).features))
+        assert np.array_equal(walk_of_all.said[name][second.test], said), name
+
+
+def test_a_recency_shuffled_beyond_the_tenure_leaves_every_chance_finite(examples):
+    """As the importance of features is found: a customer of 20 days with a pause of 300."""
+    shuffled = examples.features.assign(tenure_days=20.0, recency_days=300.0)
+    model = made("logistic_rhythm").fit(examples.features, examples.has_churned)
+    assert np.isfinite(churn_probability(model, shuffled)).all()
 
 
 def test_labels_of_windows_still_open_at_the_test_cannot_reach_a_fold(examples):
