@@ -1,4 +1,4 @@
-"""Commands on models: train, promote, roll back, score."""
+"""Commands on models: train, promote, roll back, compare, score."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -24,6 +24,21 @@ SHOWN_OF_A_PART = (
 )
 Version = Annotated[int, typer.Argument(min=1, help="Number of the version, as MLflow and `train` show it.")]
 
+Before = Annotated[
+    int | None,
+    typer.Argument(
+        min=1, help="Number of the version. Without it: the champion before this one.", show_default=False
+    ),
+]
+One = Annotated[
+    int | None,
+    typer.Argument(min=1, help="Number of a version. Without it: the champion.", show_default=False),
+]
+Other = Annotated[
+    int | None,
+    typer.Argument(min=1, help="Number of another. Without it: the challenger.", show_default=False),
+]
+
 
 @churn.command("train")
 def train_churn(as_of: Day, as_json: Json = False) -> None:
@@ -35,9 +50,9 @@ def train_churn(as_of: Day, as_json: Json = False) -> None:
     answer(train_churn(settings, day_of(as_of)), as_json=as_json)
 
 
-@churn.command("rollback")
-def roll_back_churn(version: Version, as_json: Json = False) -> None:
-    """Make another version the champion, back or forth; one that failed its bar is refused."""
+@churn.command("promote")
+def promote_churn(version: Version, as_json: Json = False) -> None:
+    """Make a version the champion; one that failed its bar, was not judged by Lapwing, or was changed since is refused."""
     answer(_move_champion("churn", version), as_json=as_json)
 
 
@@ -86,6 +101,31 @@ def _line(row: dict[str, Any]) -> dict[str, Any]:
         "f1": row["f1"],
         "kept": None if kept is None or margin is None else f"{kept / 100:,.0f} ± {margin / 100:,.0f}",
     }
+
+
+@churn.command("rollback")
+def roll_back_churn(version: Before = None, as_json: Json = False) -> None:
+    """Make an earlier version the champion again; one that failed its bar is refused."""
+    answer(_move_champion("churn", version or _champion_before("churn")), as_json=as_json)
+
+
+@churn.command("compare")
+def compare_churn(first: One = None, second: Other = None, as_json: Json = False) -> None:
+    """Show two judged versions side by side, with paired differences over the cut-offs both were judged at."""
+    from ml.churn.compare import compare
+    from ml.registry import Registry
+
+    registry = Registry(load_settings())
+    one = registry.champion("churn") if first is None else registry.version("churn", str(first))
+    other = registry.challenger("churn") if second is None else registry.version("churn", str(second))
+    if one is None or other is None:
+        raise ModelRefused(
+            "there are no two versions of 'churn' to compare: no champion or no challenger; name both by number"
+        )
+    speech.print(
+        f"first: version {one.version}; second: version {other.version}; difference: second less first"
+    )
+    answer(compare(registry, one, other), as_json=as_json)
 
 
 @recommender.command("train")
@@ -181,3 +221,16 @@ def _move_champion(model_name: str, version: int) -> dict[str, str]:
         raise ModelRefused(f"there is no version {version} of '{model_name}'; the newest is {newest.version}")
     registry.move_champion(model_name, str(version))
     return {"model": model_name, "champion": f"version {version}"}
+
+
+def _champion_before(model_name: str) -> int:
+    from ml.registry import Registry
+
+    registry = Registry(load_settings())
+    before = None if registry.is_empty() else registry.champion_before(model_name)
+    if before is None:
+        raise ModelRefused(
+            f"no version of '{model_name}' was champion before this one; `lapwing {model_name} rollback VERSION` takes any "
+            "that passed its bar"
+        )
+    return int(before)

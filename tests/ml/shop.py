@@ -49,6 +49,8 @@ def simulated_examples(seed: int = 5) -> pa.Table:
             "as_of_date": pa.array([day for day in cutoffs for _ in CUSTOMERS], pa.date32()),
             **columns,
             "top_category": ["tea"] * rows,
+            "lifecycle_stage": np.where(recency > 3 * gap, "lapsing", "active"),
+            "locale": np.tile(["en", "de", "zh", "en"], rows // 4),
             "has_churned": rng.random(rows) < chance,
         }
     )
@@ -56,7 +58,7 @@ def simulated_examples(seed: int = 5) -> pa.Table:
 
 def simulated_features() -> pa.Table:
     """The features of `AS_OF`, a row per customer and one for the newcomer."""
-    table = simulated_examples(seed=6).slice(0, len(CUSTOMERS) + 1).drop_columns(["has_churned"])
+    table = simulated_examples(seed=6).slice(0, len(CUSTOMERS) + 1).drop_columns(["locale", "has_churned"])
     table = table.set_column(0, "customer_id", pa.array([*CUSTOMERS, NEWCOMER]))
     return table.set_column(1, "as_of_date", pa.array([AS_OF] * len(table), pa.date32()))
 
