@@ -57,7 +57,8 @@ class TreatedShop:
         """Return what treating each customer brings over leaving them alone, in cents."""
         buys = ~self.pasts[-1].has_lapsed | self.is_kept
         margin = np.where(self.is_kept, margin_share * self.spent_if_kept_cents, 0.0)
-        return margin - buys * incentive_cents - contact_cents
+        gained: Array = margin - buys * incentive_cents - contact_cents
+        return gained
 
 
 @dataclass(frozen=True)

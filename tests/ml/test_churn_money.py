@@ -112,7 +112,7 @@ def test_the_best_threshold_is_the_best_of_all_that_could_be_tried(stakes):
     probability = stakes.probability.round(2)
     profit = stakes.realised(TERMS)
     earned = {each: profit[probability >= each].sum() for each in np.unique(probability)}
-    assert best_threshold(probability, profit) == max(earned, key=earned.get)
+    assert best_threshold(probability, profit) == max(earned, key=lambda each: earned[each])
     assert best_threshold(probability, -np.ones(4_000)) == np.inf
     assert best_threshold(np.empty(0), np.empty(0)) == np.inf
 
@@ -157,7 +157,7 @@ def test_thresholds_know_nothing_of_the_folds_they_are_judged_on(stakes):
         error = 4 * (stakes.realised(TERMS) - stakes.expected(TERMS)).std() / np.sqrt(4_000)
         assert abs(figures[expected] - figures[realised]) < 1000 * error
     earned = {name: figures[f"realised_profit_per_1000_cents/{name}"] for name in (OWN, *chosen)}
-    assert max(earned, key=earned.get) == OWN
+    assert max(earned, key=lambda each: earned[each]) == OWN
     assert earned[BEST] > max(earned[name] for name in ("half", "best_f1", "everyone"))
 
 
