@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from sklearn.ensemble import BaggingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -16,6 +15,7 @@ from ml.churn.baselines import BASELINES
 from ml.churn.features import FeatureRules
 from ml.churn.protocol import ChurnModel, Maker, Recipe, Setting
 from ml.churn.rhythm import Rhythm
+from ml.evaluation import Floats
 
 # Set by hand. A search (`ml.churn.tuning`, 20 trials each, the cut-offs before 2 July 2017 of Complete Journey) around
 # slower ones found none that is better by more than chance; of those as good, these are the quickest. `tune` starts from them
@@ -147,7 +147,7 @@ class ChurnBand(StrEnum):
     LOW = "low"
 
 
-def churn_bands(probability: npt.NDArray[np.float64], *, high_from: float) -> pa.Array:
+def churn_bands(probability: Floats, *, high_from: float) -> pa.Array:
     """Return the band of each probability: *medium* from half of where *high* begins, so that it is seen coming.
 
     >>> churn_bands(np.array([0.61, 0.6, 0.59, 0.3, 0.1]), high_from=0.6).to_pylist()
