@@ -186,11 +186,11 @@ def test_of_two_folds_the_second_hears_the_long_members_as_they_were_fitted_for_
         assert np.array_equal(walk_of_all.said[name][second.test], said), name
 
 
-def test_a_recency_shuffled_beyond_the_tenure_leaves_every_chance_finite(examples):
-    """As the importance of features is found: a customer of 20 days with a pause of 300."""
-    shuffled = examples.features.assign(tenure_days=20.0, recency_days=300.0)
+@pytest.mark.parametrize("changed", [{"recency_days": 300.0}, {"gap_mean_days": np.nan}])
+def test_a_history_that_shuffling_made_impossible_leaves_every_chance_finite(examples, changed):
+    """As the importance of features is found: a pause longer than the tenure, orders on many days without a gap."""
     model = made("logistic_rhythm").fit(examples.features, examples.has_churned)
-    assert np.isfinite(churn_probability(model, shuffled)).all()
+    assert np.isfinite(churn_probability(model, examples.features.assign(**changed))).all()
 
 
 def test_labels_of_windows_still_open_at_the_test_cannot_reach_a_fold(examples):
