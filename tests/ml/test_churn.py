@@ -18,9 +18,11 @@ from ml.churn.together import fit_together, say_together
 from ml.churn.training import PRIOR_METHOD, train_churn_model
 from ml.churn.trial import Examples, churn_probability, try_baseline, try_out, walk
 from ml.churn.tuning import SPACES, tune
-from ml.lifetime.bg_nbd import Histories
+from ml.lifetime.bg_nbd import BgNbd, Histories
+from ml.lifetime.fitting import ORDERS_PRIOR
 from ml.provenance import Source
 from ml.windows import Fold, has_closed, rolling_folds
+from simulation.lifetimes import simulate_lifetimes
 from tests.ml.shop import AS_OF, simulated_examples, simulated_features
 
 MODELS = sorted(MEMBERS | BASELINES)
@@ -296,6 +298,29 @@ def test_chances_of_50_customers_are_less_sure_than_those_of_5000(examples):
     assert (
         (low <= churn_probability(few, features)) & (churn_probability(few, features) <= high)
     ).mean() > 0.95
+
+
+def test_with_50_buyers_the_intervals_hold_the_chance_in_eight_of_ten_simulated_shops():
+    """A hundred shops, each with a truth of its own drawn from the prior; others of the same shop are asked about."""
+    chance = np.random.default_rng(5)
+    held = []
+    for number in range(100):
+        truth = np.exp(np.log(ORDERS_PRIOR.medians) + ORDERS_PRIOR.spread * chance.standard_normal(4))
+        buyers, others = (
+            features_of(simulate_lifetimes(count, seed=seed, orders=truth))
+            for count, seed in ((50, number), (100, 500 + number))
+        )
+        low, high = BgNbdChurn(horizon_days=28, seed=1).fit(buyers).predict_interval(others)
+        oracle = BgNbd(*truth).no_order(Histories.of(others), 28.0)
+        held.append(((low <= oracle) & (oracle <= high)).mean())
+    assert np.mean(held) == pytest.approx(0.8, abs=0.05)
+
+
+def features_of(drawn):
+    gap = np.where(drawn.repeats > 0, drawn.last / np.maximum(drawn.repeats, 1.0), np.nan)
+    return pd.DataFrame(
+        {"tenure_days": drawn.age, "recency_days": drawn.age - drawn.last, "gap_mean_days": gap}
+    )
 
 
 def test_what_is_known_of_who_lapsed_corrects_bg_nbd(examples):
