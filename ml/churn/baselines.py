@@ -12,8 +12,8 @@ from ml.churn.protocol import Maker, Recipe
 from ml.churn.rhythm import MOST_HISTORIES, log_odds
 from ml.evaluation import Bools
 from ml.lifetime.bg_nbd import Histories
-from ml.lifetime.fitting import Estimate, bg_nbd_of, fit_bg_nbd
-from ml.lifetime.forecast import no_order_bounds
+from ml.lifetime.fitting import bg_nbd_of, drawn_bg_nbd, fit_bg_nbd
+from ml.lifetime.forecast import DRAWS, no_order_bounds
 
 Array = npt.NDArray[np.float64]
 
@@ -48,8 +48,9 @@ class BgNbdChurn(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 
     def fit(self, features: pd.DataFrame, truth: Bools | None = None) -> "BgNbdChurn":
         """Fit to histories and, where `truth` says who lapsed, recalibrate on the same customers."""
-        found = fit_bg_nbd(Histories.of(features).at_most(MOST_HISTORIES))
-        self.logs_, self.covariance_ = found.logs, found.covariance
+        seen = Histories.of(features).at_most(MOST_HISTORIES)
+        found = fit_bg_nbd(seen)
+        self.logs_, self.draws_ = found.logs, drawn_bg_nbd(seen, found, count=DRAWS, seed=self.seed)
         self.weights_ = weigh(np.empty((0, 1)), np.empty(0, dtype=bool))
         return self if truth is None else self.recalibrate(features, truth)
 
@@ -65,8 +66,7 @@ class BgNbdChurn(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 
     def predict_interval(self, features: pd.DataFrame) -> Array:
         """Return bounds of the probability to lapse, shape (2, n): they hold it in eight of ten shops."""
-        fitted = Estimate(self.logs_, self.covariance_)
-        bounds = no_order_bounds(fitted, Histories.of(features), float(self.horizon_days), seed=self.seed)
+        bounds = no_order_bounds(self.draws_, Histories.of(features), float(self.horizon_days))
         return np.vstack([blended(log_odds(bound)[:, None], self.weights_) for bound in bounds])
 
     def _log_odds(self, features: pd.DataFrame) -> Array:

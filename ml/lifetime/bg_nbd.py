@@ -40,10 +40,12 @@ class Histories:
         The table gives x as the span from the first to the last order over the mean gap between days with an order.
         """
         age = features["tenure_days"].to_numpy(dtype=np.float64)
-        # Whose last order lies before the first has none: nobody, until somebody shuffles recency to ask what it is worth.
+        # Nobody's last order lies before the first, and nobody who came back lacks a gap: until a column is shuffled among
+        # customers, to ask what it is worth. Such a history counts as a single order.
         last = np.maximum(age - features["recency_days"].to_numpy(dtype=np.float64), 0.0)
         gap = features["gap_mean_days"].to_numpy(dtype=np.float64)
-        return cls(np.where(last > 0, np.rint(last / np.where(last > 0, gap, 1.0)), 0.0), last, age)
+        has_gap = (last > 0) & (gap > 0)
+        return cls(np.where(has_gap, np.rint(last / np.where(has_gap, gap, 1.0)), 0.0), last, age)
 
     def __len__(self) -> int:
         return len(self.repeats)

@@ -19,9 +19,11 @@ from ml.churn.together import fit_together, say_together
 from ml.churn.training import PRIOR_METHOD, train_churn_model
 from ml.churn.trial import Examples, churn_probability, try_baseline, try_out, walk
 from ml.churn.tuning import SPACES, tune
-from ml.lifetime.bg_nbd import Histories
+from ml.lifetime.bg_nbd import BgNbd, Histories
+from ml.lifetime.fitting import ORDERS_PRIOR
 from ml.provenance import Source
 from ml.windows import Fold, has_closed, rolling_folds
+from simulation.lifetimes import simulate_lifetimes
 from tests.ml.shop import AS_OF, simulated_examples, simulated_features
 
 MODELS = sorted(MEMBERS | BASELINES)
@@ -188,11 +190,11 @@ def test_of_two_folds_the_second_hears_the_long_members_as_they_were_fitted_for_
         assert np.array_equal(walk_of_all.said[name][second.test], said), name
 
 
-def test_a_recency_shuffled_beyond_the_tenure_leaves_every_chance_finite(examples):
-    """As the importance of features is found: a customer of 20 days with a pause of 300."""
-    shuffled = examples.features.assign(tenure_days=20.0, recency_days=300.0)
+@pytest.mark.parametrize("changed", [{"recency_days": 300.0}, {"gap_mean_days": np.nan}])
+def test_a_history_that_shuffling_made_impossible_leaves_every_chance_finite(examples, changed):
+    """As the importance of features is found: a pause longer than the tenure, orders on many days without a gap."""
     model = made("logistic_rhythm").fit(examples.features, examples.has_churned)
-    assert np.isfinite(churn_probability(model, shuffled)).all()
+    assert np.isfinite(churn_probability(model, examples.features.assign(**changed))).all()
 
 
 def test_labels_of_windows_still_open_at_the_test_cannot_reach_a_fold(examples):
@@ -298,6 +300,29 @@ def test_chances_of_50_customers_are_less_sure_than_those_of_5000(examples):
     assert (
         (low <= churn_probability(few, features)) & (churn_probability(few, features) <= high)
     ).mean() > 0.95
+
+
+def test_with_50_buyers_the_intervals_hold_the_chance_in_eight_of_ten_simulated_shops():
+    """A hundred shops, each with a truth of its own drawn from the prior; others of the same shop are asked about."""
+    chance = np.random.default_rng(5)
+    held = []
+    for number in range(100):
+        truth = np.exp(np.log(ORDERS_PRIOR.medians) + ORDERS_PRIOR.spread * chance.standard_normal(4))
+        buyers, others = (
+            features_of(simulate_lifetimes(count, seed=seed, orders=truth))
+            for count, seed in ((50, number), (100, 500 + number))
+        )
+        low, high = BgNbdChurn(horizon_days=28, seed=1).fit(buyers).predict_interval(others)
+        oracle = BgNbd(*truth).no_order(Histories.of(others), 28.0)
+        held.append(((low <= oracle) & (oracle <= high)).mean())
+    assert np.mean(held) == pytest.approx(0.8, abs=0.05)
+
+
+def features_of(drawn):
+    gap = np.where(drawn.repeats > 0, drawn.last / np.maximum(drawn.repeats, 1.0), np.nan)
+    return pd.DataFrame(
+        {"tenure_days": drawn.age, "recency_days": drawn.age - drawn.last, "gap_mean_days": gap}
+    )
 
 
 def test_what_is_known_of_who_lapsed_corrects_bg_nbd(examples):
