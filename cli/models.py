@@ -1,4 +1,4 @@
-"""Commands on models: train, promote, roll back, compare, score."""
+"""Commands on models: train, promote, roll back, compare, look for drift, score."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -126,6 +126,23 @@ def compare_churn(first: One = None, second: Other = None, as_json: Json = False
         f"first: version {one.version}; second: version {other.version}; difference: second less first"
     )
     answer(compare(registry, one, other), as_json=as_json)
+
+
+@churn.command("drift")
+def drift_of_churn(as_of: Day, as_json: Json = False) -> None:
+    """Show how far a scored day has moved from training, furthest first; exit with 1 if anything is beyond its bound."""
+    from core.published import Published
+    from ml.tables import SCORE_DRIFT
+
+    rows = Published(load_settings().published).read(SCORE_DRIFT, day_of(as_of)).to_pylist()
+    shown = [
+        {name: row[name] for name in ("feature", "measure", "value", "bound", "is_alert")} for row in rows
+    ]
+    if not rows:
+        speech.print("the day was scored without a champion, or by one that knows no quiet weeks")
+    answer(shown, as_json=as_json)
+    if any(row["is_alert"] for row in rows):
+        raise typer.Exit(1)
 
 
 @recommender.command("train")

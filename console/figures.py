@@ -127,6 +127,11 @@ def model_figures(readers: Readers, day: date) -> list[ModelFigures]:
     return [_model(readers, list(group)) for _, group in groups]
 
 
+def drift_alerts(readers: Readers, day: date) -> list[Row]:
+    """Return what moved further from training than it does in quiet weeks, the furthest first (rows of `score_drift`)."""
+    return readers.snapshots.rows("score_drift", day, ("is_alert", "=", True))
+
+
 def stage_times(readers: Readers, day: date) -> list[StageTime]:
     """Return the last time of each stage of a day, in the order in which they first ran."""
     latest: dict[str, dict[str, Any]] = {}

@@ -4,6 +4,7 @@ Without a champion a table has no rows: the day goes on, and no campaign finds a
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date
 
 import numpy as np
@@ -18,6 +19,7 @@ from core.published import Published
 from core.settings import Settings
 from ml.checks import check_churn_reasons, check_churn_scores, check_recommendations
 from ml.churn.baselines import BgNbdChurn
+from ml.churn.drift import DRIFT_REFERENCE, SCORE, Reference
 from ml.churn.features import FEATURE_NAMES, feature_frame
 from ml.churn.models import TRUSTED_TYPES as CHURN_TYPES
 from ml.churn.models import ChurnBand, churn_bands
@@ -49,6 +51,8 @@ from ml.tables import (
     RECOMMENDATIONS,
     RECOMMENDATIONS_SCHEMA,
     RECOMMENDER,
+    SCORE_DRIFT,
+    SCORE_DRIFT_SCHEMA,
     SEGMENT_ID,
     SEGMENT_PROFILES,
     SEGMENT_PROFILES_SCHEMA,
@@ -91,6 +95,7 @@ def score(settings: Settings, as_of: date) -> dict[str, int]:
             **segments,
             MODEL_FIGURES: model_figures(registry, champions, as_of),
         }
+        tables[SCORE_DRIFT] = score_drift(published, registry, champions[CHURN], tables[CHURN_SCORES], as_of)
     for name, rows in tables.items():
         published.write_candidate(name, as_of, rows)
     for name in tables:
@@ -144,6 +149,32 @@ def _worth(
         pa.array(stake),
         pa.array(expected_profit(probability, stake, terms)),
     ]
+
+
+def score_drift(
+    published: Published, registry: Registry, champion: LoggedModel | None, scores: pa.Table, as_of: date
+) -> pa.Table:
+    """Return how far a day's features and churn scores have moved from training, and log what moved too far.
+
+    No rows without a champion, or where it learnt from too few cut-offs to know what moves in a quiet week.
+    """
+    found = registry.document(champion, DRIFT_REFERENCE) if champion is not None and len(scores) else None
+    if champion is None or found is None:
+        return SCORE_DRIFT_SCHEMA.empty_table()
+    features = published.read(CUSTOMER_FEATURES, as_of).sort_by(CUSTOMER_ID)
+    columns = feature_frame(features).assign(**{SCORE: scores[CHURN_PROBABILITY].to_numpy()})
+    about = {
+        AS_OF_DATE: as_of,
+        "model_name": champion.model_name,
+        "model_version": champion.version,
+        "run_id": champion.run_id,
+    }
+    shifts = Reference.from_json(found).shifts(columns)
+    for each in shifts:
+        if each.is_alert:
+            log.warning("drift", as_of_date=str(as_of), **asdict(each))
+    rows = [about | asdict(each) | {"is_alert": each.is_alert} for each in shifts]
+    return pa.Table.from_pylist(rows, schema=SCORE_DRIFT_SCHEMA)
 
 
 def _bounds(model: ChurnModel, features: pd.DataFrame) -> list[pa.Array]:

@@ -17,6 +17,7 @@ RECOMMENDATIONS = "recommendations"
 SEGMENTS = "segments"
 SEGMENT_PROFILES = "segment_profiles"
 MODEL_FIGURES = "model_figures"
+SCORE_DRIFT = "score_drift"
 
 # models, by the name they are registered under
 CHURN = "churn"
@@ -154,3 +155,17 @@ MODEL_FIGURES_SCHEMA = pa.schema(
     ]
 )
 """One row per model version, metric and baseline; a metric no baseline has stands once, without one."""
+
+SCORE_DRIFT_SCHEMA = pa.schema(
+    [
+        _required(AS_OF_DATE, pa.date32()),
+        _required("feature", pa.string()),
+        _required("measure", pa.string()),
+        _required("value", pa.float64()),
+        _required("bound", pa.float64()),
+        _required("is_alert", pa.bool_()),
+        *_MADE_BY,
+    ]
+)
+"""One row per feature of the churn model, and two for its score. `measure`: psi, the population stability index against
+training, or mean_shift, the mean score less that of training. `is_alert`: it lies beyond its bound, on either side."""

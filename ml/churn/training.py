@@ -16,6 +16,7 @@ from core.errors import ContractBroken
 from ml.churn.baselines import BASELINES, BgNbdChurn
 from ml.churn.blending import Blend
 from ml.churn.card import card
+from ml.churn.drift import CUTOFFS, DRIFT_REFERENCE, PSI, SCORE, Reference
 from ml.churn.features import FEATURE_NAMES, feature_frame
 from ml.churn.models import CANDIDATES, MEMBERS, SETTINGS, TRUSTED_TYPES, make
 from ml.churn.money import Terms
@@ -28,6 +29,7 @@ from ml.churn.trial import (
     Examples,
     Tried,
     Walk,
+    churn_probability,
     importances,
     try_baseline,
     try_out,
@@ -38,6 +40,7 @@ from ml.churn.tuning import tune
 from ml.evaluation import bootstrap_interval, t_interval
 from ml.figures import (
     calibration_figure,
+    drift_figure,
     folds_figure,
     importance_figure,
     precision_recall_figure,
@@ -136,7 +139,8 @@ def train_churn_model(
     )
     evidence = Evidence.of(table, examples, [fold.test for fold in split.judged], then)
     training = _judged(method, competed, walked, split, source, settings, evidence)
-    return with_profit(training, early, late, terms)
+    training = with_profit(training, early, late, terms)
+    return with_drift(training, examples, feature_frame(today), horizon_days)
 
 
 def _settings(
@@ -190,6 +194,29 @@ def _judged(
         _fitted(_fit_on_all(method, walked, examples, source.as_of, settings), examples.features),
     )
     return replace(training, card=card(training, BASELINES))
+
+
+def with_drift(training: Training, examples: Examples, today: pd.DataFrame, horizon_days: int) -> Training:
+    """Add what a scored day is compared with, and how far the training day itself has moved."""
+    if training.fitted is None or not len(today):
+        return training
+    model = training.fitted.model
+
+    def scored(features: pd.DataFrame) -> pd.DataFrame:
+        return features.assign(**{SCORE: churn_probability(model, features)})
+
+    newest = examples.at(examples.days()[-CUTOFFS:])
+    reference = Reference.of(scored(newest.features), newest.cutoffs, horizon_days=horizon_days, seed=SEED)
+    if reference is None:
+        return training
+    shifts = reference.shifts(scored(today))
+    moved = {each.feature: (each.value, each.bound) for each in shifts if each.measure == PSI}
+    return replace(
+        training,
+        figures=dict(training.figures) | {"drift_alerts": float(sum(each.is_alert for each in shifts))},
+        tables=dict(training.tables) | {DRIFT_REFERENCE: reference.to_json()},
+        drawings=dict(training.drawings) | {"drift": drift_figure(moved)},
+    )
 
 
 def _fit_on_all(

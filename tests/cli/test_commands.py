@@ -70,7 +70,7 @@ def test_the_commands_are_those_we_know_of():
     assert {
         ("source", "init"), ("source", "check"), ("source", "example"), ("segments", "train"), ("segments", "show"),
         ("source", "import"), ("source", "load"), ("features", "build"), ("features", "publish"),
-        ("features", "check"), ("rejects",), ("churn", "train"), ("churn", "promote"), ("churn", "rollback"), ("churn", "compare"),
+        ("features", "check"), ("rejects",), ("churn", "train"), ("churn", "promote"), ("churn", "rollback"), ("churn", "compare"), ("churn", "drift"),
         ("recommender", "train"), ("recommender", "rollback"), ("score",),
         ("campaign", "list"), ("campaign", "plan"), ("campaign", "publish"), ("campaign", "preview"),
         ("send", "run"), ("send", "status"), ("send", "show"), ("send", "resolve"), ("send", "withdraw"),
@@ -303,6 +303,16 @@ def test_a_champion_is_rolled_back_and_forth_but_never_onto_a_refused_version(la
     registry._client.set_registered_model_alias("churn", "champion", "3")
     assert lapwing("churn", "rollback", "1")[0] == 0
     assert champion() == "1"
+
+
+def test_drift_beyond_a_bound_is_a_finding_and_exits_with_1(lapwing):
+    published = Published(load_settings().published)
+    row = {"feature": "recency_days", "measure": "psi", "value": 0.4, "bound": 0.1, "is_alert": True}
+    for rows, code in (([row], 1), ([row | {"value": 0.05, "is_alert": False}], 0)):
+        published.write_candidate("score_drift", MONDAY, pa.Table.from_pylist(rows))
+        published.release("score_drift", MONDAY)
+        found, out, _ = lapwing("churn", "drift", *DAY, "--json")
+        assert (found, json.loads(out)) == (code, rows)
 
 
 def test_tables_for_people_and_json_for_machines_say_the_same(lapwing):

@@ -19,6 +19,7 @@ from ml.tables import (
     CHURN_SCORES_SCHEMA,
     MODEL_FIGURES_SCHEMA,
     RECOMMENDATIONS_SCHEMA,
+    SCORE_DRIFT_SCHEMA,
     SEGMENT_PROFILES_SCHEMA,
     SEGMENTS_SCHEMA,
 )
@@ -32,6 +33,7 @@ SCHEMAS = {
     "segments": SEGMENTS_SCHEMA,  # without a champion here; see test_segments_in_the_registry.py
     "segment_profiles": SEGMENT_PROFILES_SCHEMA,
     "model_figures": MODEL_FIGURES_SCHEMA,
+    "score_drift": SCORE_DRIFT_SCHEMA,
 }
 
 
@@ -255,3 +257,61 @@ def test_a_list_with_a_gap_a_repeat_or_a_forbidden_product_stops_the_day(scored)
     same = rows.set_column(3, rows.schema.field(3), pa.array(["p01"] * len(rows)))
     with pytest.raises(GateFailed, match="repeat"):
         check_recommendations(same, allowed=allowed, most=12)
+
+
+@pytest.fixture
+def one_member(monkeypatch):
+    """Train churn with one member instead of seven, where the test is not about which is best."""
+    monkeypatch.setattr("ml.churn.training.MEMBERS", {"logistic_rhythm": None})
+    monkeypatch.setattr("ml.churn.training.CANDIDATES", {"logistic_rhythm": ("logistic_rhythm",)})
+
+
+def test_a_day_like_training_raises_no_alert_and_one_on_which_a_feature_moved_names_it(shop, one_member):
+    train_churn(shop, AS_OF)
+    published = Published(shop.published)
+    score(shop, AS_OF)
+    quiet = published.read("score_drift", AS_OF).to_pylist()
+    assert len(quiet) == 44 + 2  # the features, the score, and its mean
+    assert not any(row["is_alert"] for row in quiet)
+    features = published.read("customer_features", AS_OF)
+    place = features.column_names.index("evening_share")
+    moved = features.set_column(place, "evening_share", pa.array([0.5] * len(features)))
+    published.write_candidate("customer_features", AS_OF, moved)
+    published.release("customer_features", AS_OF)
+    score(shop, AS_OF)
+    rows = published.read("score_drift", AS_OF).to_pylist()
+    assert "evening_share" in {row["feature"] for row in rows if row["is_alert"]}
+    run = MlflowClient(shop.mlflow, shop.mlflow).get_run(rows[0]["run_id"])
+    assert run.data.metrics["drift_alerts"] == 0.0
+
+
+def test_training_compares_a_cut_off_with_what_was_published_on_its_own_day(shop, one_member):
+    published, cutoff = Published(shop.published), AS_OF - timedelta(days=28)
+    examples = published.read("churn_examples", AS_OF)
+    then = examples.filter(pc.equal(examples["as_of_date"], pa.scalar(cutoff)))
+    then = then.drop_columns(["has_churned", "locale"])
+
+    def publish_of_that_day(rows):
+        published.write_candidate("customer_features", cutoff, rows)
+        published.release("customer_features", cutoff)
+
+    place = then.column_names.index("orders_7d_count")
+    publish_of_that_day(then.set_column(place, "orders_7d_count", pa.array([2.0] * len(then))))
+    outcome = train_churn(shop, AS_OF)
+    assert not outcome.promoted
+    assert outcome.reason.startswith(
+        "leak: 'orders_7d_count' of cut-off 2017-11-06 is not what was published"
+    )
+    publish_of_that_day(then)  # built and published again, with the definition of today
+    outcome = train_churn(shop, AS_OF)
+    assert outcome.promoted, outcome.reason
+    run = MlflowClient(shop.mlflow, shop.mlflow).get_run(outcome.run_id)
+    assert run.data.params["leak_probe_cutoff"] == "2017-11-06"
+    card = run.data.tags["mlflow.note.content"]
+    for word in (
+        "logistic_rhythm, trained as of 2017-12-04",
+        "locale=zh",
+        "**Cohort.**",
+        "**Owner.** lifecycle.",
+    ):
+        assert word in card

@@ -1,7 +1,7 @@
 {{ config(tags = ["training"]) }}
 
--- The features that `ml/churn/features.py` names, and beside them what a reviewer slices by (`ml/churn/slices.py`), which no
--- model learns from.
+-- The features that `ml/churn/features.py` names, and beside them what a reviewer slices by (`ml/churn/slices.py`),
+-- which no model learns from.
 select
     features.customer_id,
     features.as_of_date,
