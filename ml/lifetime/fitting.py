@@ -97,7 +97,8 @@ def drawn_bg_nbd(seen: Histories, found: Estimate, *, count: int, seed: int) -> 
     weights = softmax(np.array(fits) - wide.logpdf(proposed))
     evenly = (np.arange(count) + 0.5) / count
     taken = np.searchsorted(np.cumsum(weights), evenly).clip(0, PROPOSALS - 1)
-    return np.exp(proposed[taken])
+    drawn: Array = np.exp(proposed[taken])
+    return drawn
 
 
 def fit_gamma_gamma(seen: Spending, *, prior: LogNormal | None = SPENDING_PRIOR) -> Estimate:
