@@ -67,7 +67,7 @@ def watch(as_of: Day, as_json: Json = False) -> None:
     settings, day = load_settings(), day_of(as_of)
     load_landing(settings)
     speech.print("building the features of who has news")
-    build(settings, "+touched_features", as_of=day)
+    build(settings, "+touched_customers", as_of=day)
     publish(settings, WATCH, day)
     counts = watch(settings, day)
     build(settings, WARNINGS, as_of=day, scores="churn_watch")

@@ -14,7 +14,7 @@ from core.settings import Settings
 KEYS = {
     "ml.customer_features": "customer_id",
     "ml.churn_examples": "as_of_date, customer_id",
-    "ml.touched_features": "customer_id",
+    "ml.touched_customers": "customer_id",
     "ml.interactions": "customer_id, product_id, ordered_date",
     "shop.landed_tables": "table_name",
     "shop.products": "product_id",

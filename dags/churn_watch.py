@@ -52,7 +52,7 @@ def churn_watch():
             from sources.landing import load_landing
 
             load_landing(settings)
-            build(settings, "+touched_features", as_of=date.fromisoformat(as_of))
+            build(settings, "+touched_customers", as_of=date.fromisoformat(as_of))
             return publish(settings, WATCH, date.fromisoformat(as_of))
 
     @task

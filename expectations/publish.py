@@ -18,7 +18,7 @@ DAILY = (
     "shop.rejected_rows",
 )
 TRAINING = ("ml.churn_examples", "ml.interactions", "shop.products")
-WATCH = ("ml.touched_features",)
+WATCH = ("ml.customer_features", "ml.touched_customers")
 REPORT = (
     "reports.campaign_funnel",
     "mail.mail_events",

@@ -111,14 +111,16 @@ def churn_scores(
     champion: LoggedModel | None,
     as_of: date,
     *,
-    of: str = CUSTOMER_FEATURES,
+    only: pa.ChunkedArray | None = None,
     shop_stake_cents: float | None = None,
 ) -> pa.Table:
-    """Return churn scores of a day's customers in the table `of`, checked; no rows without a champion.
+    """Return `churn_scores` of a day, of all customers or of some only, checked; no rows without a champion.
 
     `shop_stake_cents`: what a customer who lapses puts at stake in this shop, which sets the bands; None: the mean of these.
     """
-    features = Published(settings.published).read(of, as_of).sort_by(CUSTOMER_ID)
+    features = Published(settings.published).read(CUSTOMER_FEATURES, as_of).sort_by(CUSTOMER_ID)
+    if only is not None:
+        features = features.filter(pc.is_in(features[CUSTOMER_ID], only.combine_chunks()))
     if champion is None or not len(features):
         return CHURN_SCORES_SCHEMA.empty_table()
     model = registry.load(champion, CHURN_TYPES)

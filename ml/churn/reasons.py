@@ -48,6 +48,7 @@ class Scored:
         stake: Array,
         segments: Sequence[str] | None = None,
     ) -> "Scored":
+        """Take the features out of a frame that may have more columns."""
         rows = frame[FEATURE_NAMES].to_numpy(dtype=np.float64)
         return cls(rows, probability, is_warned, stake, segments)
 

@@ -70,7 +70,7 @@ def test_the_commands_are_those_we_know_of():
     assert {
         ("source", "init"), ("source", "check"), ("source", "example"), ("segments", "train"), ("segments", "show"),
         ("source", "import"), ("source", "load"), ("features", "build"), ("features", "publish"),
-        ("features", "check"), ("rejects",), ("churn", "train"), ("churn", "promote"), ("churn", "rollback"), ("churn", "compare"), ("churn", "drift"),
+        ("features", "check"), ("rejects",), ("churn", "train"), ("churn", "promote"), ("churn", "rollback"), ("churn", "warnings"), ("churn", "watch"), ("churn", "explain"), ("churn", "compare"), ("churn", "drift"),
         ("recommender", "train"), ("recommender", "rollback"), ("score",),
         ("campaign", "list"), ("campaign", "plan"), ("campaign", "publish"), ("campaign", "preview"),
         ("send", "run"), ("send", "status"), ("send", "show"), ("send", "resolve"), ("send", "withdraw"),

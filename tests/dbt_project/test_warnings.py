@@ -83,9 +83,9 @@ def test_every_customer_likely_to_lapse_is_warned_of_and_the_plan_is_how_they_we
 def test_the_watch_raises_warnings_of_customers_with_news_and_the_day_raises_its_own(reported, tmp_path):
     settings = small_shop.copy_of(reported, tmp_path)
     load_landing(settings)
-    build(settings, "+touched_features", as_of=NEXT)
+    build(settings, "+touched_customers", as_of=NEXT)
     publish(settings, WATCH, NEXT)
-    touched = set(Published(settings.published).read("touched_features", NEXT)["customer_id"].to_pylist())
+    touched = set(Published(settings.published).read("touched_customers", NEXT)["customer_id"].to_pylist())
     with_orders = set(ordered_on(settings, DAY))
     assert with_orders
     assert with_orders <= touched

@@ -55,7 +55,11 @@ def shop(tmp_path_factory) -> Settings:
         select 'orders' as table_name, 'shop/orders/a.csv' as source_file, 7::bigint as row_number,
             'customer_id' as column_name;
         create table reports.campaign_funnel as select 'winback' as campaign_id, 3::bigint as sent;
-        create table mail.mail_events as select 'e1' as event_id;""",
+        create table mail.mail_events as select 'e1' as event_id;
+        create schema warnings;
+        create table warnings.churn_warnings as select 'w1' as warning_id, date '2017-12-04' as raised_date;
+        create table warnings.churn_warning_figures as
+        select 'any' as churn_band, 'any' as ladder_step, 'any' as treatment;""",
     )
     return settings
 

@@ -26,7 +26,7 @@ bought as (
         on
             raised.customer_id = orders.customer_id
             and raised.raised_date <= orders.ordered_date
-            and orders.ordered_date < raised.closes_date
+            and raised.closes_date > orders.ordered_date
     group by raised.warning_id
 ),
 
@@ -34,7 +34,12 @@ bought as (
 treated as (
     select
         raised.warning_id,
-        arg_min(treatments, struct_pack(
+        arg_min(struct_pack(
+            verdict := treatments.verdict,
+            campaign_id := treatments.campaign_id,
+            step := treatments.step,
+            as_of_date := treatments.as_of_date
+        ), struct_pack(
             later := treatments.verdict not in ('planned', 'held_out'),
             days := case
                 when treatments.verdict in ('planned', 'held_out') then treatments.as_of_date - raised.raised_date

@@ -12,4 +12,4 @@ select
     step,
     verdict
 from {{ ref("stg_published__campaign_plan") }}
-where campaign_id in ('{{ var("churn_campaigns") | join("', '") }}')
+where list_contains({{ var("churn_campaigns") }}, campaign_id)

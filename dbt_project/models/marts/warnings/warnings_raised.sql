@@ -4,15 +4,17 @@
 ) }}
 
 -- One row per warning. A customer in a band that is warned of is warned of once: again only when the horizon has
--- passed, or an order has come since. The scores are those of the day, or of those scored again on its eve; what the eve
--- raised is raised anew, or not, when the day has come.
+-- passed, or an order has come since. The scores are those of the day, or of those scored again on its eve; what the
+-- eve raised is raised anew, or not, when the day has come.
 -- depends_on: {{ ref("stg_published__churn_scores") }}, {{ ref("stg_published__churn_watch") }}
+-- depends_on: {{ ref("int_customer_days_rolled") }}
 with scores as (
     select *
     from {{ ref("stg_published__" ~ env_var("LAPWING_SCORES", "churn_scores")) }}
     where churn_band in ('medium', 'high')
 ),
 
+{% if is_incremental() %}
 orders as (
     select
         customer_id,
@@ -24,7 +26,6 @@ orders as (
 ),
 
 still_open as (
-    {% if is_incremental() %}
     select distinct raised.customer_id
     from {{ this }} as raised
     left join orders on raised.customer_id = orders.customer_id and raised.raised_date <= orders.ordered_date
@@ -32,11 +33,13 @@ still_open as (
         raised.raised_date < {{ as_of_date() }}
         and {{ as_of_date() }} < raised.closes_date
         and orders.customer_id is null
-    {% else %}
+)
+{% else %}
+still_open as (
     select null::varchar as customer_id
     where false
-    {% endif %}
 )
+{% endif %}
 
 select
     md5(scores.customer_id || '|' || scores.as_of_date) as warning_id,
