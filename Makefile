@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash test-crash-publish test-histories test-bad-rows bench-features check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-publish test-histories test-bad-rows bench-features bench-churn bench-churn-profit check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
@@ -40,6 +40,12 @@ test-bad-rows: setup ## mix 40,000 bad rows of 40 kinds into 1,000,000 good ones
 
 bench-features: setup ## features of 50 million order lines against polars; appends to benchmarks/RESULTS.md (half an hour)
 	@PYTHONPATH=. $(python) -m benchmarks.features
+
+bench-churn: setup ## churn models on Complete Journey, cut-off by cut-off; appends to benchmarks/RESULTS.md (minutes)
+	@PYTHONPATH=. $(python) -m benchmarks.churn
+
+bench-churn-profit: setup ## whom to treat by money, on 100 draws of simulated shops; appends to benchmarks/RESULTS.md (minutes)
+	@PYTHONPATH=. $(python) -m benchmarks.churn_profit
 
 check: setup ## lint, type-check, and compare code, docs and settings with each other
 	@$(python) -m ruff check

@@ -10,7 +10,7 @@ from pathlib import Path
 from core.clock import system_clock
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-PACKAGES = ("duckdb", "dbt-core", "dbt-duckdb", "polars", "pyarrow")
+PACKAGES = ("duckdb", "dbt-core", "dbt-duckdb", "polars", "pyarrow", "scikit-learn", "numpy", "scipy")
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Result:
     is_met: bool | None = None
 
 
-def write(benchmark: str, what: str, results: Iterable[Result]) -> None:
-    """Append a run to RESULTS.md, newest last."""
+def write(benchmark: str, what: str, results: Iterable[Result], *, tables: str = "") -> None:
+    """Append a run to RESULTS.md, newest last; `tables` stand below its figures, in Markdown."""
     rows = []
     for found in results:
         met = {None: "", True: "met", False: "**missed**"}[found.is_met]
@@ -40,7 +40,7 @@ def write(benchmark: str, what: str, results: Iterable[Result]) -> None:
     before = (
         RESULTS.read_text() if RESULTS.exists() else "# Results\n\nWritten by the benchmarks; newest last.\n"
     )
-    RESULTS.write_text(before + head + "\n".join(rows) + "\n")
+    RESULTS.write_text(before + head + "\n".join(rows) + "\n" + tables)
 
 
 def _memory_gib() -> float:

@@ -42,6 +42,7 @@ def account_of(settings: Settings, send_id: str) -> dict[str, Any]:
             f"{score['name']} {score['value']} ({score['model_name']} {score['model_version']}, run {score['run_id']})"
             for score in evidence["scores"]
         ],
+        "reasons": [reason["text"] for reason in evidence.get("reasons", [])],
         "why these products": [
             f"{product['name']}: {product['reason']} {product['reason_product_name'] or ''}".strip()
             for product in facts["products"]

@@ -64,6 +64,7 @@ class Why:
 
     plan: Row
     audience_rule: str | None
+    reasons: list[str]
     decided: list[Fact]
     known: list[Fact]
     products: list[Product]
@@ -112,6 +113,7 @@ def explain(readers: Readers, plan: Row) -> Why:
     return Why(
         plan=plan,
         audience_rule=evidence.get("audience_rule"),
+        reasons=[reason["text"] for reason in evidence.get("reasons") or []],
         decided=_scores(readers, day, evidence) + [said(name, value) for name, value in decided.items()],
         known=[said(name, value) for name, value in known.items() if name not in decided],
         products=_products(readers, plan, facts.get("products") or []),
@@ -142,6 +144,8 @@ def _scores(readers: Readers, day: date, evidence: Mapping[str, Any]) -> list[Fa
             label, words = f"Chance of no order in the next {horizon} days", percent(value)
             everyone = readers.snapshots.numbers("churn_scores", day, [name]).get(name)
             place = None if everyone is None else standing(value, everyone)
+        elif name == "expected_profit_cents" and value is not None:
+            label, words = "Expected profit of writing", quantity(value, "cents", readers.settings.currency)
         elif isinstance(value, int | float):
             words = f"{value:,.3g}"
         facts.append(Fact(name, label, "Scores", words, place, model_run(readers, score)))

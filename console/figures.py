@@ -107,12 +107,29 @@ def funnels(readers: Readers, day: date) -> list[Funnel]:
     return [_funnel(row) for row in readers.snapshots.rows("campaign_funnel", day)]
 
 
+def warnings(readers: Readers, day: date) -> list[Row]:
+    """Return the day's figures on warnings of churn: all of them first, then band by band, then by treatment."""
+    rows = readers.snapshots.rows("churn_warning_figures", day)
+    order = ["any", "high", "medium"]
+    shown = [
+        row for row in rows if row["ladder_step"] == "any" and "any" in (row["churn_band"], row["treatment"])
+    ]
+    return sorted(
+        shown, key=lambda row: (row["treatment"] != "any", row["treatment"], order.index(row["churn_band"]))
+    )
+
+
 def model_figures(readers: Readers, day: date) -> list[ModelFigures]:
     """Return the figures of the models of a day, champions first."""
     rows = readers.snapshots.rows("model_figures", day)
     by_model = sorted(rows, key=lambda row: (not row["is_champion"], row["model_name"], row["model_version"]))
     groups = groupby(by_model, key=lambda row: (row["model_name"], row["model_version"], row["run_id"]))
     return [_model(readers, list(group)) for _, group in groups]
+
+
+def drift_alerts(readers: Readers, day: date) -> list[Row]:
+    """Return what moved further from training than it does in quiet weeks, the furthest first (rows of `score_drift`)."""
+    return readers.snapshots.rows("score_drift", day, ("is_alert", "=", True))
 
 
 def stage_times(readers: Readers, day: date) -> list[StageTime]:

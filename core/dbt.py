@@ -43,11 +43,12 @@ def build(
     as_of: date,
     feature_dates: Sequence[date] = (),
     campaigns: Sequence[str] = (),
+    scores: str = "churn_scores",
 ) -> list[Node]:
     """Build and test the selected models for one day, without unit tests (the test suite runs those).
 
     `feature_dates` are the days to compute features for, if not `as_of` alone; `campaigns` the ids of the campaigns
-    whose audiences take part.
+    whose audiences take part; `scores` the published table that warnings are raised from.
 
     Raises
     ------
@@ -65,6 +66,7 @@ def build(
     asked = {
         "LAPWING_FEATURE_DATES": ",".join(str(day) for day in feature_dates),
         "LAPWING_CAMPAIGNS": ",".join(campaigns),
+        "LAPWING_SCORES": scores,
     }
     arguments = ["build", "--select", select, "--exclude-resource-type", "unit_test"]
     with _environment(asked):

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 # logical_date is None for runs started without one (by hand, by an asset); run_after never is.
 AS_OF = "{{ params.as_of_date or ((dag_run.logical_date or dag_run.run_after) | ds) }}"
+NEXT_DAY = "{{ params.as_of_date or (((dag_run.logical_date or dag_run.run_after) + macros.timedelta(days=1)) | ds) }}"
+"""The day that everything known until now is known before."""
 RUN_DAY = "{{ dag_run.run_after | ds }}"
 WAREHOUSE_POOL = "warehouse"  # one slot: while one process writes a DuckDB file, no other opens it
 

@@ -50,6 +50,16 @@ class Settings(BaseSettings):
     """Consecutive unreachable-server errors after which a batch stops."""
     churn_horizon_days: int = Field(28, ge=1)
     """A customer without an order for this many days after a day has lapsed by its label."""
+    churn_tuning_trials: int = Field(0, ge=0)
+    """Settings of each churn model that a training tries by Bayesian search; 0 takes those found on the demo's shop."""
+    margin_share: float = Field(0.25, ge=0, le=1)
+    """Share of what customers spend that is left once goods and delivery are paid for."""
+    incentive_cents: int = Field(100, ge=0)
+    """What the incentive for a customer who may lapse costs the shop on the order it is used for; 0 where there is none."""
+    contact_cents: int = Field(2, ge=0)
+    """What writing to one customer costs: the mail itself, and readers lost to it."""
+    incentive_chance: float = Field(0.1, gt=0, lt=1)
+    """Chance that a customer who would lapse orders because of the incentive: a stated guess, until experiments tell."""
     replay: bool = False
     """Past days are replayed (the demo): the clock stands on the day being run, mail stays on loopback."""
 

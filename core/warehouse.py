@@ -14,6 +14,7 @@ from core.settings import Settings
 KEYS = {
     "ml.customer_features": "customer_id",
     "ml.churn_examples": "as_of_date, customer_id",
+    "ml.touched_customers": "customer_id",
     "ml.interactions": "customer_id, product_id, ordered_date",
     "shop.landed_tables": "table_name",
     "shop.products": "product_id",
@@ -21,6 +22,8 @@ KEYS = {
     "campaigns.campaign_plan": "campaign_id, customer_id, step",
     "reports.campaign_funnel": "campaign_id",
     "mail.mail_events": "event_id",
+    "warnings.churn_warnings": "raised_date, warning_id",
+    "warnings.churn_warning_figures": "churn_band, ladder_step, treatment",
 }
 """The marts that leave the warehouse, and the order of their rows: the same rows give the same bytes."""
 

@@ -49,7 +49,7 @@ def train_models():
 
             first = load_landing(settings).first_order_date + LEAST_HISTORY
             cutoffs = training_cutoffs(day, settings.churn_horizon_days, first=first)
-            # The day itself has no labels yet: its features are for the segments.
+            # The day itself has no labels yet: its features are for the segments, and for shops too young to have any.
             build(settings, TRAINING_MODELS, as_of=day, feature_dates=[*cutoffs, day])
             return [str(cutoff) for cutoff in cutoffs]
 

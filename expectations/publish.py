@@ -18,7 +18,13 @@ DAILY = (
     "shop.rejected_rows",
 )
 TRAINING = ("ml.churn_examples", "ml.interactions", "shop.products")
-REPORT = ("reports.campaign_funnel", "mail.mail_events")
+WATCH = ("ml.customer_features", "ml.touched_customers")
+REPORT = (
+    "reports.campaign_funnel",
+    "mail.mail_events",
+    "warnings.churn_warnings",
+    "warnings.churn_warning_figures",
+)
 
 
 NO_GATE = "no gate"

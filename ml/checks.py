@@ -4,17 +4,38 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.errors import GateFailed
-from ml.tables import CHURN_PROBABILITY, CHURN_SCORES, CUSTOMER_ID, PRODUCT_ID, RECOMMENDATIONS
+from ml.churn.rhythm import log_odds
+from ml.tables import (
+    BASE_LOG_ODDS,
+    CHURN_PROBABILITY,
+    CHURN_REASONS,
+    CHURN_SCORES,
+    CUSTOMER_ID,
+    EXPECTED_PROFIT_CENTS,
+    PRODUCT_ID,
+    RECOMMENDATIONS,
+    SHIFT_LOG_ODDS,
+    VALUE_AT_STAKE_CENTS,
+)
+
+ROUNDING = 1e-9
+"""A base and a handful of parts, each right to sixteen digits, sum to their total far closer than this."""
 
 
 def check_churn_scores(scores: pa.Table, customers: pa.ChunkedArray) -> None:
-    """Require one score, from 0 to 1, for every customer that has features."""
+    """Require one score, from 0 to 1, for every customer that has features, and finite amounts."""
     _require_no_null(CHURN_SCORES, scores)
     _require_unique(CHURN_SCORES, scores, [CUSTOMER_ID])
     if set(scores[CUSTOMER_ID].to_pylist()) != set(customers.to_pylist()):
         raise GateFailed(
             f"{CHURN_SCORES}: {len(scores)} customers are scored, {len(customers)} have features; score the day again"
         )
+    for name in (VALUE_AT_STAKE_CENTS, EXPECTED_PROFIT_CENTS):
+        wrong = len(scores) - pc.sum(pc.is_finite(scores[name])).as_py()
+        if wrong:
+            raise GateFailed(
+                f"{CHURN_SCORES}: '{name}' is no amount in {wrong} rows; look at the day's features"
+            )
     probability = scores[CHURN_PROBABILITY]
     # not (0 <= p <= 1) rather than p < 0 or p > 1: it also catches what is not a number
     inside = pc.and_(pc.greater_equal(probability, 0.0), pc.less_equal(probability, 1.0))
@@ -22,6 +43,22 @@ def check_churn_scores(scores: pa.Table, customers: pa.ChunkedArray) -> None:
         outside = len(scores) - pc.sum(inside).as_py()
         raise GateFailed(
             f"{CHURN_SCORES}: {outside} probabilities lie outside 0 to 1; roll the champion back"
+        )
+
+
+def check_churn_reasons(rows: pa.Table, scores: pa.Table) -> None:
+    """Require that each explained customer's base and parts sum to the log odds of his score, each rank standing once."""
+    _require_no_null(CHURN_REASONS, rows)
+    _require_unique(CHURN_REASONS, rows, [CUSTOMER_ID, "rank"])
+    _require_unique(CHURN_REASONS, rows, [CUSTOMER_ID, "reason"])
+    summed = rows.group_by(CUSTOMER_ID).aggregate([(SHIFT_LOG_ODDS, "sum"), (BASE_LOG_ODDS, "mean")])
+    beside = summed.join(scores.select([CUSTOMER_ID, CHURN_PROBABILITY]), CUSTOMER_ID)
+    parts = beside[f"{SHIFT_LOG_ODDS}_sum"].to_numpy() + beside[f"{BASE_LOG_ODDS}_mean"].to_numpy()
+    off = abs(parts - log_odds(beside[CHURN_PROBABILITY].to_numpy()))
+    wrong = int((~(off <= ROUNDING)).sum())  # a customer without a score is off by what is not a number
+    if wrong:
+        raise GateFailed(
+            f"{CHURN_REASONS}: of {wrong} customers the parts do not sum to the score; score the day again"
         )
 
 

@@ -53,6 +53,21 @@ def importance_figure(importances: Mapping[str, float], *, shown: int = 15) -> F
     return figure
 
 
+def drift_figure(moved: Mapping[str, tuple[float, float]], *, shown: int = 15) -> Figure:
+    """Show how far features have moved (PSI) and their bounds, the ones nearest to or furthest beyond theirs on top."""
+    nearest = sorted(moved.items(), key=lambda pair: pair[1][0] / pair[1][1])[-shown:]
+    figure, axes = _axes(
+        "Drift of the training day, against the newest cut-off", "population stability index", ""
+    )
+    names = [name for name, _ in nearest]
+    axes.barh(names, [index for _, (index, _) in nearest], label="PSI")
+    axes.scatter(
+        [bound for _, (_, bound) in nearest], names, marker="|", color="black", label="bound of quiet weeks"
+    )
+    axes.legend()
+    return figure
+
+
 def folds_figure(metric: str, days: list[str], by_method: Mapping[str, list[float]]) -> Figure:
     """Show a metric of every method at every cut-off."""
     figure, axes = _axes(f"{metric} by cut-off", "cut-off", metric)
@@ -60,6 +75,71 @@ def folds_figure(metric: str, days: list[str], by_method: Mapping[str, list[floa
         axes.plot(days, values, marker="o", label=name)
     axes.tick_params(axis="x", rotation=30)
     axes.legend()
+    return figure
+
+
+def profit_figure(curves: Mapping[str, Floats], marks: Mapping[str, tuple[float, float]]) -> Figure:
+    """Show profit against the share of customers treated, and where the rules lie (share treated, realised profit).
+
+    A curve has a value for 0, 1, … n customers treated, in cents per 1,000 customers.
+    """
+    title = "Profit under the shop's terms, all judged cut-offs together"
+    figure, axes = _axes(
+        title, "share of customers treated", "profit per 1,000 customers (hundreds of cents)"
+    )
+    for name, curve in curves.items():
+        style = "--" if name.startswith("expected") else "-"
+        axes.plot(np.linspace(0.0, 1.0, len(curve)), curve / 100.0, linestyle=style, label=name)
+    for name, (share, profit) in marks.items():
+        axes.plot([share], [profit / 100.0], marker="o", linestyle="none", label=name)
+    axes.axhline(0.0, linestyle=":", color="grey")
+    # Treating everybody may lose a hundred times what the best rule earns; losses beyond that are drawn by their logarithm.
+    axes.set_yscale("symlog", linthresh=max(1.0, *(float(curve.max()) / 100.0 for curve in curves.values())))
+    axes.legend(fontsize=7)
+    return figure
+
+
+def gains_figure(truth: Bools, rankings: Mapping[str, Floats]) -> Figure:
+    """Show the share of all who lapsed that is found among the customers ranked first, a line per ranking."""
+    figure, axes = _axes(
+        "Cumulative gains, all judged cut-offs together", "share of customers", "share of lapsed"
+    )
+    for name, score in rankings.items():
+        axes.plot(*_gains(truth, score), label=name)
+    axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="chance")
+    axes.legend()
+    return figure
+
+
+def lift_figure(truth: Bools, rankings: Mapping[str, Floats]) -> Figure:
+    """Show how many times as many lapsed among the customers ranked first as among all, a line per ranking."""
+    figure, axes = _axes("Lift, all judged cut-offs together", "share of customers", "lift")
+    for name, score in rankings.items():
+        share, found = _gains(truth, score)
+        axes.plot(share[1:], found[1:] / share[1:], label=name)
+    axes.axhline(1.0, linestyle=":", color="grey", label="chance")
+    axes.legend()
+    return figure
+
+
+def confusion_figure(truth: Bools, is_warned: Bools, threshold: float) -> Figure:
+    """Show how many customers were warned of or not, by whether they lapsed."""
+    figure, axes = _axes(
+        f"Warned of from {threshold:.2f} on, all judged cut-offs together", "warning", "outcome"
+    )
+    counts = np.array(
+        [
+            [np.sum((truth == has) & (is_warned == warned)) for warned in (True, False)]
+            for has in (True, False)
+        ]
+    )
+    axes.imshow(counts, cmap="Blues")
+    for (row, column), count in np.ndenumerate(counts):
+        axes.text(
+            column, row, f"{count:,}", ha="center", va="center", bbox={"facecolor": "white", "alpha": 0.7}
+        )
+    axes.set_xticks([0, 1], ["warned of", "not"])
+    axes.set_yticks([0, 1], ["lapsed", "came back"])
     return figure
 
 
@@ -84,6 +164,12 @@ def coverage_figure(title: str, points: Mapping[str, tuple[float, float]]) -> Fi
         axes.scatter([coverage], [quality])
         axes.annotate(name, (coverage, quality), textcoords="offset points", xytext=(6, 4))
     return figure
+
+
+def _gains(truth: Bools, score: Floats) -> tuple[Floats, Floats]:
+    """Return shares of customers, highest score first, and the share of all who lapsed among them, (n + 1,) each."""
+    found = np.concatenate([[0.0], np.cumsum(truth[np.argsort(-score, kind="stable")])])
+    return np.linspace(0.0, 1.0, len(found)), found / truth.sum()
 
 
 def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:

@@ -3,6 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from ml.evaluation import t_interval
+
 Figures = Mapping[str, Sequence[float]]
 """Metric → one value per judged fold, oldest first."""
 
@@ -12,13 +16,14 @@ class Bar:
     """What a metric must show against every baseline.
 
     The mean over the folds must be better by more than `margin`; where `in_every_fold`, no single fold may be
-    worse than the baseline's.
+    worse than the baseline's; where `beyond_chance`, the 95 % interval of the gains, paired by fold, must lie above 0.
     """
 
     metric: str
     margin: float
     is_loss: bool = False
     in_every_fold: bool = True
+    beyond_chance: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,10 @@ def judge(candidate: Figures, baselines: Mapping[str, Figures], bars: Sequence[B
             if bar.in_every_fold and min(gains) < 0:
                 worse = gains.index(min(gains)) + 1
                 found = f"{bar.metric} is {-min(gains):.4f} worse than {name} in fold {worse} of {len(gains)}"
+                return Verdict(False, found)
+            low, high = t_interval(np.array(gains))
+            if bar.beyond_chance and not low > 0:
+                found = f"{bar.metric} gains {gain:+.4f} over {name}, but its 95 % interval over {len(gains)} folds ({low:+.4f} to {high:+.4f}) holds 0"
                 return Verdict(False, found)
     names = ", ".join(baselines)
     return Verdict(

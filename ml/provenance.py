@@ -33,9 +33,9 @@ def file_digest(files: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def data_hash(published: Published, tables: list[str], as_of: date) -> str:
-    """Return the SHA-256 over the snapshots of a day, hex."""
-    return file_digest([published.path(table, as_of) for table in tables])
+def data_hash(published: Published, snapshots: list[tuple[str, date]]) -> str:
+    """Return the SHA-256 over snapshots, each a table and its day, hex."""
+    return file_digest([published.path(table, day) for table, day in snapshots])
 
 
 def code_digest() -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 import mlflow
 import mlflow.sklearn
+import pandas as pd
 import skops.io
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -33,7 +34,11 @@ from ml.training import FittedModel, Training
 
 log = get_logger(__name__)
 
-CHAMPION = "champion"
+CHAMPION, CHALLENGER = "champion", "challenger"
+"""Aliases: the version whose scores reach customers, and the newest one that never was champion (refused, or not promoted yet)."""
+CARD = "model_card.md"
+NOTE = "mlflow.note.content"
+"""The tag that MLflow shows as text above a run."""
 WEIGHTS = "model.skops"
 
 KEY, STATE, VERDICT, REASON = "lapwing.training_key", "lapwing.state", "lapwing.verdict", "lapwing.reason"
@@ -120,7 +125,15 @@ class Registry:
                 for title, drawing in training.drawings.items():
                     client.log_figure(run_id, drawing, f"figures/{title}.png")
                 for title, rows in training.tables.items():
-                    client.log_dict(run_id, dict(rows), f"tables/{title}.json")
+                    file = f"tables/{title}.json"
+                    if isinstance(rows, pd.DataFrame):
+                        # As objects: MLflow 3.17 asks pandas 3 in an outdated way for columns of text.
+                        client.log_table(run_id, rows.astype(object), file)
+                    else:
+                        client.log_dict(run_id, dict(rows), file)
+                if training.card:
+                    client.log_text(run_id, training.card, CARD)
+                    client.set_tag(run_id, NOTE, training.card)
                 if training.fitted is not None:
                     self._register(run_id, training, training.fitted)
                 client.set_tag(run_id, STATE, COMPLETE)
@@ -133,7 +146,7 @@ class Registry:
         Raises
         ------
         ModelRefused
-            If the version did not pass, or was deleted.
+            If the version did not pass, was deleted, or is not what was logged.
         """
         if not model.is_promoted:
             raise ModelRefused(
@@ -149,14 +162,17 @@ class Registry:
         Raises
         ------
         ModelRefused
-            If the version failed its bar, or there is none of that number (any more).
+            If the version failed its bar, is not what was logged, or there is none of that number (any more).
         """
         found = self._existing(model_name, version)
         if found.tags.get(VERDICT) != PROMOTED:
             why = found.tags.get(REASON, "it was not trained by Lapwing")
             raise ModelRefused(f"model '{model_name}' version {version} cannot be champion: {why}")
+        self._checked_weights(model_name, version, found.tags.get(DIGEST, ""))
         self._client.set_registered_model_alias(model_name, CHAMPION, version)
         self._client.set_model_version_tag(model_name, version, WAS_CHAMPION, "true")
+        if self._version_at(model_name, CHALLENGER) == version:
+            self._client.delete_registered_model_alias(model_name, CHALLENGER)
         log.info("champion set", model=model_name, version=version)
 
     def champion(self, model_name: str) -> LoggedModel | None:
@@ -195,23 +211,59 @@ class Registry:
         ModelRefused
             If they are not, or if they hold a type nobody trusted.
         """
-        name = f"model '{model.model_name}' version {model.version}"
-        try:
-            with self._talking():
-                weights = self._weights(model.model_name, model.version)
-            digest = file_digest([weights])
-        except (MlflowException, OSError) as error:
-            raise ModelRefused(
-                f"{name} cannot be read; move the alias to another version or train again"
-            ) from error
-        if digest != model.digest:
-            raise ModelRefused(
-                f"{name} is not what was logged (its digest differs); move the alias to another version or train again"
-            )
+        weights = self._checked_weights(model.model_name, model.version, model.digest)
         try:
             return skops.io.load(weights, trusted=trusted_types)
         except UntrustedTypesFoundException as error:
+            name = f"model '{model.model_name}' version {model.version}"
             raise ModelRefused(f"{name} holds a type that nobody trusts: {error}; train again") from error
+
+    def version(self, model_name: str, number: str) -> LoggedModel:
+        """Return a version by its number.
+
+        Raises
+        ------
+        ModelRefused
+            If there is none (any more).
+        """
+        found = self._existing(model_name, number)
+        return self._logged(model_name, self._client.get_run(found.run_id or ""))
+
+    def challenger(self, model_name: str) -> LoggedModel | None:
+        """Return the newest version that never was champion, if it is newer than every one that was."""
+        number = None if self.is_empty() else self._version_at(model_name, CHALLENGER)
+        return None if number is None else self.version(model_name, number)
+
+    def champion_before(self, model_name: str) -> str | None:
+        """Return the number of the newest version below the champion's that was champion once, or None."""
+        now = int(self._version_at(model_name, CHAMPION) or 0)
+        found = self._client.search_model_versions(f"name = '{model_name}'")
+        before = [
+            int(each.version)
+            for each in found
+            if each.tags.get(WAS_CHAMPION) == "true" and int(each.version) < now
+        ]
+        return str(max(before)) if before else None
+
+    def document(self, model: LoggedModel, title: str) -> dict[str, Any] | None:
+        """Return a table that a training logged, as it lies there, or None where its run has none of that name.
+
+        Raises
+        ------
+        ModelRefused
+            If it is there and cannot be read.
+        """
+        file = f"tables/{title}.json"
+        try:
+            if file not in {each.path for each in self._client.list_artifacts(model.run_id, "tables")}:
+                return None
+            with self._talking():
+                found: dict[str, Any] = mlflow.artifacts.load_dict(f"runs:/{model.run_id}/{file}")
+        except (MlflowException, OSError) as error:
+            raise ModelRefused(
+                f"{file} of '{model.model_name}' version {model.version} cannot be read"
+            ) from error
+        return found
 
     @property
     def _client(self) -> MlflowClient:
@@ -256,6 +308,32 @@ class Registry:
         for name, value in tags.items():
             self._client.set_model_version_tag(training.model_name, number, name, value)
         self._client.set_tag(run_id, DIGEST, digest)
+        self._client.set_registered_model_alias(training.model_name, CHALLENGER, number)
+
+    def _checked_weights(self, model_name: str, number: str, digest: str) -> Path:
+        """Return a version's file of weights, after checking that it holds the bytes that were logged."""
+        name = f"model '{model_name}' version {number}"
+        try:
+            with self._talking():
+                weights = self._weights(model_name, number)
+            found = file_digest([weights])
+        except (MlflowException, OSError) as error:
+            raise ModelRefused(
+                f"{name} cannot be read; move the alias to another version or train again"
+            ) from error
+        if found != digest:
+            raise ModelRefused(
+                f"{name} is not what was logged (its digest differs); move the alias to another version or train again"
+            )
+        return weights
+
+    def _version_at(self, model_name: str, alias: str) -> str | None:
+        try:
+            return str(self._client.get_model_version_by_alias(model_name, alias).version)
+        except MlflowException as error:
+            if error.error_code in MISSING:
+                return None  # no such model, or no such alias
+            raise
 
     def _weights(self, model_name: str, number: str) -> Path:
         folder = mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{model_name}/{number}")

@@ -4,18 +4,28 @@ Without a champion a table has no rows: the day goes on, and no campaign finds a
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.errors import ModelRefused
 from core.logging import get_logger
 from core.published import Published
 from core.settings import Settings
-from ml.checks import check_churn_scores, check_recommendations
-from ml.churn.features import feature_frame
+from ml.checks import check_churn_reasons, check_churn_scores, check_recommendations
+from ml.churn.baselines import BgNbdChurn
+from ml.churn.drift import DRIFT_REFERENCE, SCORE, Reference
+from ml.churn.features import FEATURE_NAMES, feature_frame
 from ml.churn.models import TRUSTED_TYPES as CHURN_TYPES
-from ml.churn.models import churn_bands
+from ml.churn.models import ChurnBand, churn_bands
+from ml.churn.money import Terms, break_even, expected_profit, mean_stake, value_at_stake
+from ml.churn.protocol import ChurnModel
+from ml.churn.reasons import Scored, reasons
 from ml.churn.trial import churn_probability
 from ml.recommend.models import TRUSTED_TYPES as RECOMMENDER_TYPES
 from ml.recommend.purchases import Purchases
@@ -26,6 +36,10 @@ from ml.segments.serving import DaySegments, check_segments
 from ml.tables import (
     AS_OF_DATE,
     CHURN,
+    CHURN_BAND,
+    CHURN_PROBABILITY,
+    CHURN_REASONS,
+    CHURN_REASONS_SCHEMA,
     CHURN_SCORES,
     CHURN_SCORES_SCHEMA,
     CUSTOMER_FEATURES,
@@ -37,15 +51,20 @@ from ml.tables import (
     RECOMMENDATIONS,
     RECOMMENDATIONS_SCHEMA,
     RECOMMENDER,
+    SCORE_DRIFT,
+    SCORE_DRIFT_SCHEMA,
+    SEGMENT_ID,
     SEGMENT_PROFILES,
     SEGMENT_PROFILES_SCHEMA,
     SEGMENTATION,
     SEGMENTS,
     SEGMENTS_SCHEMA,
+    VALUE_AT_STAKE_CENTS,
 )
 from ml.threads import one_thread
 
 log = get_logger(__name__)
+Array = npt.NDArray[np.float64]
 
 MODELS = (CHURN, RECOMMENDER, SEGMENTATION)
 
@@ -66,13 +85,17 @@ def score(settings: Settings, as_of: date) -> dict[str, int]:
     """
     published, registry = Published(settings.published), Registry(settings)
     with one_thread():
-        champions = {name: _champion(registry, name, as_of) for name in MODELS}
+        champions = {name: champion_of(registry, name, as_of) for name in MODELS}
+        scores = churn_scores(settings, registry, champions[CHURN], as_of)
+        segments = segment_tables(published, registry, champions[SEGMENTATION], as_of)
         tables = {
-            CHURN_SCORES: churn_scores(published, registry, champions[CHURN], as_of),
+            CHURN_SCORES: scores,
+            CHURN_REASONS: churn_reasons(settings, champions[CHURN], scores, segments[SEGMENTS], as_of),
             RECOMMENDATIONS: recommendations(published, registry, champions[RECOMMENDER], as_of),
-            **segment_tables(published, registry, champions[SEGMENTATION], as_of),
+            **segments,
             MODEL_FIGURES: model_figures(registry, champions, as_of),
         }
+        tables[SCORE_DRIFT] = score_drift(published, registry, champions[CHURN], tables[CHURN_SCORES], as_of)
     for name, rows in tables.items():
         published.write_candidate(name, as_of, rows)
     for name in tables:
@@ -83,22 +106,117 @@ def score(settings: Settings, as_of: date) -> dict[str, int]:
 
 
 def churn_scores(
-    published: Published, registry: Registry, champion: LoggedModel | None, as_of: date
+    settings: Settings,
+    registry: Registry,
+    champion: LoggedModel | None,
+    as_of: date,
+    *,
+    only: pa.ChunkedArray | None = None,
+    shop_stake_cents: float | None = None,
 ) -> pa.Table:
-    """Return `churn_scores` of a day, checked; no rows without a champion."""
-    features = published.read(CUSTOMER_FEATURES, as_of).sort_by(CUSTOMER_ID)
+    """Return `churn_scores` of a day, of all customers or of some only, checked; no rows without a champion.
+
+    `shop_stake_cents`: what a customer who lapses puts at stake in this shop, which sets the bands; None: the mean of these.
+    """
+    features = Published(settings.published).read(CUSTOMER_FEATURES, as_of).sort_by(CUSTOMER_ID)
+    if only is not None:
+        features = features.filter(pc.is_in(features[CUSTOMER_ID], only.combine_chunks()))
     if champion is None or not len(features):
         return CHURN_SCORES_SCHEMA.empty_table()
     model = registry.load(champion, CHURN_TYPES)
-    probability = churn_probability(model, feature_frame(features))
+    frame = feature_frame(features)
+    probability = churn_probability(model, frame)
     columns = [
         features[CUSTOMER_ID],
         _same(as_of, len(features)),
         pa.array(probability),
-        churn_bands(probability),
+        *_bounds(model, frame),
+        *_worth(settings, frame, probability, shop_stake_cents),
     ]
     rows = pa.table([*columns, *_made_by(champion, len(features))], schema=CHURN_SCORES_SCHEMA)
     check_churn_scores(rows, features[CUSTOMER_ID])
+    return rows
+
+
+def _worth(
+    settings: Settings, features: pd.DataFrame, probability: Array, shop_stake_cents: float | None
+) -> list[pa.Array]:
+    """Return band, value at stake and expected profit; *high* from where treating pays with what lapsers put at stake."""
+    terms = Terms.of(settings)
+    stake = value_at_stake(features, settings.churn_horizon_days, terms.margin_share)
+    shop_stake = mean_stake(probability, stake) if shop_stake_cents is None else shop_stake_cents
+    high_from = break_even(shop_stake, terms)
+    return [
+        churn_bands(probability, high_from=high_from),
+        pa.array(stake),
+        pa.array(expected_profit(probability, stake, terms)),
+    ]
+
+
+def score_drift(
+    published: Published, registry: Registry, champion: LoggedModel | None, scores: pa.Table, as_of: date
+) -> pa.Table:
+    """Return how far a day's features and churn scores have moved from training, and log what moved too far.
+
+    No rows without a champion, or where it learnt from too few cut-offs to know what moves in a quiet week.
+    """
+    found = registry.document(champion, DRIFT_REFERENCE) if champion is not None and len(scores) else None
+    if champion is None or found is None:
+        return SCORE_DRIFT_SCHEMA.empty_table()
+    features = published.read(CUSTOMER_FEATURES, as_of).sort_by(CUSTOMER_ID)
+    columns = feature_frame(features).assign(**{SCORE: scores[CHURN_PROBABILITY].to_numpy()})
+    about = {
+        AS_OF_DATE: as_of,
+        "model_name": champion.model_name,
+        "model_version": champion.version,
+        "run_id": champion.run_id,
+    }
+    shifts = Reference.from_json(found).shifts(columns)
+    for each in shifts:
+        if each.is_alert:
+            log.warning("drift", as_of_date=str(as_of), **asdict(each))
+    rows = [about | asdict(each) | {"is_alert": each.is_alert} for each in shifts]
+    return pa.Table.from_pylist(rows, schema=SCORE_DRIFT_SCHEMA)
+
+
+def _bounds(model: ChurnModel, features: pd.DataFrame) -> list[pa.Array]:
+    if isinstance(model, BgNbdChurn):
+        return [pa.array(bound) for bound in model.predict_interval(features)]
+    return [pa.nulls(len(features), pa.float64())] * 2
+
+
+def churn_reasons(
+    settings: Settings, champion: LoggedModel | None, scores: pa.Table, segments: pa.Table, as_of: date
+) -> pa.Table:
+    """Return `churn_reasons` of a day, checked: of warned customers, from their scores and, where there are any, segments.
+
+    Both tables hold the customers of `customer_features` in the order of their ids.
+    """
+    if champion is None or not len(scores):
+        return CHURN_REASONS_SCHEMA.empty_table()
+    wanted = [CUSTOMER_ID, *FEATURE_NAMES]
+    features = Published(settings.published).read(CUSTOMER_FEATURES, as_of, wanted).sort_by(CUSTOMER_ID)
+    scored = Scored.of(
+        feature_frame(features),
+        scores[CHURN_PROBABILITY].to_numpy(),
+        is_warned=pc.not_equal(scores[CHURN_BAND], str(ChurnBand.LOW)).to_numpy(),
+        stake=scores[VALUE_AT_STAKE_CENTS].to_numpy(),
+        segments=segments[SEGMENT_ID].to_pylist() if len(segments) else None,
+    )
+    model = Registry(settings).load(champion, CHURN_TYPES)
+    customers = features[CUSTOMER_ID].to_pylist()
+    about = {
+        AS_OF_DATE: as_of,
+        "model_name": champion.model_name,
+        "model_version": champion.version,
+        "run_id": champion.run_id,
+    }
+    made = [
+        about | row | {CUSTOMER_ID: customers[row["place"]]}
+        for row in reasons(model, scored, currency=settings.currency)
+    ]
+    rows = pa.Table.from_pylist(made, schema=CHURN_REASONS_SCHEMA)
+    check_churn_reasons(rows, scores)
     return rows
 
 
@@ -201,7 +319,14 @@ def _figure_rows(model: LoggedModel, as_of: date, *, is_champion: bool) -> list[
     return rows
 
 
-def _champion(registry: Registry, model_name: str, as_of: date) -> LoggedModel | None:
+def champion_of(registry: Registry, model_name: str, as_of: date) -> LoggedModel | None:
+    """Return the champion that may score a day, if there is one.
+
+    Raises
+    ------
+    ModelRefused
+        If it was trained after the day.
+    """
     champion = registry.champion(model_name)
     if champion is None:
         log.warning("no champion: nobody is scored", model=model_name, as_of_date=str(as_of))

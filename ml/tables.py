@@ -10,10 +10,14 @@ PRODUCTS = "products"
 
 # written
 CHURN_SCORES = "churn_scores"
+CHURN_WATCH = "churn_watch"
+TOUCHED_CUSTOMERS = "touched_customers"
+CHURN_REASONS = "churn_reasons"
 RECOMMENDATIONS = "recommendations"
 SEGMENTS = "segments"
 SEGMENT_PROFILES = "segment_profiles"
 MODEL_FIGURES = "model_figures"
+SCORE_DRIFT = "score_drift"
 
 # models, by the name they are registered under
 CHURN = "churn"
@@ -31,6 +35,10 @@ LAST_SOLD_DATE = "last_sold_date"
 IS_RECOMMENDABLE = "is_recommendable"
 CHURN_PROBABILITY = "churn_probability"
 CHURN_BAND = "churn_band"
+VALUE_AT_STAKE_CENTS = "value_at_stake_cents"
+EXPECTED_PROFIT_CENTS = "expected_profit_cents"
+BASE_LOG_ODDS = "base_log_odds"
+SHIFT_LOG_ODDS = "shift_log_odds"
 SEGMENT_ID = "segment_id"
 SEGMENT_NAME = "segment_name"
 
@@ -50,11 +58,40 @@ CHURN_SCORES_SCHEMA = pa.schema(
         _required(CUSTOMER_ID, pa.string()),
         _required(AS_OF_DATE, pa.date32()),
         _required(CHURN_PROBABILITY, pa.float64()),
+        pa.field("churn_probability_low", pa.float64()),
+        pa.field("churn_probability_high", pa.float64()),
         _required(CHURN_BAND, pa.string()),
+        _required(VALUE_AT_STAKE_CENTS, pa.float64()),
+        _required(EXPECTED_PROFIT_CENTS, pa.float64()),
         *_MADE_BY,
     ]
 )
-"""One row per customer. `churn_probability`: of no order in the horizon from `as_of_date`, 0 to 1."""
+"""One row per customer. `churn_probability`: of no order in the horizon from `as_of_date`, 0 to 1. Its bounds hold it in
+eight of ten shops as small as this one; null from a model that was judged, whose calibration error says how far it is off.
+`value_at_stake_cents`: the margin the customer brings in the horizon if kept. `expected_profit_cents`: what treating them
+brings over leaving them alone, under the shop's terms (`ml/churn/money.py`)."""
+
+CHURN_REASONS_SCHEMA = pa.schema(
+    [
+        _required(CUSTOMER_ID, pa.string()),
+        _required(AS_OF_DATE, pa.date32()),
+        _required("rank", pa.int64()),
+        _required("reason", pa.string()),
+        _required(SHIFT_LOG_ODDS, pa.float64()),
+        _required(BASE_LOG_ODDS, pa.float64()),
+        _required("own_value", pa.float64()),
+        pa.field("usual_value", pa.float64()),
+        pa.field("segment_value", pa.float64()),
+        pa.field("shop_value", pa.float64()),
+        pa.field(SEGMENT_ID, pa.string()),
+        _required("text", pa.string()),
+        *_MADE_BY,
+    ]
+)
+"""One row per warned customer and group of features (`ml.churn.groups`); rank 1 raised the score most. `base_log_odds`, the
+typical customer's, and all shifts of a customer sum to the log odds of `churn_probability`. A shift above 0 speaks for a
+lapse. The values are the feature the group states, in its own unit: now, by the customer's own past (null: too little of
+it), of the typical customer of the segment (null: no segments) and of the shop. `text`: all of it in English words."""
 
 RECOMMENDATIONS_SCHEMA = pa.schema(
     [
@@ -118,3 +155,17 @@ MODEL_FIGURES_SCHEMA = pa.schema(
     ]
 )
 """One row per model version, metric and baseline; a metric no baseline has stands once, without one."""
+
+SCORE_DRIFT_SCHEMA = pa.schema(
+    [
+        _required(AS_OF_DATE, pa.date32()),
+        _required("feature", pa.string()),
+        _required("measure", pa.string()),
+        _required("value", pa.float64()),
+        _required("bound", pa.float64()),
+        _required("is_alert", pa.bool_()),
+        *_MADE_BY,
+    ]
+)
+"""One row per feature of the churn model, and two for its score. `measure`: psi, the population stability index against
+training, or mean_shift, the mean score less that of training. `is_alert`: it lies beyond its bound, on either side."""

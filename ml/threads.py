@@ -9,3 +9,8 @@ def one_thread() -> AbstractContextManager[object]:
     """Keep BLAS and OpenMP to one thread: on a busy machine more are slower, and sums keep their order."""
     limits: AbstractContextManager[object] = threadpool_limits(limits=1)
     return limits
+
+
+def limit_this_thread() -> None:
+    """Do the same for good in a thread of a pool: OpenMP's limit holds only in the thread that sets it."""
+    threadpool_limits(limits=1)

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
+import pyarrow.compute as pc
+
 from core.errors import ModelRefused
 from core.logging import get_logger
 from core.published import Published
 from core.settings import Settings
+from ml.churn.money import Terms
 from ml.churn.training import train_churn_model
 from ml.provenance import Source, code_commit, code_digest, data_hash, training_key
 from ml.recommend.training import train_recommender_model
@@ -16,6 +19,7 @@ from ml.segments.fitting import Reigning
 from ml.segments.models import TRUSTED_TYPES as SEGMENT_TYPES
 from ml.segments.training import train_segment_model
 from ml.tables import (
+    AS_OF_DATE,
     CHURN,
     CHURN_EXAMPLES,
     CUSTOMER_FEATURES,
@@ -46,20 +50,39 @@ class TrainingOutcome:
 
 
 def train_churn(settings: Settings, as_of: date) -> TrainingOutcome:
-    """Train the churn model on `churn_examples` of a day.
+    """Train the churn model on `churn_examples` of a day; of a young shop on its `customer_features`.
 
     Raises
     ------
     NotPublished
-        If the day has no examples.
+        If the day has none.
     """
     published = Published(settings.published)
+    then = _cutoff_published_on_its_day(published, as_of)
 
     def make(source: Source) -> Training:
-        examples = published.read(CHURN_EXAMPLES, as_of)
-        return train_churn_model(examples, source, horizon_days=settings.churn_horizon_days)
+        tables = published.read_together({CHURN_EXAMPLES: None, CUSTOMER_FEATURES: None}, as_of)
+        return train_churn_model(
+            tables[CHURN_EXAMPLES],
+            tables[CUSTOMER_FEATURES],
+            source,
+            horizon_days=settings.churn_horizon_days,
+            terms=Terms.of(settings),
+            tuning_trials=settings.churn_tuning_trials,
+            then=None if then is None else published.read(CUSTOMER_FEATURES, then),
+        )
 
-    return _train(settings, CHURN, as_of, [CHURN_EXAMPLES], make)
+    read = [(CHURN_EXAMPLES, as_of), (CUSTOMER_FEATURES, as_of)]
+    if then is not None:
+        read.append((CUSTOMER_FEATURES, then))
+    return _train(settings, CHURN, as_of, read, make)
+
+
+def _cutoff_published_on_its_day(published: Published, as_of: date) -> date | None:
+    """Return the newest cut-off of a day's examples whose features were published when it was today, or None."""
+    examples = published.read(CHURN_EXAMPLES, as_of, columns=[AS_OF_DATE])
+    cutoffs = set(pc.unique(examples.column(AS_OF_DATE)).to_pylist())
+    return max(cutoffs.intersection(published.days(CUSTOMER_FEATURES)), default=None)
 
 
 def train_recommender(settings: Settings, as_of: date) -> TrainingOutcome:
@@ -76,7 +99,7 @@ def train_recommender(settings: Settings, as_of: date) -> TrainingOutcome:
         tables = published.read_together({INTERACTIONS: None, PRODUCTS: None}, as_of)
         return train_recommender_model(tables[INTERACTIONS], tables[PRODUCTS], source)
 
-    return _train(settings, RECOMMENDER, as_of, [INTERACTIONS, PRODUCTS], make)
+    return _train(settings, RECOMMENDER, as_of, [(INTERACTIONS, as_of), (PRODUCTS, as_of)], make)
 
 
 def train_segments(settings: Settings, as_of: date) -> TrainingOutcome:
@@ -93,7 +116,7 @@ def train_segments(settings: Settings, as_of: date) -> TrainingOutcome:
         features = published.read(CUSTOMER_FEATURES, as_of)
         return train_segment_model(features, source, _reigning(Registry(settings), as_of))
 
-    return _train(settings, SEGMENTATION, as_of, [CUSTOMER_FEATURES], make)
+    return _train(settings, SEGMENTATION, as_of, [(CUSTOMER_FEATURES, as_of)], make)
 
 
 def _reigning(registry: Registry, as_of: date) -> Reigning | None:
@@ -110,12 +133,16 @@ def _reigning(registry: Registry, as_of: date) -> Reigning | None:
 
 
 def _train(
-    settings: Settings, model_name: str, as_of: date, tables: list[str], make: Callable[[Source], Training]
+    settings: Settings,
+    model_name: str,
+    as_of: date,
+    snapshots: list[tuple[str, date]],
+    make: Callable[[Source], Training],
 ) -> TrainingOutcome:
     published, registry = Published(settings.published), Registry(settings)
-    for table in tables:
-        published.read(table, as_of, columns=[])  # says which days there are, if not this one
-    data, code = data_hash(published, tables, as_of), code_digest()
+    for table, day in snapshots:
+        published.read(table, day, columns=[])  # says which days there are, if not this one
+    data, code = data_hash(published, snapshots), code_digest()
     key = training_key(model_name, as_of, data, code)
     logged = registry.finished(model_name, key)
     if logged is None:

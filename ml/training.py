@@ -27,7 +27,8 @@ class Training:
     """Everything a run logs: enough to repeat it.
 
     `fold_figures` are the values per judged cut-off behind the means in `figures`; a baseline's are named
-    `<baseline>.<metric>`. `fitted` is None where there was too little history to fit anything.
+    `<baseline>.<metric>`. A table that is a data frame is shown row by row. `fitted` is None where there was too little history to fit anything. `card`: the model
+    card of this training, Markdown.
     """
 
     model_name: str
@@ -36,11 +37,12 @@ class Training:
     parameters: Mapping[str, object]
     figures: Mapping[str, float]
     fold_figures: Mapping[str, list[float]]
-    tables: Mapping[str, Mapping[str, Any]]
+    tables: Mapping[str, Mapping[str, Any] | pd.DataFrame]
     drawings: Mapping[str, Figure]
     is_promoted: bool
     reason: str
     fitted: FittedModel | None
+    card: str = ""
 
 
 def refused_for_want_of_history(model_name: str, source: Source, reason: str) -> Training:

@@ -34,7 +34,7 @@ class Feature:
     missing: float | str | None = None
 
 
-FEATURES = (
+LEVEL_FEATURES = (
     Feature("recency_days", Scale.LOG),
     Feature("tenure_days", Scale.LOG),
     Feature("orders_7d_count", Scale.LOG),
@@ -45,7 +45,6 @@ FEATURES = (
     Feature("spend_90d_cents", Scale.LOG),
     Feature("spend_lifetime_cents", Scale.LOG),
     Feature("basket_mean_cents", Scale.LOG),
-    Feature("basket_mean_lines", Scale.LOG),
     # Orders on one day only: no gap has ended; the one that is open is as long as the tenure.
     Feature("gap_mean_days", Scale.LOG, missing="tenure_days"),
     # Fewer than two gaps: nothing is known of the spread; as wide as the mean, as without a rhythm (Poisson).
@@ -54,11 +53,34 @@ FEATURES = (
     Feature("gap_ratio", Scale.LOG, missing=1.0),
     Feature("orders_trend_ratio", Scale.LOG),
     Feature("spend_trend_ratio", Scale.LOG),
+)
+"""Recency, frequency, money and trends: totals as they stand."""
+
+RHYTHM_FEATURES = (
+    # Orders on one day only: as for the mean gap.
+    Feature("gap_last_days", Scale.LOG, missing="tenure_days"),
+    Feature("gap_max_days", Scale.LOG, missing="tenure_days"),
+    Feature("gap_median_days", Scale.LOG, missing="tenure_days"),
+    Feature("gap_p90_days", Scale.LOG, missing="tenure_days"),
+    Feature("long_pause_share", Scale.PLAIN),
+    Feature("order_days_14d_count", Scale.LOG),
+    Feature("order_days_56d_count", Scale.LOG),
+    Feature("active_weeks_84d_count", Scale.PLAIN),
+    Feature("active_spans_share", Scale.PLAIN),
+    Feature("items_30d_count", Scale.LOG),
+    Feature("items_90d_count", Scale.LOG),
+    Feature("basket_mean_lines", Scale.LOG),
+    Feature("products_new_90d_count", Scale.LOG),
+    Feature("products_lifetime_count", Scale.LOG),
+    Feature("categories_lifetime_count", Scale.LOG),
+    Feature("orders_acceleration", Scale.PLAIN),
     Feature("discount_share", Scale.PLAIN),
+    Feature("discount_90d_share", Scale.PLAIN),
+    Feature("discounted_lines_share", Scale.PLAIN),
     Feature("category_1_share", Scale.PLAIN),
     Feature("category_2_share", Scale.PLAIN),
-    Feature("category_3_share", Scale.PLAIN),
     Feature("category_entropy", Scale.PLAIN),
+    Feature("repeat_share", Scale.PLAIN),
     Feature("weekend_share", Scale.PLAIN),
     Feature("morning_share", Scale.PLAIN),
     Feature("evening_share", Scale.PLAIN),
@@ -66,6 +88,9 @@ FEATURES = (
     Feature("usual_hour_share", Scale.PLAIN),
     Feature("own_brand_share", Scale.PLAIN),
 )
+"""What models of rhythm read besides; `ml/churn/rhythm.py` turns totals of both into rates."""
+
+FEATURES = LEVEL_FEATURES + RHYTHM_FEATURES
 FEATURE_NAMES = [feature.name for feature in FEATURES]
 
 
@@ -76,7 +101,7 @@ def feature_frame(table: pa.Table) -> pd.DataFrame:
 
 
 class FeatureRules(BaseEstimator, TransformerMixin):  # type: ignore[misc]  # scikit-learn has no types
-    """First step of every churn model: fills by the rules above and, for linear models, scales.
+    """First step of models of levels: takes `LEVEL_FEATURES`, fills by the rules above and, for linear models, scales.
 
     Learns nothing, so no fold can leak through it. Saved inside the model, so scoring cannot forget it.
     """
@@ -95,16 +120,23 @@ class FeatureRules(BaseEstimator, TransformerMixin):  # type: ignore[misc]  # sc
         ContractBroken
             If a feature is missing that its contract says is always there.
         """
-        filled = _fill(frame)
+        filled = fill(frame)
         if not self.is_linear:
-            return np.column_stack([filled[name] for name in FEATURE_NAMES])
-        return np.column_stack([column for f in FEATURES for column in _scaled(filled[f.name], f.scale)])
+            return np.column_stack([filled[feature.name] for feature in LEVEL_FEATURES])
+        return np.column_stack([column for f in LEVEL_FEATURES for column in scaled(filled[f.name], f.scale)])
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
 
-def _fill(frame: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
+def fill(frame: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
+    """Return every feature without missing values, by its rule.
+
+    Raises
+    ------
+    ContractBroken
+        If a feature is missing that its contract says is always there.
+    """
     filled: dict[str, npt.NDArray[np.float64]] = {}
     for feature in FEATURES:
         values = frame[feature.name].to_numpy(dtype=np.float64)
@@ -121,7 +153,8 @@ def _fill(frame: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
     return filled
 
 
-def _scaled(values: npt.NDArray[np.float64], scale: Scale) -> Sequence[npt.NDArray[np.float64]]:
+def scaled(values: npt.NDArray[np.float64], scale: Scale) -> Sequence[npt.NDArray[np.float64]]:
+    """Return the columns, one or two of shape (n,), in which a linear model sees a feature without missing values."""
     if scale is Scale.LOG:
         return [np.log1p(np.maximum(values, 0.0))]  # below 0 only by refunds; as good as nothing bought
     if scale is Scale.HOUR:

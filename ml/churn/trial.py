@@ -1,6 +1,10 @@
-"""Trying a churn model out: fitted anew for each fold, judged where it could not have looked."""
+"""Trying churn models out: each is fitted anew for each fold and says what it thinks of days it could not have seen.
 
-from collections.abc import Callable, Sequence
+What the members said at earlier cut-offs, whose windows have closed, weighs and corrects them at the next one. So a
+blend at a cut-off knows nothing that its members could not have known, and every fit serves twice.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -9,12 +13,15 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from sklearn.inspection import permutation_importance
-from sklearn.pipeline import Pipeline
 
+from ml.churn.blending import Blend, blended, weigh
 from ml.churn.features import FEATURE_NAMES, feature_frame
+from ml.churn.models import LONG, make
+from ml.churn.protocol import ChurnModel, Setting
+from ml.churn.together import fit_together, say_together
 from ml.evaluation import Bools, Floats, brier, expected_calibration_error, pr_auc, roc_auc
 from ml.tables import AS_OF_DATE, HAS_CHURNED
-from ml.windows import Fold
+from ml.windows import Fold, has_closed
 
 METRICS: dict[str, Callable[[Bools, Floats], float]] = {
     "pr_auc": pr_auc,
@@ -22,11 +29,13 @@ METRICS: dict[str, Callable[[Bools, Floats], float]] = {
     "brier": brier,
     "ece": expected_calibration_error,
 }
+LEAST_TO_WEIGH = 2
+"""Cut-offs a member learns from, at least, before what it says can weigh it."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Customers at cut-offs: features (n, 27), cut-off of each row (datetime64[D]), and whether they lapsed."""
+    """Customers at cut-offs: features (n, 44), cut-off of each row (datetime64[D]), and whether they lapsed."""
 
     features: pd.DataFrame
     cutoffs: npt.NDArray[np.datetime64]
@@ -58,30 +67,103 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class Walk:
+    """What members said at test cut-offs, each fitted only on what had closed by then.
+
+    `said`: member → cut-off → log odds to lapse, shape (n,). `truth`: cut-off → who lapsed. `last`: member → the model of
+    the last cut-off.
+    """
+
+    horizon_days: int
+    said: Mapping[str, Mapping[date, Floats]]
+    truth: Mapping[date, Bools]
+    last: Mapping[str, ChurnModel]
+
+    def weights(self, members: Sequence[str], *, by: date) -> Floats:
+        """Return intercept and weights of members, learnt at the cut-offs whose windows had closed by a day."""
+        closed = [day for day in self.truth if has_closed(day, self.horizon_days, by=by)]
+        said = [self._log_odds(members, day) for day in closed]
+        truth = [self.truth[day] for day in closed]
+        return weigh(
+            np.concatenate([np.empty((0, len(members))), *said]),
+            np.concatenate([np.empty(0, dtype=bool), *truth]),
+        )
+
+    def probability(self, members: Sequence[str], day: date) -> Floats:
+        """Return what the weighed members together say at a test cut-off."""
+        return blended(self._log_odds(members, day), self.weights(members, by=day))
+
+    def unweighed(self, member: str, day: date) -> Floats:
+        """Return what one member says by itself."""
+        return blended(self._log_odds([member], day), np.array([0.0, 1.0]))
+
+    def model(self, members: Sequence[str]) -> Blend:
+        """Return the model of the last cut-off."""
+        weights = self.weights(members, by=max(self.truth))
+        return Blend([self.last[name] for name in members], weights)
+
+    def _log_odds(self, members: Sequence[str], day: date) -> Floats:
+        return np.column_stack([self.said[name][day] for name in members])
+
+
+def walk(
+    members: Sequence[str],
+    examples: Examples,
+    folds: Sequence[Fold],
+    *,
+    horizon_days: int,
+    seed: int,
+    settings: Mapping[str, Setting],
+) -> Walk:
+    """Fit every member for every fold, oldest first, and keep what it says there.
+
+    Those that take longest are fitted for every second fold and go on with what they know at the next: two weeks change
+    their figures by less than another seed does.
+    """
+    said: dict[str, dict[date, Floats]] = {name: {} for name in members}
+    last: dict[str, ChurnModel] = {}
+    for number, fold in enumerate(folds):
+        learnt, tested = examples.at(fold.train), examples.at([fold.test])
+        made = {
+            name: make(name, horizon_days=horizon_days, seed=seed, settings=settings)
+            for name in members
+            if name not in LONG or number % 2 == 0
+        }
+        fit_together(list(made.values()), learnt.features, learnt.has_churned)
+        last |= made
+        heard = say_together([last[name] for name in members], tested.features)
+        for name, column in zip(members, heard.T, strict=True):
+            said[name][fold.test] = column
+    truth = {fold.test: examples.at([fold.test]).has_churned for fold in folds}
+    return Walk(horizon_days, said, truth, last)
+
+
+@dataclass(frozen=True)
 class Tried:
-    """What a model did on each fold: metric → values; and its probabilities beside the truth of all folds."""
+    """What a method did on each fold: metric → values; and its probabilities beside the truth of all folds."""
 
     figures: dict[str, list[float]]
     truth: Bools
     probability: Floats
-    last: Pipeline
 
 
-def try_out(
-    make: Callable[[int], Pipeline], examples: Examples, folds: Sequence[Fold], *, seed: int
-) -> Tried:
-    """Fit and judge a model on every fold."""
-    truths, probabilities = [], []
-    figures: dict[str, list[float]] = {name: [] for name in METRICS}
-    for fold in folds:
-        learnt, tested = examples.at(fold.train), examples.at([fold.test])
-        model = make(seed).fit(learnt.features, learnt.has_churned)
-        probability = churn_probability(model, tested.features)
-        for name, metric in METRICS.items():
-            figures[name].append(metric(tested.has_churned, probability))
-        truths.append(tested.has_churned)
-        probabilities.append(probability)
-    return Tried(figures, np.concatenate(truths), np.concatenate(probabilities), model)
+def judged(truths: Sequence[Bools], probabilities: Sequence[Floats]) -> Tried:
+    """Judge probabilities fold by fold."""
+    pairs = list(zip(truths, probabilities, strict=True))
+    figures = {name: [metric(truth, said) for truth, said in pairs] for name, metric in METRICS.items()}
+    return Tried(figures, np.concatenate(truths), np.concatenate(probabilities))
+
+
+def try_out(walked: Walk, members: Sequence[str], folds: Sequence[Fold]) -> Tried:
+    """Judge a candidate, the weighed sum of its members, on folds."""
+    days = [fold.test for fold in folds]
+    return judged([walked.truth[day] for day in days], [walked.probability(members, day) for day in days])
+
+
+def try_baseline(walked: Walk, name: str, folds: Sequence[Fold]) -> Tried:
+    """Judge a baseline on folds, as it is."""
+    days = [fold.test for fold in folds]
+    return judged([walked.truth[day] for day in days], [walked.unweighed(name, day) for day in days])
 
 
 def usable(folds: Sequence[Fold], examples: Examples) -> list[Fold]:
@@ -93,14 +175,14 @@ def usable(folds: Sequence[Fold], examples: Examples) -> list[Fold]:
     ]
 
 
-def churn_probability(model: Pipeline, features: pd.DataFrame) -> npt.NDArray[np.float64]:
+def churn_probability(model: ChurnModel, features: pd.DataFrame) -> npt.NDArray[np.float64]:
     """Return each customer's probability of no order in the horizon, 0 to 1."""
-    probability: npt.NDArray[np.float64] = model.predict_proba(features)[:, 1]
+    probability: npt.NDArray[np.float64] = np.asarray(model.predict_proba(features)[:, 1], dtype=np.float64)
     return probability
 
 
-def importances(model: Pipeline, tested: Examples, *, seed: int) -> dict[str, float]:
-    """Return by how much PR-AUC falls when a feature's values are shuffled among customers (2 shuffles each).
+def importances(model: ChurnModel, tested: Examples, *, seed: int) -> dict[str, float]:
+    """Return by how much PR-AUC falls when a feature's values are shuffled among customers, once.
 
     Source: Breiman, "Random Forests", Machine Learning 45, 2001, section 10.
     """
@@ -109,7 +191,7 @@ def importances(model: Pipeline, tested: Examples, *, seed: int) -> dict[str, fl
         tested.features,
         tested.has_churned,
         scoring="average_precision",
-        n_repeats=2,
+        n_repeats=1,
         random_state=seed,
     )
     return dict(zip(FEATURE_NAMES, found.importances_mean.tolist(), strict=True))

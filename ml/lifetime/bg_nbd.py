@@ -40,9 +40,12 @@ class Histories:
         The table gives x as the span from the first to the last order over the mean gap between days with an order.
         """
         age = features["tenure_days"].to_numpy(dtype=np.float64)
-        last = age - features["recency_days"].to_numpy(dtype=np.float64)
+        # Nobody's last order lies before the first, and nobody who came back lacks a gap: until a column is shuffled among
+        # customers, to ask what it is worth. Such a history counts as a single order.
+        last = np.maximum(age - features["recency_days"].to_numpy(dtype=np.float64), 0.0)
         gap = features["gap_mean_days"].to_numpy(dtype=np.float64)
-        return cls(np.where(last > 0, np.rint(last / np.where(last > 0, gap, 1.0)), 0.0), last, age)
+        has_gap = (last > 0) & (gap > 0)
+        return cls(np.where(has_gap, np.rint(last / np.where(has_gap, gap, 1.0)), 0.0), last, age)
 
     def __len__(self) -> int:
         return len(self.repeats)
@@ -52,6 +55,15 @@ class Histories:
         for start in range(0, len(self), size):
             part = slice(start, start + size)
             yield Histories(self.repeats[part], self.last[part], self.age[part])
+
+    def at_most(self, count: int) -> "Histories":
+        """Return so many histories at most, evenly from all of them in their order; all where there are no more.
+
+        >>> Histories(*np.arange(21.0).reshape(3, 7)).at_most(3).repeats.tolist()
+        [0.0, 3.0, 6.0]
+        """
+        step = max(-(-len(self) // count), 1)
+        return Histories(self.repeats[::step], self.last[::step], self.age[::step])
 
     def distinct(self) -> tuple["Histories", Array]:
         """Return each different history once, and how many customers have it: sums then cost less."""

@@ -78,13 +78,13 @@ class Lifetime:
         return Forecast(best.alive(seen), expected, expected * amounts.expected_amount(spent), *bounds)
 
 
-def no_order_bounds(fitted: Estimate, seen: Histories, within: float, *, seed: int) -> Array:
+def no_order_bounds(drawn: Array, seen: Histories, within: float) -> Array:
     """Return bounds of each customer's chance of no order in the time `within`, shape (2, n).
 
-    They hold the chance itself, as unsure as the parameters are; not what the customer does with it.
+    They hold the chance itself, as unsure as the parameters are of which `drawn` holds draws, shape (draws, 4); not what
+    the customer does with it.
     """
     tail = (1.0 - LEVEL) / 2.0
-    drawn = fitted.draws(DRAWS, np.random.default_rng(seed))
     bounds = [
         np.quantile([bg_nbd_of(each).no_order(part, within) for each in drawn], [tail, 1.0 - tail], axis=0)
         for part in seen.parts(CHUNK)

@@ -118,6 +118,17 @@ def test_winback_proposes_whom_its_rule_describes(featured, plan):
     assert {row["customer_id"] for row in plan if row["campaign_id"] == "winback"} == wanted
 
 
+def test_evidence_of_winback_holds_at_most_three_reasons_that_raised_the_score(plan):
+    evidence = [json.loads(row["evidence"]) for row in plan if row["campaign_id"] == "winback"]
+    told = {tuple(reason["reason"] for reason in each["reasons"]) for each in evidence}
+    assert told == {("pause", "frequency", "variety"), ("pause", "frequency")}
+    shifts = {reason["shift_log_odds"] for each in evidence for reason in each["reasons"]}
+    assert shifts == {0.9, 0.4, 0.2, 0.6, 0.1}
+    assert {
+        reason["text"] for each in evidence for reason in each["reasons"] if reason["reason"] == "pause"
+    } == {"pause by hand."}
+
+
 def test_the_verdict_is_the_first_reason_that_applies(planned, plan):
     found = {key: row["verdict"] for key, row in by_key(plan).items()}
     expected = {

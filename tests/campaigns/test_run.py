@@ -137,7 +137,10 @@ def test_an_account_says_why_and_that_the_mail_is_the_one_that_was_sent(sent, fa
     assert account["made again"] == "the same bytes"
     assert account["state"] == "sent"
     assert account["campaign"] == f"winback, step 1, of {DAY}"
-    assert account["scores"] == ["churn_probability 0.8 (by hand 1, run none)"]
+    assert account["scores"] == [
+        "churn_probability 0.8 (by hand 1, run none)",
+        "expected_profit_cents 234.0 (by hand 1, run none)",
+    ]
     features = {row["customer_id"]: row for row in small_shop.features(sent)}
     own = features[account["customer_id"]]
     for name in ("recency_days", "orders_lifetime_count", "spend_90d_cents"):

@@ -70,7 +70,7 @@ def test_the_commands_are_those_we_know_of():
     assert {
         ("source", "init"), ("source", "check"), ("source", "example"), ("segments", "train"), ("segments", "show"),
         ("source", "import"), ("source", "load"), ("features", "build"), ("features", "publish"),
-        ("features", "check"), ("rejects",), ("churn", "train"), ("churn", "rollback"),
+        ("features", "check"), ("rejects",), ("churn", "train"), ("churn", "promote"), ("churn", "rollback"), ("churn", "warnings"), ("churn", "watch"), ("churn", "explain"), ("churn", "compare"), ("churn", "drift"),
         ("recommender", "train"), ("recommender", "rollback"), ("score",),
         ("campaign", "list"), ("campaign", "plan"), ("campaign", "publish"), ("campaign", "preview"),
         ("send", "run"), ("send", "status"), ("send", "show"), ("send", "resolve"), ("send", "withdraw"),
@@ -127,7 +127,7 @@ def test_help_in_whole_tells_the_order_of_a_day():
         (["send", "resolve", "a" * 32], "Missing option '--delivered'"),
         (["send", "withdraw", "winback", *DAY], "Missing option '--reason'"),
         (["campaign", "preview"], "Missing argument"),
-        (["churn", "rollback"], "Missing argument"),
+        (["churn", "promote"], "Missing argument"),
         (["churn", "rollback", "latest"], "Invalid value"),
         (["recommender", "rollback", "0"], "Invalid value"),
         ([], "Usage"),
@@ -165,6 +165,8 @@ def test_a_missing_setting_is_wrong_use_too(lapwing, monkeypatch):
         (["campaign", "preview", "winback", "--locale", "fr"], "there is no locale 'fr'; there are de, en, zh"),
         (["campaign", "preview", "winback", "--locale", "french"], "locale 'french' is not like 'de' or 'de_AT'"),
         (["churn", "rollback", "1"], "there is no version of 'churn' yet; `lapwing churn train` makes one"),
+        (["churn", "rollback"], "no version of 'churn' was champion before this one"),
+        (["churn", "compare"], "there are no two versions of 'churn' to compare"),
         (["recommender", "rollback", "1"], "there is no version of 'recommender' yet"),
         (["send", "show", "0" * 32], f"the ledger knows no send '{'0' * 32}'"),
         (["send", "withdraw", "winback", *DAY, "--reason", "wrong price"], "nothing of 'winback' is still planned"),
@@ -301,6 +303,16 @@ def test_a_champion_is_rolled_back_and_forth_but_never_onto_a_refused_version(la
     registry._client.set_registered_model_alias("churn", "champion", "3")
     assert lapwing("churn", "rollback", "1")[0] == 0
     assert champion() == "1"
+
+
+def test_drift_beyond_a_bound_is_a_finding_and_exits_with_1(lapwing):
+    published = Published(load_settings().published)
+    row = {"feature": "recency_days", "measure": "psi", "value": 0.4, "bound": 0.1, "is_alert": True}
+    for rows, code in (([row], 1), ([row | {"value": 0.05, "is_alert": False}], 0)):
+        published.write_candidate("score_drift", MONDAY, pa.Table.from_pylist(rows))
+        published.release("score_drift", MONDAY)
+        found, out, _ = lapwing("churn", "drift", *DAY, "--json")
+        assert (found, json.loads(out)) == (code, rows)
 
 
 def test_tables_for_people_and_json_for_machines_say_the_same(lapwing):

@@ -195,9 +195,19 @@ def plan_row(campaign: str, customer: str, verdict: str, locale: str, day: date)
                 "model_name": "churn",
                 "model_version": "3",
                 "run_id": "0123456789abcdef0123456789abcdef",
-            }
+            },
+            {"name": "expected_profit_cents", "value": 234.5, "model_name": "churn", "model_version": "3"},
         ],
     }
+    if campaign == "winback":
+        evidence["reasons"] = [
+            {
+                "reason": "pause",
+                "shift_log_odds": 1.2,
+                "text": "Orders about every 12 days, now quiet for 31.",
+            },
+            {"reason": "spend", "shift_log_odds": 0.3, "text": f"Spent {NASTY}."},
+        ]
     return {
         "send_id": send_id(campaign, customer, day),
         "campaign_id": campaign,

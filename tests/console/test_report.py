@@ -1,3 +1,6 @@
+import pyarrow as pa
+
+from core.published import Published
 from tests.console.made_up import DAY
 
 
@@ -31,6 +34,24 @@ def test_models_stand_beside_their_baselines(console):
     assert "brier lower is better ✗ not better than every baseline churn 0.110 base rate 0.100" in words
     assert words.index("champion") < words.index("not promoted")
     assert "Its scores reach no customer." in words
+
+
+def test_what_drifted_is_named_and_what_did_not_is_not(console, settings, serve):
+    from tests.console.shop import open_shop
+
+    assert "Drift" not in console.words(f"/report/{DAY}")
+    about = {"model_name": "churn", "model_version": "3", "measure": "psi", "bound": 0.1}
+    rows = [
+        about | {"feature": "recency_days", "value": 0.4567, "is_alert": True},
+        about | {"feature": "usual_hour", "value": 0.02, "is_alert": False},
+    ]
+    open_shop(settings)
+    published = Published(settings.published)
+    published.write_candidate("score_drift", DAY, pa.Table.from_pylist(rows))
+    published.release("score_drift", DAY)
+    words = serve(settings).words(f"/report/{DAY}")
+    assert "recency days: psi 0.457, bound 0.100 churn version 3" in words
+    assert "usual hour" not in words
 
 
 def test_each_stage_shows_its_last_time(console):

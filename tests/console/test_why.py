@@ -1,4 +1,4 @@
-from tests.console.made_up import HELD_OUT, REFUSED, TARGET, WHY
+from tests.console.made_up import HELD_OUT, NASTY, REFUSED, TARGET, WHY
 
 
 def test_why_this_customer_is_answered_with_rule_arm_and_features_in_words(console):
@@ -11,11 +11,19 @@ def test_why_this_customer_is_answered_with_rule_arm_and_features_in_words(conso
     assert "place among the 10 customers of the day" in words
 
 
+def test_a_winback_mail_says_why_the_model_warns_and_other_mails_do_not(console):
+    words = console.words(f"/mail/{HELD_OUT}")
+    assert "Why the model warns Orders about every 12 days, now quiet for 31. Spent <script>" in words
+    assert NASTY not in console.get(f"/mail/{HELD_OUT}").text
+    assert "Why the model warns" not in console.words(f"/mail/{WHY}")
+
+
 def test_a_score_names_its_model_and_leads_to_its_run(console):
     page = console.get(f"/mail/{WHY}").text
     assert "Chance of no order in the next 28 days" in page
     assert 'href="http://127.0.0.1:5000/#/runs/0123456789abcdef0123456789abcdef"' in page
     assert "churn v3" in page
+    assert "Expected profit of writing by churn v3 $2.34" in console.words(f"/mail/{WHY}")
 
 
 def test_why_these_products_is_answered_for_each_product(console):

@@ -162,6 +162,10 @@ def _features(bought: list[Line], orders: dict[str, datetime], on: date) -> dict
             "basket_mean_items": sum(line.quantity for line in bought) / len(orders),
             "basket_90d_mean_cents": spend_since(90) / orders_since(90) if orders_since(90) else None,
             "gap_max_days": max(gaps, default=None),
+            "gap_median_days": statistics.median(gaps) if gaps else None,
+            "gap_p90_days": _nine_in_ten(sorted(gaps)) if gaps else None,
+            "long_pause_share": sum(max(gap - 28, 0) for gap in gaps) / (on - days[0]).days,
+            **_active(days, on),
             "gap_last_days": gaps[-1] if gaps else None,
             "gap_mean_days": statistics.mean(gaps) if gaps else None,
             "gap_std_days": statistics.stdev(gaps) if len(gaps) > 1 else None,
@@ -185,6 +189,23 @@ def _features(bought: list[Line], orders: dict[str, datetime], on: date) -> dict
         | _tastes(bought, paid)
         | _assortment(bought, on)
     )
+
+
+def _nine_in_ten(gaps: list[int]) -> float:
+    place = 0.9 * (len(gaps) - 1)
+    below = math.floor(place)
+    return gaps[below] + (place - below) * (gaps[math.ceil(place)] - gaps[below])
+
+
+def _active(days: list[date], on: date) -> dict[str, float]:
+    ages = [(on - day).days for day in days]
+    weeks = {(age - 1) // 7 for age in ages if age <= 84}
+    return {
+        "order_days_14d_count": sum(age <= 14 for age in ages),
+        "order_days_56d_count": sum(age <= 56 for age in ages),
+        "active_weeks_84d_count": len(weeks),
+        "active_spans_share": len({(day - min(days)).days // 28 for day in days}) / math.ceil(max(ages) / 28),
+    }
 
 
 def _second_difference(since: Callable[[int], int]) -> int:

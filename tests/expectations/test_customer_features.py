@@ -41,6 +41,9 @@ BIGINTS = [
     "products_lifetime_count",
     "products_new_90d_count",
     "categories_lifetime_count",
+    "order_days_14d_count",
+    "order_days_56d_count",
+    "active_weeks_84d_count",
 ]
 DOUBLES = [
     "discount_share",
@@ -67,6 +70,8 @@ DOUBLES = [
     "usual_weekday",
     "review_mean_stars",
     "survey_mean_points",
+    "active_spans_share",
+    "long_pause_share",
 ]
 SCHEMA = pa.schema(
     [("customer_id", pa.string()), ("as_of_date", pa.date32())]
@@ -125,6 +130,11 @@ OUT_OF_RANGE: dict[str, object] = {
     "discount_90d_share": 1.5,
     "discounted_lines_share": 1.5,
     "holiday_share": 1.5,
+    "order_days_14d_count": -1,
+    "order_days_56d_count": -1,
+    "active_weeks_84d_count": -1,
+    "active_spans_share": 1.5,
+    "long_pause_share": -0.5,
 }
 """A value for each number that its name forbids; an acceleration may be anything."""
 SEEN_ELSEWHERE = {  # rows that cannot be, as some of those values are; by the customer
@@ -137,6 +147,7 @@ SEEN_ELSEWHERE = {  # rows that cannot be, as some of those values are; by the c
     (LONGER, "items_90d_count"): "c32",
     (LONGER, "items_365d_count"): "c33",
     (LONGER, "items_lifetime_count"): "c34",
+    (LONGER, "order_days_56d_count"): "c47",
 }
 
 
@@ -150,6 +161,8 @@ def feature(number: int, day: date = DAY) -> Row:
         "orders_30d_count": min(orders, 30),
         "orders_90d_count": orders,
     }
+    row |= {"order_days_14d_count": min(orders, 14), "order_days_56d_count": min(orders, 56)}
+    row |= {"active_weeks_84d_count": 1 + orders // 8}
     row |= {"orders_365d_count": orders, "orders_lifetime_count": orders, "orders_acceleration": -4}
     row |= dict.fromkeys((name for name in BIGINTS if name.startswith(("spend_", "items_", "products_"))), 9)
     row |= {"spend_90d_cents": 100 * orders, "spend_acceleration": -900, "categories_lifetime_count": 2}

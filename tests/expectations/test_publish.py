@@ -30,7 +30,8 @@ ONE_CUSTOMER = """
     100::bigint as spend_7d_cents, 200::bigint as spend_30d_cents, 300::bigint as spend_90d_cents,
     400::bigint as spend_365d_cents, 400::bigint as spend_lifetime_cents, 2::bigint as items_7d_count,
     4::bigint as items_30d_count, 6::bigint as items_90d_count, 8::bigint as items_365d_count,
-    8::bigint as items_lifetime_count"""
+    8::bigint as items_lifetime_count, 1::bigint as order_days_14d_count, 2::bigint as order_days_56d_count,
+    2::bigint as active_weeks_84d_count, 1.0::double as active_spans_share, 0.0::double as long_pause_share"""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,11 @@ def shop(tmp_path_factory) -> Settings:
         select 'orders' as table_name, 'shop/orders/a.csv' as source_file, 7::bigint as row_number,
             'customer_id' as column_name;
         create table reports.campaign_funnel as select 'winback' as campaign_id, 3::bigint as sent;
-        create table mail.mail_events as select 'e1' as event_id;""",
+        create table mail.mail_events as select 'e1' as event_id;
+        create schema warnings;
+        create table warnings.churn_warnings as select 'w1' as warning_id, date '2017-12-04' as raised_date;
+        create table warnings.churn_warning_figures as
+        select 'any' as churn_band, 'any' as ladder_step, 'any' as treatment;""",
     )
     return settings
 
@@ -151,7 +156,12 @@ def test_the_same_marts_give_the_same_bytes(shop, tmp_path):
 
 
 def test_tables_without_a_gate_are_published_as_they_are(shop):
-    assert publish(shop, REPORT, DAY) == {"campaign_funnel": "no gate", "mail_events": "no gate"}
+    assert publish(shop, REPORT, DAY) == {
+        "campaign_funnel": "no gate",
+        "mail_events": "no gate",
+        "churn_warnings": "no gate",
+        "churn_warning_figures": "no gate",
+    }
     assert Published(shop.published).read("campaign_funnel", DAY).to_pylist() == [
         {"campaign_id": "winback", "sent": 3}
     ]

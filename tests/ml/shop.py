@@ -28,14 +28,20 @@ def simulated_examples(seed: int = 5) -> pa.Table:
     cutoffs = training_cutoffs(AS_OF, 28, first=FIRST)
     rows = len(CUSTOMERS) * len(cutoffs)
     gap = rng.choice([3.0, 10.0, 40.0], rows)
-    recency = np.ceil(rng.exponential(gap))
+    recency = np.minimum(np.ceil(rng.exponential(gap)), 190.0)
     chance = 1 / (1 + np.exp(-(2.5 * np.log(recency / gap) - 0.5)))
     columns = dict.fromkeys(FEATURE_NAMES, np.ones(rows)) | {
         "recency_days": recency,
         "gap_mean_days": gap,
         "gap_std_days": gap / 2,
         "gap_ratio": recency / gap,
+        "gap_last_days": gap,
+        "gap_median_days": gap,
+        "gap_p90_days": 2 * gap,
+        "gap_max_days": 2 * gap,
         "tenure_days": np.full(rows, 200.0),
+        "orders_lifetime_count": np.full(rows, 10.0),
+        "spend_lifetime_cents": np.full(rows, 40_000.0),
     }
     return pa.table(
         {
@@ -43,6 +49,8 @@ def simulated_examples(seed: int = 5) -> pa.Table:
             "as_of_date": pa.array([day for day in cutoffs for _ in CUSTOMERS], pa.date32()),
             **columns,
             "top_category": ["tea"] * rows,
+            "lifecycle_stage": np.where(recency > 3 * gap, "lapsing", "active"),
+            "locale": np.tile(["en", "de", "zh", "en"], rows // 4),
             "has_churned": rng.random(rows) < chance,
         }
     )
@@ -50,7 +58,7 @@ def simulated_examples(seed: int = 5) -> pa.Table:
 
 def simulated_features() -> pa.Table:
     """The features of `AS_OF`, a row per customer and one for the newcomer."""
-    table = simulated_examples(seed=6).slice(0, len(CUSTOMERS) + 1).drop_columns(["has_churned"])
+    table = simulated_examples(seed=6).slice(0, len(CUSTOMERS) + 1).drop_columns(["locale", "has_churned"])
     table = table.set_column(0, "customer_id", pa.array([*CUSTOMERS, NEWCOMER]))
     return table.set_column(1, "as_of_date", pa.array([AS_OF] * len(table), pa.date32()))
 

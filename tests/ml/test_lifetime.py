@@ -201,7 +201,7 @@ def judge_lifetime(lifetime, judged, oracle):
     in_time = (found.next_order_low <= judged.next_order_days) & (
         judged.next_order_days <= found.next_order_high
     )
-    low, high = no_order_bounds(lifetime.orders, seen, 28.0, seed=1)
+    low, high = no_order_bounds(lifetime.orders.draws(200, np.random.default_rng(1)), seen, 28.0)
     return {
         "values held": held[found.value_high > 0].mean(),
         "next orders held": in_time[np.isfinite(judged.next_order_days)].mean(),

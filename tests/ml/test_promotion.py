@@ -50,3 +50,16 @@ def test_a_figure_that_is_not_a_number_is_refused():
 def test_nothing_to_hold_a_model_against_is_no_pass(baselines, bars):
     with pytest.raises(ValueError, match="at least one baseline"):
         judge(BASELINE, baselines, bars)
+
+
+def test_a_gain_that_another_draw_of_folds_could_turn_is_refused():
+    """Gains of 0.02, 0.08 and 0.20: mean 0.1, give or take 4.303 * 0.0917 / sqrt(3) = 0.228."""
+    base = {"pr_auc": [0.5, 0.5, 0.5]}
+    found = {"pr_auc": [0.52, 0.58, 0.70]}
+    assert judge(found, {"recency": base}, [Bar("pr_auc", margin=0.01)]).is_promoted
+    verdict = judge(found, {"recency": base}, [Bar("pr_auc", margin=0.01, beyond_chance=True)])
+    assert verdict.reason == (
+        "pr_auc gains +0.1000 over recency, but its 95 % interval over 3 folds (-0.1277 to +0.3277) holds 0"
+    )
+    steady = {"pr_auc": [0.58, 0.60, 0.62]}
+    assert judge(steady, {"recency": base}, [Bar("pr_auc", margin=0.01, beyond_chance=True)]).is_promoted

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from core.errors import ModelRefused
 from core.settings import PROJECT
+from ml.churn.compare import compare
 from ml.provenance import Source, file_digest
 from ml.registry import Registry
 from ml.training import FittedModel, Training, refused_for_want_of_history
@@ -33,7 +35,7 @@ def training(key="k1", *, is_promoted=True, as_of=AS_OF, drawings=None, reason="
         {"horizon_days": 28, "train_cutoffs": "2017-10-09, 2017-11-06"},
         {"pr_auc": 0.6, "recency.pr_auc": 0.5, "choice/logistic_regression/pr_auc": 0.58},
         {"pr_auc": [0.55, 0.65], "recency.pr_auc": [0.5, 0.5]},
-        {"folds": {"pr_auc": [0.55, 0.65]}},
+        {"choice": {"pr_auc": [0.55, 0.65]}},
         {"roc": Figure()} if drawings is None else drawings,
         is_promoted,
         reason,
@@ -204,3 +206,70 @@ def test_a_version_that_was_deleted_cannot_be_champion_and_one_sentence_says_so(
     champion = registry.champion("churn")
     assert champion is not None
     assert champion.version == "2"
+
+
+def test_a_version_whose_bytes_were_changed_is_not_promoted_either(registry, shop):
+    logged = registry.log(training())
+    weights = weights_of(shop)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    for move in (lambda: registry.promote(logged), lambda: registry.move_champion("churn", "1")):
+        with pytest.raises(ModelRefused, match="version 1 is not what was logged"):
+            move()
+    assert registry.champion("churn") is None
+
+
+def test_the_newest_version_is_challenger_until_it_is_champion(registry):
+    assert registry.challenger("churn") is None
+    first = registry.log(training("k1"))
+    assert registry.challenger("churn") == first
+    registry.promote(first)
+    assert registry.challenger("churn") is None
+    refused = registry.log(training("k2", is_promoted=False))
+    assert (registry.champion("churn"), registry.challenger("churn")) == (first, refused)
+    registry.promote(registry.log(training("k3")))
+    assert registry.challenger("churn") is None
+    assert registry.champion_before("churn") == "1"  # version 2 never was
+    registry.move_champion("churn", "1")
+    assert registry.champion_before("churn") is None
+
+
+def test_reviewers_find_the_card_and_a_table_row_by_row(registry, client):
+    rows = pd.DataFrame({"test_cutoff": ["2017-10-09", "2017-10-23"], "pr_auc": [0.55, 0.65]})
+    logged = registry.log(replace(training(), card="# churn\n", tables={"folds": rows}))
+    found = registry.document(logged, "folds")
+    pd.testing.assert_frame_equal(pd.DataFrame(found["data"], columns=found["columns"]), rows)
+    assert registry.document(logged, "slices") is None
+    run = client.get_run(logged.run_id)
+    assert run.data.tags["mlflow.note.content"] == "# churn\n"
+    assert "tables/folds.json" in run.data.tags["mlflow.loggedArtifacts"]  # what MLflow shows as a table
+    assert "model_card.md" in [file.path for file in client.list_artifacts(run.info.run_id)]
+
+
+def judged_training(key, days, pr_auc, brier_of_zh):
+    values = dict.fromkeys(("roc_auc", "brier", "ece"), [0.1] * len(days))
+    folds = pd.DataFrame({"test_cutoff": days, "pr_auc": pr_auc} | values)
+    slices = pd.DataFrame({"test_cutoff": days, "slice": "locale=zh", "brier": brier_of_zh})
+    return replace(training(key), tables={"folds": folds, "slices": slices})
+
+
+def test_two_versions_are_compared_over_the_cut_offs_both_were_judged_at(registry):
+    """Gains of 0.01, 0.02 and 0.03: their mean 0.02, give or take 4.303 * 0.01 / sqrt(3)."""
+    first = registry.log(judged_training("k1", ["a", "b", "c", "d"], [0.5, 0.5, 0.5, 0.9], [0.2] * 4))
+    second = registry.log(judged_training("k2", ["z", "a", "b", "c"], [0.1, 0.51, 0.52, 0.53], [0.1] * 4))
+    rows = {(row["slice"], row["figure"]): row for row in compare(registry, first, second)}
+    assert len(rows) == 5
+    row = rows["everybody", "pr_auc"]
+    assert (row["first"], row["second"], row["difference"]) == pytest.approx((0.5, 0.52, 0.02))
+    assert (row["low"], row["high"]) == pytest.approx((0.02 - 0.02484, 0.02 + 0.02484), abs=1e-5)
+    assert row["cutoffs"] == 3
+    assert rows["locale=zh", "brier"]["difference"] == pytest.approx(-0.1)
+
+
+def test_versions_without_a_common_cut_off_stand_side_by_side_without_a_difference(registry):
+    first = registry.log(judged_training("k1", ["a", "c"], [0.5, 0.6], [0.2] * 2))
+    second = registry.log(judged_training("k2", ["b", "d"], [0.7, 0.8], [0.1] * 2))
+    row = compare(registry, first, second)[0]
+    assert (row["first"], row["second"]) == pytest.approx((0.55, 0.75))
+    assert (row["difference"], row["low"], row["high"], row["cutoffs"]) == (None, None, None, 0)
+    with pytest.raises(ModelRefused, match="it was not judged"):
+        compare(registry, first, registry.log(training("k3")))

@@ -1,5 +1,6 @@
 """From published tables to published scores, with real MLflow, on the simulated shop."""
 
+import math
 from datetime import timedelta
 
 import numpy as np
@@ -10,14 +11,15 @@ from mlflow import MlflowClient
 
 from core.errors import GateFailed, ModelRefused, NotPublished
 from core.published import Published
-from ml.checks import check_churn_scores, check_recommendations
-from ml.churn.baselines import recency
+from ml.checks import check_churn_reasons, check_churn_scores, check_recommendations
 from ml.registry import Registry
 from ml.scoring import score
 from ml.tables import (
+    CHURN_REASONS_SCHEMA,
     CHURN_SCORES_SCHEMA,
     MODEL_FIGURES_SCHEMA,
     RECOMMENDATIONS_SCHEMA,
+    SCORE_DRIFT_SCHEMA,
     SEGMENT_PROFILES_SCHEMA,
     SEGMENTS_SCHEMA,
 )
@@ -26,10 +28,12 @@ from tests.ml.shop import AS_OF, CUSTOMERS, NEWCOMER, PRODUCTS
 
 SCHEMAS = {
     "churn_scores": CHURN_SCORES_SCHEMA,
+    "churn_reasons": CHURN_REASONS_SCHEMA,
     "recommendations": RECOMMENDATIONS_SCHEMA,
     "segments": SEGMENTS_SCHEMA,  # without a champion here; see test_segments_in_the_registry.py
     "segment_profiles": SEGMENT_PROFILES_SCHEMA,
     "model_figures": MODEL_FIGURES_SCHEMA,
+    "score_drift": SCORE_DRIFT_SCHEMA,
 }
 
 
@@ -54,10 +58,45 @@ def test_tables_have_the_contracted_columns_and_name_the_champion(scored):
 def test_every_customer_has_one_probability_and_its_band(scored):
     rows = scored["churn_scores"].to_pylist()
     assert [row["customer_id"] for row in rows] == [*CUSTOMERS, NEWCOMER]
+    # 40,000 cents in 200 days, a quarter of it margin, with 1.4 orders in 28 days that are at least one; all alike.
+    stake = 40_000 * 0.25 * 28 / 200 / (1 - np.exp(-1.4))
+    pays_from = 102 / (0.1 * (stake - 100) + 100)
     for row in rows:
         chance = row["churn_probability"]
-        assert row["churn_band"] == ("high" if chance >= 0.6 else "medium" if chance >= 0.3 else "low")
+        assert row["value_at_stake_cents"] == pytest.approx(stake)
+        assert row["expected_profit_cents"] == pytest.approx(
+            chance * 0.1 * (stake - 100) - (1 - chance) * 100 - 2
+        )
+        band = "high" if chance >= pays_from else "medium" if chance >= pays_from / 2 else "low"
+        assert row["churn_band"] == band
     assert {row["churn_band"] for row in rows} == {"high", "medium", "low"}
+
+
+def test_every_warning_has_reasons_that_sum_to_its_score_and_no_other_customer_has_any(scored):
+    chances = {row["customer_id"]: row["churn_probability"] for row in scored["churn_scores"].to_pylist()}
+    rows = scored["churn_reasons"].to_pylist()
+    explained = {row["customer_id"] for row in rows}
+    bands = {row["customer_id"]: row["churn_band"] for row in scored["churn_scores"].to_pylist()}
+    assert explained == {customer for customer, band in bands.items() if band != "low"}
+    assert len(explained) > 20
+    for customer in explained:
+        own = [row for row in rows if row["customer_id"] == customer]
+        assert [row["rank"] for row in own] == list(range(1, 9))
+        total = own[0]["base_log_odds"] + sum(row["shift_log_odds"] for row in own)
+        assert total == pytest.approx(math.log(chances[customer] / (1 - chances[customer])), abs=1e-9)
+    # The simulated customers lapse when they are late by their own gap, and by nothing else.
+    assert {row["reason"] for row in rows if row["rank"] == 1} == {"pause"}
+
+
+def test_reasons_that_do_not_sum_to_the_score_stop_the_day(scored):
+    rows, scores = scored["churn_reasons"], scored["churn_scores"]
+    check_churn_reasons(rows, scores)
+    place = rows.column_names.index("shift_log_odds")
+    off = [value + (1e-6 if number == 9 else 0.0) for number, value in enumerate(rows[place].to_pylist())]
+    with pytest.raises(GateFailed, match="of 1 customers the parts do not sum to the score"):
+        check_churn_reasons(rows.set_column(place, rows.schema.field(place), pa.array(off)), scores)
+    with pytest.raises(GateFailed, match="8 rows repeat"):
+        check_churn_reasons(pa.concat_tables([rows, rows.slice(0, 8)]), scores)
 
 
 def test_every_customer_gets_twelve_new_products_in_trade(scored, trained, tmp_path):
@@ -101,7 +140,7 @@ def test_figures_of_a_model_stand_beside_each_baseline(scored):
     )
     assert beside["recommender", "ndcg_new", "repeat"]["baseline_value"] == 0.0
     assert ("recommender", "ndcg_new", "popular") in beside
-    assert beside["churn", "pr_auc_gain_low", None]["baseline_value"] is None
+    assert beside["churn", "pr_auc_gain_over_recency_low", None]["baseline_value"] is None
     assert {row["is_champion"] for row in rows} == {True}
 
 
@@ -109,7 +148,7 @@ def test_training_and_scoring_anew_give_the_same_scores(scored, shop):
     train_churn(shop, AS_OF)
     train_recommender(shop, AS_OF)
     score(shop, AS_OF)
-    for name in ("churn_scores", "recommendations"):
+    for name in ("churn_scores", "churn_reasons", "recommendations"):
         again = Published(shop.published).read(name, AS_OF)
         assert again.drop_columns(["run_id"]).equals(scored[name].drop_columns(["run_id"]))
 
@@ -150,8 +189,7 @@ def test_a_day_without_examples_cannot_be_trained(shop):
 
 
 def test_a_model_that_is_only_its_baseline_is_logged_and_refused(shop, monkeypatch):
-    monkeypatch.setattr("ml.churn.training.CANDIDATES", {"logistic_regression": recency})
-    monkeypatch.setattr("ml.churn.training.TRUSTED_TYPES", ["ml.churn.baselines.OnlyRecency"])
+    monkeypatch.setattr("ml.churn.training.CANDIDATES", {"nothing_new": ("recency",)})
     outcome = train_churn(shop, AS_OF)
     assert not outcome.promoted
     assert "pr_auc gains +0.0000 over recency" in outcome.reason
@@ -166,15 +204,18 @@ def test_a_model_that_is_only_its_baseline_is_logged_and_refused(shop, monkeypat
     assert {row["is_champion"] for row in figures} == {False}
 
 
-def test_a_new_shop_trains_nothing_and_is_told_why(shop):
+def test_a_new_shop_gets_the_prior_and_probabilities_with_bounds(shop):
     published = Published(shop.published)
     examples = published.read("churn_examples", AS_OF)
     few = examples.filter(pc.greater(examples["as_of_date"], pa.scalar(AS_OF - timedelta(days=80))))
     published.write_candidate("churn_examples", AS_OF, few)
     published.release("churn_examples", AS_OF)
     outcome = train_churn(shop, AS_OF)
-    assert (outcome.promoted, outcome.version) == (False, "")
-    assert outcome.reason.startswith("too little history: 4 closed cut-offs")
+    assert (outcome.promoted, outcome.version) == (True, "1")
+    assert outcome.reason.startswith("too little history to judge a model (4 closed cut-offs, 201 customers)")
+    assert score(shop, AS_OF)["churn_scores"] == 201
+    for row in published.read("churn_scores", AS_OF).to_pylist():
+        assert 0 <= row["churn_probability_low"] < row["churn_probability_high"] <= 1
 
 
 def test_nothing_is_released_when_a_champion_cannot_be_trusted(shop):
@@ -199,6 +240,14 @@ def test_a_customer_scored_twice_or_not_at_all_or_beyond_1_stops_the_day(scored)
             check_churn_scores(changed, rows["customer_id"])
 
 
+def test_an_amount_that_is_no_number_stops_the_day(scored):
+    rows = scored["churn_scores"]
+    place = rows.schema.get_field_index("expected_profit_cents")
+    changed = rows.set_column(place, rows.schema.field(place), pa.array([float("nan")] * len(rows)))
+    with pytest.raises(GateFailed, match="'expected_profit_cents' is no amount in 201 rows"):
+        check_churn_scores(changed, rows["customer_id"])
+
+
 def test_a_list_with_a_gap_a_repeat_or_a_forbidden_product_stops_the_day(scored):
     rows, allowed = scored["recommendations"], set(PRODUCTS)
     check_recommendations(rows, allowed=allowed, most=12)
@@ -209,3 +258,61 @@ def test_a_list_with_a_gap_a_repeat_or_a_forbidden_product_stops_the_day(scored)
     same = rows.set_column(3, rows.schema.field(3), pa.array(["p01"] * len(rows)))
     with pytest.raises(GateFailed, match="repeat"):
         check_recommendations(same, allowed=allowed, most=12)
+
+
+@pytest.fixture
+def one_member(monkeypatch):
+    """Train churn with one member instead of seven, where the test is not about which is best."""
+    monkeypatch.setattr("ml.churn.training.MEMBERS", {"logistic_rhythm": None})
+    monkeypatch.setattr("ml.churn.training.CANDIDATES", {"logistic_rhythm": ("logistic_rhythm",)})
+
+
+def test_a_day_like_training_raises_no_alert_and_one_on_which_a_feature_moved_names_it(shop, one_member):
+    train_churn(shop, AS_OF)
+    published = Published(shop.published)
+    score(shop, AS_OF)
+    quiet = published.read("score_drift", AS_OF).to_pylist()
+    assert len(quiet) == 44 + 2  # the features, the score, and its mean
+    assert not any(row["is_alert"] for row in quiet)
+    features = published.read("customer_features", AS_OF)
+    place = features.column_names.index("evening_share")
+    moved = features.set_column(place, "evening_share", pa.array([0.5] * len(features)))
+    published.write_candidate("customer_features", AS_OF, moved)
+    published.release("customer_features", AS_OF)
+    score(shop, AS_OF)
+    rows = published.read("score_drift", AS_OF).to_pylist()
+    assert "evening_share" in {row["feature"] for row in rows if row["is_alert"]}
+    run = MlflowClient(shop.mlflow, shop.mlflow).get_run(rows[0]["run_id"])
+    assert run.data.metrics["drift_alerts"] == 0.0
+
+
+def test_training_compares_a_cut_off_with_what_was_published_on_its_own_day(shop, one_member):
+    published, cutoff = Published(shop.published), AS_OF - timedelta(days=28)
+    examples = published.read("churn_examples", AS_OF)
+    then = examples.filter(pc.equal(examples["as_of_date"], pa.scalar(cutoff)))
+    then = then.drop_columns(["has_churned", "locale"])
+
+    def publish_of_that_day(rows):
+        published.write_candidate("customer_features", cutoff, rows)
+        published.release("customer_features", cutoff)
+
+    place = then.column_names.index("orders_7d_count")
+    publish_of_that_day(then.set_column(place, "orders_7d_count", pa.array([2.0] * len(then))))
+    outcome = train_churn(shop, AS_OF)
+    assert not outcome.promoted
+    assert outcome.reason.startswith(
+        "leak: 'orders_7d_count' of cut-off 2017-11-06 is not what was published"
+    )
+    publish_of_that_day(then)  # built and published again, with the definition of today
+    outcome = train_churn(shop, AS_OF)
+    assert outcome.promoted, outcome.reason
+    run = MlflowClient(shop.mlflow, shop.mlflow).get_run(outcome.run_id)
+    assert run.data.params["leak_probe_cutoff"] == "2017-11-06"
+    card = run.data.tags["mlflow.note.content"]
+    for word in (
+        "logistic_rhythm, trained as of 2017-12-04",
+        "locale=zh",
+        "**Cohort.**",
+        "**Owner.** lifecycle.",
+    ):
+        assert word in card

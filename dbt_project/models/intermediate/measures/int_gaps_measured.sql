@@ -1,30 +1,50 @@
--- One row per customer and day features are asked for: the gaps between neighbouring days with an order. Sums of whole
--- numbers, which do not depend on the order of adding.
+-- One row per customer and day features are asked for: the gaps between neighbouring days with an order, and which of
+-- the newest days had one. Sums of whole numbers, which do not depend on the order of adding.
 {% set rollup = ref("int_customer_days_rolled") %}
 
-with {{ with_due([(rollup, "ordered_date", [30])]) }}
+with {{ with_due([(rollup, "ordered_date", [])]) }}
 
-gaps as (
+ordered as (
     select
         customer_id,
         as_of_date,
         ordered_date,
-        ordered_date - lag(ordered_date) over (partition by as_of_date, customer_id order by ordered_date) as gap_days
+        lag(ordered_date) over (partition by as_of_date, customer_id order by ordered_date) as day_before
     from {{ days_known(rollup, ["ordered_date"], "order_count", []) }} as known_days
+),
+
+days as (
+    select
+        ordered.customer_id,
+        ordered.as_of_date,
+        ordered.ordered_date,
+        -- A day may stand in several rows; between them lies no gap.
+        nullif(ordered.ordered_date - ordered.day_before, 0) as gap_days,
+        orders.last_ordered_date - ordered.ordered_date as days_to_last,
+        (ordered.ordered_date - orders.first_ordered_date) // 28 as span,
+        (ordered.day_before - orders.first_ordered_date) // 28 as span_before
+    from ordered
+    inner join {{ ref("int_orders_measured") }} as orders
+        on ordered.customer_id = orders.customer_id and ordered.as_of_date = orders.as_of_date
 )
 
 select
     customer_id,
     as_of_date,
     {{ newest_load() }} as load_number,
-    count(*) as gap_count,
+    count(gap_days) as gap_count,
     sum(gap_days)::bigint as gap_sum_days,
     sum(gap_days * gap_days)::bigint as gap_square_sum,
     max(gap_days)::bigint as gap_max_days,
+    quantile_cont(gap_days, 0.5) as gap_median_days,
+    quantile_cont(gap_days, 0.9) as gap_p90_days,
+    sum(greatest(gap_days - 28, 0))::bigint as long_pause_sum_days,
     arg_max(gap_days, ordered_date)::bigint as gap_last_days,
-    -- Came back in the last 30 days, and may have ordered again since.
-    bool_or(gap_days > 180 and as_of_date - ordered_date <= 30) as has_returned
-from gaps
-where gap_days > 0
+    max(ordered_date) filter (gap_days > 180) as returned_date,
+    -- Bit n: an order n days before the last one, of as many days as features look back on day by day.
+    bit_or(1::hugeint << least(days_to_last, 84)::integer) filter (days_to_last < 84) as order_days_bits,
+    -- Spans of 28 days from the first order on.
+    (1 + count(*) filter (span <> span_before))::bigint as active_spans_count
+from days
 group by customer_id, as_of_date
 {{ and_as_before() }}

@@ -1,8 +1,19 @@
--- Customers the churn model expects to lose, who used to come often enough to be missed.
-{% set rule = "likely to lapse, at least 4 orders before, none in the last 14 days" %}
+-- Customers whom trying to keep is worth its costs, who used to come often enough to be missed.
+{% set rule = "keeping them is worth its costs, at least 4 orders before, none in the last 14 days" %}
 
 with scores as (
     select * from {{ ref("stg_published__churn_scores") }}
+),
+
+reasons as (
+    select
+        customer_id,
+        list(
+            struct_pack(reason := reason, shift_log_odds := round(shift_log_odds, 4), text := text) order by rank
+        ) as told
+    from {{ ref("stg_published__churn_reasons") }}
+    where rank <= 3 and shift_log_odds > 0
+    group by customer_id
 ),
 
 -- Products that share a name look like the same thing twice in a mail: the one bought more often stands for both.
@@ -34,8 +45,7 @@ favourites as (
 select
     scores.customer_id,
     1 as step,
-    -- What is at stake: the chance of losing the customer times what a month with them used to be worth.
-    scores.churn_probability * features.spend_lifetime_cents / greatest(features.tenure_days, 30) * 30 as rank_score,
+    scores.expected_profit_cents as rank_score,
     coalesce(len(favourites.facts), 0) as product_count,
     to_json(struct_pack(
         first_name := customers.first_name,
@@ -56,15 +66,20 @@ select
         scores := [struct_pack(
             name := 'churn_probability', value := round(scores.churn_probability, 4), model_name := scores.model_name,
             model_version := scores.model_version, run_id := scores.run_id
-        )]
+        ), struct_pack(
+            name := 'expected_profit_cents', value := round(scores.expected_profit_cents, 1),
+            model_name := scores.model_name, model_version := scores.model_version, run_id := scores.run_id
+        )],
+        reasons := coalesce(reasons.told, [])
     ))::varchar as evidence
 from scores
 inner join {{ ref("customer_features") }} as features
     on scores.customer_id = features.customer_id and features.as_of_date = {{ as_of_date() }}
 inner join {{ ref("customers") }} as customers on scores.customer_id = customers.customer_id
+left join reasons on scores.customer_id = reasons.customer_id
 left join favourites on scores.customer_id = favourites.customer_id
 where
-    scores.churn_band in ('medium', 'high')
-    and scores.churn_probability >= 0.5
+    -- More than 0: the margin a mail is expected to keep is more than what it and its incentive cost.
+    scores.expected_profit_cents > 0
     and features.orders_lifetime_count >= 4
     and features.recency_days >= 14

@@ -1,6 +1,7 @@
 {{ config(tags = ["training"]) }}
 
--- The features that `ml/churn/features.py` names.
+-- The features that `ml/churn/features.py` names, and beside them what a reviewer slices by (`ml/churn/slices.py`),
+-- which no model learns from.
 select
     features.customer_id,
     features.as_of_date,
@@ -33,7 +34,30 @@ select
     features.usual_weekday,
     features.own_brand_share,
     features.top_category,
-    labels.has_churned
+    features.gap_last_days,
+    features.gap_max_days,
+    features.items_30d_count,
+    features.items_90d_count,
+    features.products_new_90d_count,
+    features.products_lifetime_count,
+    features.categories_lifetime_count,
+    features.orders_acceleration,
+    features.discount_90d_share,
+    features.discounted_lines_share,
+    features.repeat_share,
+    features.order_days_14d_count,
+    features.order_days_56d_count,
+    features.active_weeks_84d_count,
+    features.active_spans_share,
+    features.gap_median_days,
+    features.gap_p90_days,
+    features.long_pause_share,
+    features.lifecycle_stage,
+    coalesce(customers.locale, '{{ var("shop_locale") }}') as locale,
+    labels.has_churned,
+    labels.has_churned_by_rhythm
 from {{ ref("customer_features") }} as features
 inner join {{ ref("churn_labels") }} as labels
     on features.customer_id = labels.customer_id and features.as_of_date = labels.as_of_date
+left join {{ ref("stg_shop__customers") }} as customers
+    on features.customer_id = customers.customer_id and {{ known_at_day("customers", "features.as_of_date") }}

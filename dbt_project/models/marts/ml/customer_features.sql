@@ -57,7 +57,7 @@ measured as (
         end as gap_std_days
     from {{ ref("int_orders_measured") }}
     inner join {{ ref("int_hours_measured") }} using (customer_id, as_of_date)
-    left join {{ ref("int_gaps_measured") }} using (customer_id, as_of_date)
+    inner join {{ ref("int_gaps_measured") }} using (customer_id, as_of_date)
     left join {{ ref("int_tastes_measured") }} using (customer_id, as_of_date)
     left join {{ ref("int_assortments_measured") }} using (customer_id, as_of_date)
     left join {{ ref("int_activities_measured") }} using (customer_id, as_of_date)
@@ -75,6 +75,12 @@ select
     measured.orders_90d_count,
     measured.orders_365d_count,
     measured.orders_lifetime_count,
+    bit_count({{ order_days(1, 14) }})::bigint as order_days_14d_count,
+    bit_count({{ order_days(1, 56) }})::bigint as order_days_56d_count,
+    {% for youngest in range(1, 84, 7) %}
+    ({{ order_days(youngest, youngest + 6) }} <> 0)::bigint{% if not loop.last %} +{% endif %}
+    {% endfor %} as active_weeks_84d_count,
+    measured.active_spans_count / ceil(measured.tenure_days / 28) as active_spans_share,
     measured.spend_7d_cents,
     measured.spend_30d_cents,
     measured.spend_90d_cents,
@@ -99,9 +105,12 @@ select
     end as orders_year_ratio,
     measured.gap_mean_days,
     measured.gap_std_days,
+    measured.gap_median_days,
+    measured.gap_p90_days,
     measured.gap_max_days,
     measured.gap_last_days,
     measured.recency_days / measured.gap_mean_days as gap_ratio,
+    coalesce(measured.long_pause_sum_days, 0) / measured.tenure_days as long_pause_share,
     measured.spend_lifetime_cents / measured.orders_lifetime_count as basket_mean_cents,
     measured.lines_lifetime_count / measured.orders_lifetime_count as basket_mean_lines,
     measured.items_lifetime_count / measured.orders_lifetime_count as basket_mean_items,
@@ -182,7 +191,7 @@ select
     case
         when measured.orders_lifetime_count = 1 and measured.tenure_days <= 30 then 'new'
         when measured.recency_days > 365 then 'lapsed'
-        when measured.has_returned then 'returned'
+        when measured.returned_date >= measured.as_of_date - 30 then 'returned'
         when measured.recency_days > 3 * coalesce(measured.gap_mean_days, 60) then 'lapsing'
         when measured.recency_days > 1.5 * coalesce(measured.gap_mean_days, 60) then 'cooling'
         else 'active'

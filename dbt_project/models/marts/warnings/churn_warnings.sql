@@ -1,0 +1,85 @@
+-- The life of every warning as far as it is known by the day: raised, treated or deliberately not, bought or lapsed.
+with raised as (
+    select *
+    from {{ ref("warnings_raised") }}
+    where raised_date <= {{ as_of_date() }}
+),
+
+orders as (
+    select
+        customer_id,
+        ordered_date,
+        sum(net_amount_cents)::bigint as net_amount_cents
+    from {{ ref("int_customer_days_rolled") }}
+    where known_date < {{ as_of_date() }}
+    group by customer_id, ordered_date
+    having sum(order_count) > 0
+),
+
+bought as (
+    select
+        raised.warning_id,
+        min(orders.ordered_date) as bought_date,
+        sum(orders.net_amount_cents)::bigint as spent_cents
+    from raised
+    inner join orders
+        on
+            raised.customer_id = orders.customer_id
+            and raised.raised_date <= orders.ordered_date
+            and raised.closes_date > orders.ordered_date
+    group by raised.warning_id
+),
+
+-- The first mail, or the first decision to hold one back for comparison; else the last of other reasons not to write.
+treated as (
+    select
+        raised.warning_id,
+        arg_min(struct_pack(
+            verdict := treatments.verdict,
+            campaign_id := treatments.campaign_id,
+            step := treatments.step,
+            as_of_date := treatments.as_of_date
+        ), struct_pack(
+            later := treatments.verdict not in ('planned', 'held_out'),
+            days := case
+                when treatments.verdict in ('planned', 'held_out') then treatments.as_of_date - raised.raised_date
+                else raised.raised_date - treatments.as_of_date
+            end,
+            send_id := treatments.send_id
+        )) as first_one
+    from raised
+    inner join {{ ref("warning_treatments") }} as treatments
+        on
+            raised.customer_id = treatments.customer_id
+            and treatments.as_of_date between raised.raised_date and least(raised.closes_date - 1, {{ as_of_date() }})
+    left join bought on raised.warning_id = bought.warning_id
+    where bought.bought_date is null or treatments.as_of_date <= bought.bought_date
+    group by raised.warning_id
+)
+
+select
+    raised.warning_id,
+    raised.customer_id,
+    raised.raised_date,
+    raised.closes_date,
+    raised.churn_band,
+    raised.churn_probability,
+    raised.value_at_stake_cents,
+    treated.first_one.verdict as treatment,
+    treated.first_one.campaign_id as treatment_campaign_id,
+    treated.first_one.step as treatment_step,
+    treated.first_one.as_of_date as treated_date,
+    case
+        when bought.bought_date is not null then 'bought'
+        when raised.closes_date <= {{ as_of_date() }} then 'lapsed'
+    end as outcome,
+    coalesce(
+        bought.bought_date, case when raised.closes_date <= {{ as_of_date() }} then raised.closes_date end
+    ) as outcome_date,
+    coalesce(bought.spent_cents, 0) as spent_cents,
+    raised.model_name,
+    raised.model_version,
+    raised.run_id
+from raised
+left join bought on raised.warning_id = bought.warning_id
+left join treated on raised.warning_id = treated.warning_id

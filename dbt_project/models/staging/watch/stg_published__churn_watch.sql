@@ -1,0 +1,2 @@
+select *
+from {{ published("churn_watch") }}

@@ -1,0 +1,59 @@
+"""Members side by side: what several read of a customer's rhythm is learnt and worked out once, and they fit on two threads.
+
+Each member is fitted on one thread, from its own seed: how many are fitted at a time changes no number.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from ml.churn.protocol import ChurnModel
+from ml.churn.rhythm import Rhythm, log_odds
+from ml.evaluation import Bools
+from ml.threads import limit_this_thread
+
+Array = npt.NDArray[np.float64]
+THREADS = 2
+
+
+def fit_together(members: Sequence[ChurnModel], features: pd.DataFrame, truth: Bools) -> None:
+    """Fit members to the same customers; those that begin with the rhythm then hold the same one.
+
+    `MEMBERS` stands from quick to long: the last begin, so that no thread waits long for another.
+    """
+    pipelines = [member for member in members if _begins_with_rhythm(member)]
+    jobs: list[tuple[Any, object]] = [(member, features) for member in members if member not in pipelines]
+    if pipelines:
+        rhythm = pipelines[0][0].fit(features)
+        seen = rhythm.transform(features)
+        for pipeline in pipelines:
+            pipeline.steps[0] = (pipeline.steps[0][0], rhythm)
+        jobs += [(pipeline[1:], seen) for pipeline in pipelines]
+    with ThreadPoolExecutor(THREADS, initializer=limit_this_thread) as threads:
+        running = [threads.submit(member.fit, known, truth) for member, known in reversed(jobs)]
+    for done in running:
+        done.result()
+
+
+def say_together(members: Sequence[ChurnModel], features: pd.DataFrame) -> Array:
+    """Return the log odds to lapse that each member gives, shape (n, k); a rhythm that members share is worked out once."""
+    seen: dict[int, Array] = {}
+    said = []
+    for member in members:
+        if _begins_with_rhythm(member):
+            rhythm = member[0]
+            if id(rhythm) not in seen:
+                seen[id(rhythm)] = rhythm.transform(features)
+            said.append(member[1:].predict_proba(seen[id(rhythm)])[:, 1])
+        else:
+            said.append(member.predict_proba(features)[:, 1])
+    return log_odds(np.column_stack(said))
+
+
+def _begins_with_rhythm(member: ChurnModel) -> TypeGuard[Pipeline]:
+    return isinstance(member, Pipeline) and isinstance(member[0], Rhythm)

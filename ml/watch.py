@@ -1,0 +1,71 @@
+"""Scoring again between two days: only customers of whom something became known, by the champion, without training."""
+
+from datetime import date
+
+import pyarrow.compute as pc
+
+from core.logging import get_logger
+from core.published import Published
+from core.settings import Settings
+from ml.churn.models import ChurnBand
+from ml.churn.money import mean_stake
+from ml.registry import Registry
+from ml.scoring import champion_of, churn_scores
+from ml.tables import (
+    CHURN,
+    CHURN_BAND,
+    CHURN_PROBABILITY,
+    CHURN_SCORES,
+    CHURN_WATCH,
+    CUSTOMER_ID,
+    TOUCHED_CUSTOMERS,
+    VALUE_AT_STAKE_CENTS,
+)
+from ml.threads import one_thread
+
+log = get_logger(__name__)
+
+WARNINGS = "stg_published__churn_watch warnings_raised"
+"""What dbt builds of the scores, told that they are those of `churn_watch`."""
+
+
+def watch(settings: Settings, as_of: date) -> dict[str, int]:
+    """Write and release `churn_watch` of a day from its `touched_customers`; return how many stand in each band.
+
+    Each score is the one that scoring everybody on the same features would give.
+
+    Raises
+    ------
+    NotPublished
+        If the day's features or touched customers are missing.
+    ModelRefused
+        If the champion was trained after the day, or is not what was logged.
+    GateFailed
+        If the scores are not fit to be read.
+    """
+    published, registry = Published(settings.published), Registry(settings)
+    with one_thread():
+        champion = champion_of(registry, CHURN, as_of)
+        rows = churn_scores(
+            settings,
+            registry,
+            champion,
+            as_of,
+            only=published.read(TOUCHED_CUSTOMERS, as_of)[CUSTOMER_ID],
+            shop_stake_cents=_newest_stake(published, as_of),
+        )
+    published.write_candidate(CHURN_WATCH, as_of, rows)
+    published.release(CHURN_WATCH, as_of)
+    bands = {str(band): pc.sum(pc.equal(rows[CHURN_BAND], str(band))).as_py() or 0 for band in ChurnBand}
+    counts = {"touched": len(rows)} | bands
+    log.info("touched customers scored again", as_of_date=str(as_of), **counts)
+    return counts
+
+
+def _newest_stake(published: Published, as_of: date) -> float | None:
+    """Return what a customer who lapses puts at stake, by the newest scores of everybody, if there are any."""
+    days = [day for day in published.days(CHURN_SCORES) if day <= as_of]
+    if not days:
+        return None
+    scores = published.read(CHURN_SCORES, days[-1], [CHURN_PROBABILITY, VALUE_AT_STAKE_CENTS])
+    return mean_stake(scores[CHURN_PROBABILITY].to_numpy(), scores[VALUE_AT_STAKE_CENTS].to_numpy())
