@@ -12,7 +12,7 @@ from ml.churn.protocol import Maker, Recipe
 from ml.churn.rhythm import MOST_HISTORIES, log_odds
 from ml.evaluation import Bools
 from ml.lifetime.bg_nbd import Histories
-from ml.lifetime.fitting import bg_nbd_of, drawn_bg_nbd, fit_bg_nbd
+from ml.lifetime.fitting import Estimate, bg_nbd_of, drawn_bg_nbd, fit_bg_nbd
 from ml.lifetime.forecast import DRAWS, no_order_bounds
 
 Array = npt.NDArray[np.float64]
@@ -38,6 +38,8 @@ class BgNbdChurn(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     few customers the priors speak, and the interval says how unsure they leave the chance.
     """
 
+    begins_with_bg_nbd = True
+
     def __init__(self, *, horizon_days: int, seed: int) -> None:
         self.horizon_days = horizon_days
         self.seed = seed
@@ -46,10 +48,15 @@ class BgNbdChurn(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     def classes_(self) -> npt.NDArray[np.bool_]:
         return np.array([False, True])
 
-    def fit(self, features: pd.DataFrame, truth: Bools | None = None) -> "BgNbdChurn":
-        """Fit to histories and, where `truth` says who lapsed, recalibrate on the same customers."""
+    def fit(
+        self, features: pd.DataFrame, truth: Bools | None = None, *, known: Estimate | None = None
+    ) -> "BgNbdChurn":
+        """Fit to histories and, where `truth` says who lapsed, recalibrate on the same customers.
+
+        `known`: the fit to these histories, where somebody has made it already.
+        """
         seen = Histories.of(features).at_most(MOST_HISTORIES)
-        found = fit_bg_nbd(seen)
+        found = known or fit_bg_nbd(seen)
         self.logs_, self.draws_ = found.logs, drawn_bg_nbd(seen, found, count=DRAWS, seed=self.seed)
         self.weights_ = weigh(np.empty((0, 1)), np.empty(0, dtype=bool))
         return self if truth is None else self.recalibrate(features, truth)

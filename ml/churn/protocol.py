@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import pandas as pd
 
 from ml.evaluation import Bools, Floats
+from ml.lifetime.fitting import Estimate
 
 Setting = Mapping[str, float]
 
@@ -19,6 +20,17 @@ class ChurnModel(Protocol):
     def predict_proba(self, features: pd.DataFrame) -> Floats:
         """Return shape (n, 2): the probability to stay, and to lapse."""
         ...
+
+
+@runtime_checkable
+class OfHistories(Protocol):
+    """A churn model that begins with BG/NBD's fit to the customers' histories, and takes one that is made already."""
+
+    begins_with_bg_nbd: bool
+
+    def fit(
+        self, features: pd.DataFrame, truth: Bools | None = None, *, known: Estimate | None = None
+    ) -> Self: ...
 
 
 @dataclass(frozen=True)

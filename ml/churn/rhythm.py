@@ -42,7 +42,8 @@ class Rhythm(BaseEstimator, TransformerMixin):  # type: ignore[misc]  # scikit-l
 
     def fit(self, frame: pd.DataFrame, truth: object = None) -> "Rhythm":
         seen = Histories.of(frame)
-        self.parameters_ = np.exp(fit_bg_nbd(seen.at_most(MOST_HISTORIES)).logs)
+        found = fit_bg_nbd(seen.at_most(MOST_HISTORIES))
+        self.logs_, self.covariance_ = found.logs, found.covariance
         self.shop_gap_ = shop_gap_days(seen)
         return self
 
@@ -51,7 +52,7 @@ class Rhythm(BaseEstimator, TransformerMixin):  # type: ignore[misc]  # scikit-l
         filled = fill(frame)
         per_month = MONTH_DAYS / np.maximum(filled["tenure_days"], LEAST_TENURE_DAYS)
         pause = np.log1p(filled["recency_days"])
-        seen, model, within = Histories.of(frame), bg_nbd_of(self.parameters_), float(self.horizon_days)
+        seen, model, within = Histories.of(frame), bg_nbd_of(np.exp(self.logs_)), float(self.horizon_days)
         outlasts, goes_on = pause_goes_on(
             seen, filled["gap_mean_days"], filled["gap_std_days"], shop_gap=self.shop_gap_, within=within
         )

@@ -3,18 +3,20 @@
 Each member is fitted on one thread, from its own seed: how many are fitted at a time changes no number.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeGuard
+from functools import partial
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from ml.churn.protocol import ChurnModel
+from ml.churn.protocol import ChurnModel, OfHistories
 from ml.churn.rhythm import Rhythm, log_odds
 from ml.evaluation import Bools
+from ml.lifetime.fitting import Estimate
 from ml.threads import limit_this_thread
 
 Array = npt.NDArray[np.float64]
@@ -27,15 +29,25 @@ def fit_together(members: Sequence[ChurnModel], features: pd.DataFrame, truth: B
     `MEMBERS` stands from quick to long: the last begin, so that no thread waits long for another.
     """
     pipelines = [member for member in members if _begins_with_rhythm(member)]
-    jobs: list[tuple[Any, object]] = [(member, features) for member in members if member not in pipelines]
+    jobs: list[Callable[[], object]] = [
+        partial(member.fit, features, truth)
+        for member in members
+        if member not in pipelines and not (pipelines and isinstance(member, OfHistories))
+    ]
     if pipelines:
         rhythm = pipelines[0][0].fit(features)
         seen = rhythm.transform(features)
         for pipeline in pipelines:
             pipeline.steps[0] = (pipeline.steps[0][0], rhythm)
-        jobs += [(pipeline[1:], seen) for pipeline in pipelines]
+        known = Estimate(rhythm.logs_, rhythm.covariance_)
+        jobs += [
+            partial(member.fit, features, truth, known=known)
+            for member in members
+            if isinstance(member, OfHistories)
+        ]
+        jobs += [partial(pipeline[1:].fit, seen, truth) for pipeline in pipelines]
     with ThreadPoolExecutor(THREADS, initializer=limit_this_thread) as threads:
-        running = [threads.submit(member.fit, known, truth) for member, known in reversed(jobs)]
+        running = [threads.submit(job) for job in reversed(jobs)]
     for done in running:
         done.result()
 
