@@ -26,7 +26,9 @@ def shop(monkeypatch, tmp_path):
     monkeypatch.setenv("LAPWING_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "300")
     scores = [
-        MADE_BY | {"customer_id": customer, "churn_probability": 1 / (1 + math.e), "churn_band": band}
+        MADE_BY
+        | {"customer_id": customer, "churn_probability": 1 / (1 + math.e), "churn_band": band}
+        | {"value_at_stake_cents": 500.0, "expected_profit_cents": 10.0}
         for customer, band in (("7", "medium"), ("8", "low"))
     ]
     reasons = [
