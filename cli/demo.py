@@ -52,7 +52,6 @@ def run_demo(settings: Settings, as_of: date, *, households: int | None) -> None
     began, first = time.perf_counter(), len(stages(settings))
     with running(settings, ["inbox", "tracking"]) as processes:
         airflow_is_ready = prepare_airflow(processes)
-        processes.start("dbt-parse", (sys.executable, "-m", "cli.parse_ahead"))
         _step("purchases", partial(_import, settings, as_of, households))
         _step("Airflow's home", airflow_is_ready)
         airflow_seconds = _step(f"DAGs {' and '.join(DAGS)}", partial(_run_dags, processes, settings, as_of))

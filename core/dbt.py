@@ -84,7 +84,7 @@ def run_dbt(settings: Settings, arguments: list[str]) -> list[Node]:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
-    outputs = _outputs(settings)
+    outputs = ["--target-path", str(settings.data_dir / "dbt"), "--log-path", str(settings.data_dir / "logs")]
     try:
         with (
             _environment({"LAPWING_WAREHOUSE": str(settings.warehouse), "DO_NOT_TRACK": "1"}),
@@ -105,25 +105,6 @@ def run_dbt(settings: Settings, arguments: list[str]) -> list[Node]:
             raise BuildFailed(f"{result.node.resource_type} {result.node.name}: {_one_line(result.message)}")
     get_logger(__name__).info("dbt ran", command=arguments[0], nodes=len(nodes))
     return nodes
-
-
-def parse_ahead(settings: Settings) -> None:
-    """Parse the project before the first build asks for it; a build that comes meanwhile waits for it.
-
-    Raises
-    ------
-    BuildFailed
-        If dbt cannot parse the project.
-    """
-    with (
-        _environment({"LAPWING_WAREHOUSE": str(settings.warehouse), "DO_NOT_TRACK": "1"}),
-        redirect_stdout(sys.stderr),
-    ):
-        parsed_project(settings.data_dir / "dbt", _outputs(settings))
-
-
-def _outputs(settings: Settings) -> list[str]:
-    return ["--target-path", str(settings.data_dir / "dbt"), "--log-path", str(settings.data_dir / "logs")]
 
 
 def parsed_project(folder: Path, outputs: Sequence[str]) -> "Manifest":
