@@ -60,7 +60,8 @@ def promote_churn(version: Version, as_json: Json = False) -> None:
 def watch(as_of: Day, as_json: Json = False) -> None:
     """Score customers of whom something became known on the day before again, and raise warnings; nothing is trained."""
     from core.dbt import build
-    from expectations.publish import WATCH, publish
+    from core.published import Published
+    from expectations.publish import RAISED, TOUCHED, publish
     from ml.watch import WARNINGS, watch
     from sources.landing import load_landing
 
@@ -68,9 +69,11 @@ def watch(as_of: Day, as_json: Json = False) -> None:
     load_landing(settings)
     speech.print("building the features of who has news")
     build(settings, "+touched_customers", as_of=day)
-    publish(settings, WATCH, day)
+    publish(settings, TOUCHED, day)
     counts = watch(settings, day)
     build(settings, WARNINGS, as_of=day, scores="churn_watch")
+    publish(settings, RAISED, day)
+    counts["raised"] = len(Published(settings.published).read("warnings_raised", day))
     answer(counts, as_json=as_json)
 
 

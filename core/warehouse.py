@@ -14,7 +14,7 @@ from core.settings import Settings
 KEYS = {
     "ml.customer_features": "customer_id",
     "ml.churn_examples": "as_of_date, customer_id",
-    "ml.touched_customers": "customer_id",
+    "ml.touched_features": "customer_id",
     "ml.interactions": "customer_id, product_id, ordered_date",
     "shop.landed_tables": "table_name",
     "shop.products": "product_id",
@@ -22,13 +22,19 @@ KEYS = {
     "campaigns.campaign_plan": "campaign_id, customer_id, step",
     "reports.campaign_funnel": "campaign_id",
     "mail.mail_events": "event_id",
+    "warnings.warnings_raised": "warning_id",
     "warnings.churn_warnings": "raised_date, warning_id",
     "warnings.churn_warning_figures": "churn_band, ladder_step, treatment",
 }
 """The marts that leave the warehouse, and the order of their rows: the same rows give the same bytes."""
 
-PARTITIONED = frozenset({"ml.customer_features"})
-"""Marts that keep other days too."""
+DAY_COLUMNS = {"ml.customer_features": "as_of_date", "warnings.warnings_raised": "raised_date"}
+"""Marts that keep other days too, and the column that tells which."""
+
+SELECTIONS = {
+    "ml.touched_features": "ml.customer_features semi join ml.touched_customers using (customer_id, as_of_date)"
+}
+"""Tables that leave as rows of a mart, under its contract and a name of their own: a day's `customer_features` are whole."""
 
 
 @contextmanager
@@ -55,10 +61,11 @@ def export(settings: Settings, mart: str, as_of: date) -> Path:
         If the warehouse has no such mart yet.
     """
     published, table = Published(settings.published), mart.partition(".")[2]
-    day = f"where as_of_date = date '{as_of}'" if mart in PARTITIONED else ""
+    rows = SELECTIONS.get(mart, mart)
+    day = f"where {DAY_COLUMNS[mart]} = date '{as_of}'" if mart in DAY_COLUMNS else ""
     with reading(settings) as connection, published.new_candidate(table, as_of) as path:
         try:
-            connection.execute(f"copy (from {mart} {day} order by {KEYS[mart]}) to '{path}' (format parquet)")
+            connection.execute(f"copy (from {rows} {day} order by {KEYS[mart]}) to '{path}' (format parquet)")
         except duckdb.CatalogException:
             raise NotPublished(f"the warehouse has no {mart} yet; build it for {as_of} first") from None
     return published.candidate(table, as_of)

@@ -48,12 +48,12 @@ def churn_watch():
             from datetime import date
 
             from core.dbt import build
-            from expectations.publish import WATCH, publish
+            from expectations.publish import TOUCHED, publish
             from sources.landing import load_landing
 
             load_landing(settings)
             build(settings, "+touched_customers", as_of=date.fromisoformat(as_of))
-            return publish(settings, WATCH, date.fromisoformat(as_of))
+            return publish(settings, TOUCHED, date.fromisoformat(as_of))
 
     @task
     def watch(as_of: str) -> dict[str, int]:
@@ -67,16 +67,18 @@ def churn_watch():
             return watch(settings, date.fromisoformat(as_of))
 
     @task(pool=WAREHOUSE_POOL)
-    def raise_warnings(as_of: str) -> None:
+    def raise_warnings(as_of: str) -> dict[str, str]:
         from core.stages import stage_without_replay
 
         with stage_without_replay("raise_warnings", as_of) as settings:
             from datetime import date
 
             from core.dbt import build
+            from expectations.publish import RAISED, publish
             from ml.watch import WARNINGS
 
             build(settings, WARNINGS, as_of=date.fromisoformat(as_of), scores="churn_watch")
+            return publish(settings, RAISED, date.fromisoformat(as_of))
 
     build_touched(NEXT_DAY) >> watch(NEXT_DAY) >> raise_warnings(NEXT_DAY)
 

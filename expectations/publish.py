@@ -18,7 +18,8 @@ DAILY = (
     "shop.rejected_rows",
 )
 TRAINING = ("ml.churn_examples", "ml.interactions", "shop.products")
-WATCH = ("ml.customer_features", "ml.touched_customers")
+TOUCHED = ("ml.touched_features",)
+RAISED = ("warnings.warnings_raised",)
 REPORT = (
     "reports.campaign_funnel",
     "mail.mail_events",

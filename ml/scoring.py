@@ -111,16 +111,14 @@ def churn_scores(
     champion: LoggedModel | None,
     as_of: date,
     *,
-    only: pa.ChunkedArray | None = None,
+    of: str = CUSTOMER_FEATURES,
     shop_stake_cents: float | None = None,
 ) -> pa.Table:
-    """Return `churn_scores` of a day, of all customers or of some only, checked; no rows without a champion.
+    """Return churn scores of the customers in a day's table `of`, checked; no rows without a champion.
 
     `shop_stake_cents`: what a customer who lapses puts at stake in this shop, which sets the bands; None: the mean of these.
     """
-    features = Published(settings.published).read(CUSTOMER_FEATURES, as_of).sort_by(CUSTOMER_ID)
-    if only is not None:
-        features = features.filter(pc.is_in(features[CUSTOMER_ID], only.combine_chunks()))
+    features = Published(settings.published).read(of, as_of).sort_by(CUSTOMER_ID)
     if champion is None or not len(features):
         return CHURN_SCORES_SCHEMA.empty_table()
     model = registry.load(champion, CHURN_TYPES)

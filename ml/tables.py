@@ -11,7 +11,7 @@ PRODUCTS = "products"
 # written
 CHURN_SCORES = "churn_scores"
 CHURN_WATCH = "churn_watch"
-TOUCHED_CUSTOMERS = "touched_customers"
+TOUCHED_FEATURES = "touched_features"
 CHURN_REASONS = "churn_reasons"
 RECOMMENDATIONS = "recommendations"
 SEGMENTS = "segments"

@@ -17,8 +17,7 @@ from ml.tables import (
     CHURN_PROBABILITY,
     CHURN_SCORES,
     CHURN_WATCH,
-    CUSTOMER_ID,
-    TOUCHED_CUSTOMERS,
+    TOUCHED_FEATURES,
     VALUE_AT_STAKE_CENTS,
 )
 from ml.threads import one_thread
@@ -30,14 +29,14 @@ WARNINGS = "stg_published__churn_watch warnings_raised"
 
 
 def watch(settings: Settings, as_of: date) -> dict[str, int]:
-    """Write and release `churn_watch` of a day from its `touched_customers`; return how many stand in each band.
+    """Write and release `churn_watch` of a day from its `touched_features`; return how many stand in each band.
 
     Each score is the one that scoring everybody on the same features would give.
 
     Raises
     ------
     NotPublished
-        If the day's features or touched customers are missing.
+        If the day's touched features are missing.
     ModelRefused
         If the champion was trained after the day, or is not what was logged.
     GateFailed
@@ -51,7 +50,7 @@ def watch(settings: Settings, as_of: date) -> dict[str, int]:
             registry,
             champion,
             as_of,
-            only=published.read(TOUCHED_CUSTOMERS, as_of)[CUSTOMER_ID],
+            of=TOUCHED_FEATURES,
             shop_stake_cents=_newest_stake(published, as_of),
         )
     published.write_candidate(CHURN_WATCH, as_of, rows)

@@ -165,3 +165,15 @@
     from running
     where (total > 0) <> (before > 0)
 {%- endmacro %}
+
+{#- The days on which each customer placed an order that counts, and what they paid for it, as known by the day of the run. -#}
+{% macro ordered_days() -%}
+    select
+        customer_id,
+        ordered_date,
+        sum(net_amount_cents)::bigint as net_amount_cents
+    from {{ ref("int_customer_days_rolled") }}
+    where known_date < {{ as_of_date() }}
+    group by customer_id, ordered_date
+    having sum(order_count) > 0
+{%- endmacro %}

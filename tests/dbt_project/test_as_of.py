@@ -9,7 +9,7 @@ import pytest
 
 from core.dbt import build
 from core.published import Published
-from core.warehouse import KEYS, export
+from core.warehouse import DAY_COLUMNS, KEYS, SELECTIONS, export
 from sources.landing import load_landing
 from tests.campaigns import small_shop
 from tests.campaigns.small_shop import DAY
@@ -154,7 +154,10 @@ def test_the_key_of_each_exported_mart_fixes_the_order_of_its_rows(shop, trained
     build(trained, "touched_customers", as_of=DAY)  # of the watch, which no day needs
     for mart, key in KEYS.items():
         with duckdb.connect(str(trained.warehouse), read_only=True) as connection:
-            days = ", as_of_date" if mart == "ml.customer_features" else ""
-            counts = connection.sql(f"select count(*), count(distinct ({key}{days})) from {mart}").fetchall()
+            days = f", {DAY_COLUMNS[mart]}" if mart in DAY_COLUMNS else ""
+            rows_of = SELECTIONS.get(mart, mart)
+            counts = connection.sql(
+                f"select count(*), count(distinct ({key}{days})) from {rows_of}"
+            ).fetchall()
         rows, keys = counts[0]
         assert rows == keys > 0, mart

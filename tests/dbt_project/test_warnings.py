@@ -10,7 +10,7 @@ import pytest
 from core.dbt import build
 from core.published import Published
 from core.settings import Settings
-from expectations.publish import WATCH, publish
+from expectations.publish import RAISED, TOUCHED, publish
 from ml.tables import CHURN_SCORES_SCHEMA
 from ml.watch import WARNINGS
 from sources.landing import load_landing
@@ -84,8 +84,8 @@ def test_the_watch_raises_warnings_of_customers_with_news_and_the_day_raises_its
     settings = small_shop.copy_of(reported, tmp_path)
     load_landing(settings)
     build(settings, "+touched_customers", as_of=NEXT)
-    publish(settings, WATCH, NEXT)
-    touched = set(Published(settings.published).read("touched_customers", NEXT)["customer_id"].to_pylist())
+    publish(settings, TOUCHED, NEXT)
+    touched = set(Published(settings.published).read("touched_features", NEXT)["customer_id"].to_pylist())
     with_orders = set(ordered_on(settings, DAY))
     assert with_orders
     assert with_orders <= touched
@@ -98,6 +98,12 @@ def test_the_watch_raises_warnings_of_customers_with_news_and_the_day_raises_its
     assert raised(settings, NEXT) == with_orders
     build(settings, WARNINGS, as_of=NEXT, scores="churn_watch")
     assert raised(settings, NEXT) == with_orders
+    publish(settings, RAISED, NEXT)
+    told = Published(settings.published).read("warnings_raised", NEXT)
+    assert set(told["customer_id"].to_pylist()) == with_orders
+    assert not Published(settings.published).exists(
+        "customer_features", NEXT
+    )  # the coming day is not whole yet
 
     scores(settings, "churn_scores", NEXT, high={first, *open_before}, low={second})
     build(settings, "warnings_raised stg_published__churn_scores", as_of=NEXT)

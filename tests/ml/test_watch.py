@@ -19,8 +19,8 @@ def touch(settings: Settings, count: int) -> pa.Table:
     published = Published(settings.published)
     rows = published.read("customer_features", AS_OF)
     rows = rows.take(pa.array(list(range(len(rows) - 1, -1, -3))[:count], pa.int64()))
-    published.write_candidate("touched_customers", AS_OF, rows.select(["customer_id", "as_of_date"]))
-    published.release("touched_customers", AS_OF)
+    published.write_candidate("touched_features", AS_OF, rows)
+    published.release("touched_features", AS_OF)
     return rows
 
 
@@ -67,7 +67,7 @@ def test_a_day_on_which_nobody_has_news_is_a_table_without_rows(trained, tmp_pat
 
 def test_a_day_before_the_champion_and_one_that_nobody_built_are_refused(trained, tmp_path):
     settings = trained(tmp_path / "shop")
-    with pytest.raises(NotPublished, match="touched_customers"):
+    with pytest.raises(NotPublished, match="touched_features"):
         watch(settings, AS_OF)
     with pytest.raises(ModelRefused, match="was trained as of 2017-12-04"):
         watch(settings, AS_OF - timedelta(days=1))

@@ -36,13 +36,7 @@ grouped as (
 
 -- The cut-off whose horizon closes on the day: who lapsed from it, and of whom we warned.
 orders as (
-    select
-        customer_id,
-        ordered_date
-    from {{ ref("int_customer_days_rolled") }}
-    where known_date < {{ as_of_date() }}
-    group by customer_id, ordered_date
-    having sum(order_count) > 0
+    {{ ordered_days() }}
 ),
 
 cohort as (

@@ -6,14 +6,7 @@ with raised as (
 ),
 
 orders as (
-    select
-        customer_id,
-        ordered_date,
-        sum(net_amount_cents)::bigint as net_amount_cents
-    from {{ ref("int_customer_days_rolled") }}
-    where known_date < {{ as_of_date() }}
-    group by customer_id, ordered_date
-    having sum(order_count) > 0
+    {{ ordered_days() }}
 ),
 
 bought as (

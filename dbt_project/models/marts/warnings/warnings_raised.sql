@@ -16,13 +16,7 @@ with scores as (
 
 {% if is_incremental() %}
 orders as (
-    select
-        customer_id,
-        ordered_date
-    from {{ ref("int_customer_days_rolled") }}
-    where known_date < {{ as_of_date() }}
-    group by customer_id, ordered_date
-    having sum(order_count) > 0
+    {{ ordered_days() }}
 ),
 
 still_open as (
