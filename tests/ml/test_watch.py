@@ -46,6 +46,20 @@ def test_touched_customers_get_the_scores_that_scoring_everybody_gives_them(trai
     assert len(set(bands)) == 3
 
 
+def test_bands_follow_what_the_whole_shop_puts_at_stake_not_the_touched_alone(trained, tmp_path):
+    settings = trained(tmp_path / "shop")
+    score(settings, AS_OF)
+    published = Published(settings.published)
+    scores = published.read("churn_scores", AS_OF)
+    place = scores.column_names.index("value_at_stake_cents")
+    # With 10,000.00 at stake, treating pays from (100 + 2) / (0.1 * (1,000,000 - 100) + 100) = 0.001 on.
+    rich = scores.set_column(place, scores.schema.field(place), pa.array([1e6] * len(scores)))
+    published.write_candidate("churn_scores", AS_OF, rich)
+    published.release("churn_scores", AS_OF)
+    touch(settings, 40)
+    assert watch(settings, AS_OF) == {"touched": 40, "high": 40, "medium": 0, "low": 0}
+
+
 def test_nothing_is_trained_and_the_days_own_scores_stay_as_they_were(trained, tmp_path):
     settings = trained(tmp_path / "shop")
     score(settings, AS_OF)
