@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash test-crash-publish test-histories test-bad-rows bench-features bench-churn bench-churn-profit check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-publish test-histories test-bad-rows bench-features bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
@@ -46,6 +46,12 @@ bench-churn: setup ## churn models on Complete Journey, cut-off by cut-off; appe
 
 bench-churn-profit: setup ## whom to treat by money, on 100 draws of simulated shops; appends to benchmarks/RESULTS.md (minutes)
 	@PYTHONPATH=. $(python) -m benchmarks.churn_profit
+
+bench-churn-oracle: setup ## churn models beside the best possible, on a simulated shop; appends to benchmarks/RESULTS.md (minutes)
+	@PYTHONPATH=. $(python) -m benchmarks.churn_oracle
+
+bench-churn-scale: setup ## train and score churn for a million simulated customers; appends to benchmarks/RESULTS.md (half an hour)
+	@PYTHONPATH=. $(python) -m benchmarks.churn_scale
 
 check: setup ## lint, type-check, and compare code, docs and settings with each other
 	@$(python) -m ruff check

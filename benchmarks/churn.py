@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.churn_references import BLEND, references
@@ -43,7 +44,7 @@ def main() -> None:
     options.add_argument(
         "--folder", type=Path, default=Path("data/benchmarks/churn"), help="where the warehouse is made"
     )
-    examples = built(options.parse_args().folder)
+    examples = Examples.of(read(built(options.parse_args().folder), "ml.churn_examples", AS_OF))
     with one_thread():
         said = everything_said(examples)
     truths = {day: examples.at([day]).has_churned for day in said[BLEND]}
@@ -64,7 +65,7 @@ def main() -> None:
     )
 
 
-def built(folder: Path) -> Examples:
+def built(folder: Path) -> Settings:
     """Land Complete Journey and build its examples, or take those that were built before."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = Settings(_env_file=None, data_dir=folder.resolve(), token_key="b" * 40)
@@ -72,7 +73,12 @@ def built(folder: Path) -> Examples:
     import_complete_journey(settings)
     load_landing(settings)
     build(settings, "+churn_examples", as_of=AS_OF, feature_dates=cutoffs)
-    return Examples.of(pq.ParquetFile(export(settings, "ml.churn_examples", AS_OF)).read())
+    return settings
+
+
+def read(settings: Settings, mart: str, day: date) -> pa.Table:
+    """Return the rows of a mart that a day's readers would get."""
+    return pq.ParquetFile(export(settings, mart, day)).read()
 
 
 def everything_said(examples: Examples) -> dict[str, By]:

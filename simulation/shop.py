@@ -22,6 +22,8 @@ NAMES = ("Cereal", "Bread", "Juice", "Cheese", "Soup", "Tea", "Soap", "Rice")
 FIRST_NAMES = {"en": ("Ada", "Ben", "Clara"), "de": ("Jürgen", "Käthe", "Heike"), "zh": ("芳", "磊", "静")}
 PRODUCTS_PER_CATEGORY = len(NAMES)
 OWN_TASTE_SHARE, STAY_SHARE, DISCOUNT_SHARE = 0.8, 0.5, 0.2
+MEAN_GAP_DAYS = (4.0, 40.0)
+"""Shortest and longest days between two orders of a customer, on average: each is as likely as any between."""
 NAMED_SHARE, CONSENT_SHARE = 0.9, 0.9
 
 Row = dict[str, object]
@@ -103,7 +105,7 @@ def _customer(chance: np.random.Generator, number: int, days: int, first_day: da
     leaves_after = int(chance.integers(1, days + 1))
     return SimulatedCustomer(
         customer_id=f"c{number}",
-        daily_chance=1 / float(chance.uniform(4, 40)),
+        daily_chance=1 / float(chance.uniform(*MEAN_GAP_DAYS)),
         left_on=None if stays else first_day + timedelta(days=leaves_after),
         taste=str(chance.choice(CATEGORIES)),
     )

@@ -17,10 +17,9 @@ from ml.churn.protocol import ChurnModel, OfHistories
 from ml.churn.rhythm import Rhythm, log_odds
 from ml.evaluation import Bools
 from ml.lifetime.fitting import Estimate
-from ml.threads import limit_this_thread
+from ml.threads import THREADS, limit_this_thread
 
 Array = npt.NDArray[np.float64]
-THREADS = 2
 
 
 def fit_together(members: Sequence[ChurnModel], features: pd.DataFrame, truth: Bools) -> None:

@@ -5,6 +5,7 @@ blend at a cut-off knows nothing that its members could not have known, and ever
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
@@ -21,6 +22,7 @@ from ml.churn.protocol import ChurnModel, Setting
 from ml.churn.together import fit_together, say_together
 from ml.evaluation import Bools, Floats, brier, expected_calibration_error, pr_auc, roc_auc
 from ml.tables import AS_OF_DATE, HAS_CHURNED
+from ml.threads import THREADS, limit_this_thread
 from ml.windows import Fold, has_closed
 
 METRICS: dict[str, Callable[[Bools, Floats], float]] = {
@@ -30,6 +32,10 @@ METRICS: dict[str, Callable[[Bools, Floats], float]] = {
     "ece": expected_calibration_error,
 }
 MOST_SHUFFLED = 1000
+MOST_LEARNT = 200_000
+"""Examples that members learn from for a fold, drawn by lot where there are more; the model that scores learns from all."""
+SCORED_AT_ONCE = 50_000
+"""Customers scored on a thread: 44 features of them are 18 MB, and what the models make of them a few times that."""
 LEAST_TO_WEIGH = 2
 """Cut-offs a member learns from, at least, before what it says can weigh it."""
 
@@ -55,6 +61,13 @@ class Examples:
         """Return the examples of some cut-offs, in the order they stand in."""
         rows = np.isin(self.cutoffs, np.array(days, dtype="datetime64[D]"))
         return Examples(self.features[rows], self.cutoffs[rows], self.has_churned[rows])
+
+    def drawn(self, most: int, *, seed: int) -> "Examples":
+        """Return so many at most, drawn by lot, in the order they stand in."""
+        if len(self) <= most:
+            return self
+        rows = np.sort(np.random.default_rng(seed).choice(len(self), most, replace=False))
+        return Examples(self.features.iloc[rows], self.cutoffs[rows], self.has_churned[rows])
 
     def days(self) -> list[date]:
         """Return the cut-offs, oldest first."""
@@ -124,7 +137,7 @@ def walk(
     said: dict[str, dict[date, Floats]] = {name: {} for name in members}
     last: dict[str, ChurnModel] = {}
     for number, fold in enumerate(folds):
-        learnt, tested = examples.at(fold.train), examples.at([fold.test])
+        learnt, tested = examples.at(fold.train).drawn(MOST_LEARNT, seed=seed), examples.at([fold.test])
         made = {
             name: make(name, horizon_days=horizon_days, seed=seed, settings=settings)
             for name in members
@@ -178,8 +191,14 @@ def usable(folds: Sequence[Fold], examples: Examples) -> list[Fold]:
 
 def churn_probability(model: ChurnModel, features: pd.DataFrame) -> npt.NDArray[np.float64]:
     """Return each customer's probability of no order in the horizon, 0 to 1."""
-    probability: npt.NDArray[np.float64] = np.asarray(model.predict_proba(features)[:, 1], dtype=np.float64)
-    return probability
+
+    def of_part(start: int) -> Floats:
+        part = features.iloc[start : start + SCORED_AT_ONCE]
+        return np.asarray(model.predict_proba(part)[:, 1], dtype=np.float64)
+
+    with ThreadPoolExecutor(THREADS, initializer=limit_this_thread) as threads:
+        said = list(threads.map(of_part, range(0, len(features), SCORED_AT_ONCE)))
+    return np.concatenate([np.empty(0), *said])
 
 
 def importances(model: ChurnModel, tested: Examples, *, seed: int) -> dict[str, float]:

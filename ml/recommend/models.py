@@ -17,6 +17,7 @@ from sklearn.preprocessing import normalize
 
 from ml.recommend.lists import NONE, best, never_bought
 from ml.recommend.purchases import Histories, Strings
+from ml.threads import THREADS
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -24,7 +25,6 @@ Ints = npt.NDArray[np.int64]
 # Chosen on Complete Journey at 2017-06-19 and 2017-07-17, before any cut-off that is judged in the demo.
 ALS: dict[str, float] = {"factors": 32, "regularization": 10.0, "alpha": 2.0, "iterations": 8}
 ITEM_ITEM: dict[str, float] = {"neighbours": 100}
-THREADS = 2  # each solves rows of its own, so the number of threads does not change the result
 
 
 class Recommender(Protocol):

@@ -6,17 +6,20 @@ customers with a purchase before it and one of the asked kind in the 28 days aft
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from ml.evaluation import ndcg_at_k, recall_at_k
 from ml.recommend.baselines import BASELINES, POPULAR, Scorer
 from ml.recommend.lists import NONE, Bools, Lists, best, blocks, filled, never_bought, stacked
 from ml.recommend.models import Recommender
 from ml.recommend.purchases import Histories, Purchases, catalogue, histories
+from ml.threads import THREADS, limit_this_thread
 from ml.windows import window
 
 HORIZON_DAYS = 28
@@ -97,12 +100,14 @@ def judge_lists(scorer: Scorer, at: Split, *, fallback: Scorer | None = None) ->
 
 def _lists(scorer: Scorer, at: Split) -> dict[str, Lists]:
     """Return the lists for both questions; the scores are made once."""
-    found: dict[str, list[Lists]] = {EVERYTHING: [], NEW: []}
-    for block in blocks(at.before.counts):
+
+    def of_block(block: csr_array) -> tuple[Lists, Lists]:
         scores, unknown = scorer(block), never_bought(block)
-        found[EVERYTHING].append(best(scores, np.ones_like(unknown), K))
-        found[NEW].append(best(scores, unknown, K))
-    return {question: stacked(lists) for question, lists in found.items()}
+        return best(scores, np.ones_like(unknown), K), best(scores, unknown, K)
+
+    with ThreadPoolExecutor(THREADS, initializer=limit_this_thread) as threads:
+        found = list(threads.map(of_block, blocks(at.before.counts)))
+    return {EVERYTHING: stacked([both[0] for both in found]), NEW: stacked([both[1] for both in found])}
 
 
 def _hits(lists: Lists, bought: Bools) -> Bools:

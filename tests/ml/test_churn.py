@@ -190,6 +190,34 @@ def test_of_two_folds_the_second_hears_the_long_members_as_they_were_fitted_for_
         assert np.array_equal(walk_of_all.said[name][second.test], said), name
 
 
+def test_scored_in_parts_customers_get_what_they_get_at_once(examples, monkeypatch):
+    model = made("boosting_levels").fit(examples.features, examples.has_churned)
+    monkeypatch.setattr("ml.churn.trial.SCORED_AT_ONCE", 7)
+    assert len(examples) % 7
+    together = model.predict_proba(examples.features)[:, 1]
+    assert churn_probability(model, examples.features) == pytest.approx(together, abs=1e-12)
+
+
+def test_of_many_examples_a_fold_learns_from_some_drawn_by_lot(examples, monkeypatch):
+    monkeypatch.setattr("ml.churn.trial.MOST_LEARNT", 100)
+    learnt = []
+    monkeypatch.setattr(
+        "ml.churn.trial.fit_together", lambda members, features, truth: learnt.append((features, truth))
+    )
+    monkeypatch.setattr("ml.churn.trial.say_together", lambda members, features: np.zeros((len(features), 1)))
+    fold = rolling_folds(examples.days(), 28)[-1]
+    for _ in range(2):
+        walk(["bg_nbd"], examples, [fold], horizon_days=28, seed=3, settings={})
+    (features, truth), (again, _) = learnt
+    assert len(features) == len(truth) == 100
+    assert features.equals(again)
+    known = examples.at(fold.train)
+    places = known.features.index.get_indexer(features.index)
+    assert (np.diff(places) > 0).all()
+    assert (known.has_churned[places] == truth).all()
+    assert len(set(known.cutoffs[places])) > 5  # of all cut-offs, not of the first
+
+
 @pytest.mark.parametrize("changed", [{"recency_days": 300.0}, {"gap_mean_days": np.nan}])
 def test_a_history_that_shuffling_made_impossible_leaves_every_chance_finite(examples, changed):
     """As the importance of features is found: a pause longer than the tenure, orders on many days without a gap."""

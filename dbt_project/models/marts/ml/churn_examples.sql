@@ -1,7 +1,7 @@
 {{ config(tags = ["training"]) }}
 
 -- The features that `ml/churn/features.py` names, and beside them what a reviewer slices by (`ml/churn/slices.py`),
--- which no model learns from.
+-- which no model learns from. Of more examples than a training takes, those of customers drawn by lot: all of theirs.
 select
     features.customer_id,
     features.as_of_date,
@@ -61,3 +61,6 @@ inner join {{ ref("churn_labels") }} as labels
     on features.customer_id = labels.customer_id and features.as_of_date = labels.as_of_date
 left join {{ ref("stg_shop__customers") }} as customers
     on features.customer_id = customers.customer_id and {{ known_at_day("customers", "features.as_of_date") }}
+where
+    {{ keyed_share("'churn_examples'", "labels.customer_id") }}
+    < {{ var("most_churn_examples") }} / (select count(*) from {{ ref("churn_labels") }})
