@@ -78,13 +78,15 @@ class Lifetime:
         ]
         best, amounts = bg_nbd_of(np.exp(self.orders.logs)), gamma_gamma_of(np.exp(self.spending.logs))
         expected = best.expected_orders(seen, within)
-        parts = list(zip(seen.parts(CHUNK), spent.parts(CHUNK), strict=True))
+        parts = zip(seen.parts(CHUNK), spent.parts(CHUNK), strict=True)
         # Drawing leaves Python's lock, so the parts share the cores; each has numbers of its own, whoever draws first.
+        numbers = chance.spawn(-(-len(seen) // CHUNK))
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            found = pool.map(
-                lambda part, own: _intervals(drawn, *part, within, own), parts, chance.spawn(len(parts))
-            )
-            bounds = np.concatenate([np.empty((5, 0)), *found], axis=1)
+            drawing = [
+                pool.submit(_intervals, drawn, some, paid, within, own)
+                for (some, paid), own in zip(parts, numbers, strict=True)
+            ]
+            bounds = np.concatenate([np.empty((5, 0)), *(part.result() for part in drawing)], axis=1)
         return Forecast(best.alive(seen), expected, expected * amounts.expected_amount(spent), *bounds)
 
 
