@@ -190,7 +190,7 @@ def show_lifetime(customer_id: CustomerId, as_of: Day, as_json: Json = False) ->
     """Show what a customer is expected to spend and when to order next, each with bounds that hold eight of ten.
 
     The day of the next order is the middle of what may happen if the customer comes back at all; the chance to be a
-    customer still stands beside it. A day that is more than ten years ahead is not given.
+    customer still stands beside it. Without a day the customer has almost surely left, or would be back in more than ten years.
     """
     from core.published import Published
     from ml.tables import CUSTOMER_VALUE

@@ -163,7 +163,8 @@ CUSTOMER_VALUE_SCHEMA = pa.schema(
 """One row per customer. `expected_orders` (days with an order) and `value_cents` (what they come to): the means over the
 `horizon_days` from `as_of_date`; the bounds hold what will be spent in eight of ten. `alive_probability`: to be a customer
 still, 0 to 1. `next_order_date`: the middle of what may happen *if the customer comes back at all*, and its bounds hold
-the day of eight of ten who do; null: more than ten years ahead."""
+the day of eight of ten who do; null: more than ten years ahead, or from somebody who has almost surely left
+(`alive_probability` below 0.05)."""
 
 MODEL_FIGURES_SCHEMA = pa.schema(
     [

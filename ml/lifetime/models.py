@@ -16,6 +16,9 @@ TRUSTED_TYPES = [
 COLUMNS = ("tenure_days", "recency_days", "gap_mean_days", "spend_lifetime_cents")
 """What it reads of `customer_features`."""
 
+LEAST_ALIVE = 0.05
+"""Nobody less likely to be a customer still is given a day of the next order. Whoever ordered every other day and has been
+silent for months would, if back at all, be back in two days, says the model: a day that nobody should act on."""
 MOST_FITTED = 10_000
 """Customers the parameters are fitted to: they are then known to a few hundredths."""
 

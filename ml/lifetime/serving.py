@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from ml.lifetime.models import LifetimeModel
+from ml.lifetime.models import LEAST_ALIVE, LifetimeModel
 
 Array = npt.NDArray[np.float64]
 FARTHEST_DAYS = 3650
@@ -17,7 +17,11 @@ FARTHEST_DAYS = 3650
 def value_columns(model: LifetimeModel, features: pd.DataFrame, as_of: date) -> list[pa.Array]:
     """Return the columns of `customer_value` from `horizon_days` to `next_order_high_date`, for customers in this order."""
     found = model.forecast(features)
-    waits = (found.next_order, found.next_order_low, found.next_order_high)
+    has_left = found.alive < LEAST_ALIVE
+    waits = [
+        np.where(has_left, np.inf, wait)
+        for wait in (found.next_order, found.next_order_low, found.next_order_high)
+    ]
     return [
         pa.array(np.full(len(features), model.horizon_days), pa.int64()),
         *(

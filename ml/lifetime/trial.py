@@ -19,7 +19,7 @@ from scipy.stats import spearmanr
 from ml.lifetime.baselines import same_rate
 from ml.lifetime.bg_nbd import Histories
 from ml.lifetime.forecast import Forecast, spending_of
-from ml.lifetime.models import COLUMNS, LifetimeModel
+from ml.lifetime.models import COLUMNS, LEAST_ALIVE, LifetimeModel
 from ml.tables import AS_OF_DATE, CUSTOMER_ID, ORDERED_DATE
 
 Array = npt.NDArray[np.float64]
@@ -130,10 +130,10 @@ def figures_of_baseline(judged: Sequence[Judged]) -> dict[str, list[float]]:
 def _next_order_held(judged: Judged) -> float:
     days, said = judged.window.next_order_days, judged.forecast
     came_back = np.isfinite(days)
-    # An order on the day the bound falls on is within it: days are whole.
+    # An order on the day the bound falls on is within it: days are whole. Whoever was given no day and came back is missed.
+    begins = np.where(said.alive >= LEAST_ALIVE, np.floor(said.next_order_low), np.inf)
     return _share(
-        np.floor(said.next_order_low)[came_back] <= days[came_back],
-        days[came_back] <= np.floor(said.next_order_high)[came_back],
+        begins[came_back] <= days[came_back], days[came_back] <= np.floor(said.next_order_high)[came_back]
     )
 
 

@@ -76,7 +76,8 @@ def test_who_has_long_been_quiet_is_worth_less_than_who_has_not(valued):
     assert len(gone) > 10
     assert len(here) > 10
     assert all(row["alive_probability"] < 0.2 for row in gone)
-    assert all(row["next_order_date"] > AS_OF for row in gone)  # if they come back at all
+    assert all(row["next_order_date"] is None for row in gone if row["alive_probability"] < 0.05)
+    assert all(row["next_order_date"] >= AS_OF for row in here)
     assert all(row["alive_probability"] > 0.7 for row in here)
     assert max(row["value_cents"] for row in gone) < np.median([row["value_cents"] for row in here])
 

@@ -194,6 +194,12 @@ def test_a_young_shop_gets_the_prior_unjudged_and_is_told_so(cutoffs):
     assert training.fold_figures == {}
 
 
+def test_a_shop_of_too_few_customers_is_not_judged_by_them():
+    training = trained_on(tables(drawn(150)))
+    assert training.is_promoted
+    assert "(0 windows of 84 days have closed with 200 customers or more" in training.reason
+
+
 def test_a_small_shop_is_as_unsure_as_it_is_small_and_one_without_customers_still_has_a_model():
     few, many = drawn(30), drawn()
     widths = [trained_on(tables(orders, [])).figures["relative_interval_width"] for orders in (few, many)]
@@ -227,6 +233,23 @@ def test_the_next_order_has_the_day_that_the_formula_gives_and_none_beyond_ten_y
     found = value_columns(waiting(r, 30.3), ONE_ORDER, AS_OF)[-3:]
     dates = [None if each is None else AS_OF + timedelta(days=each) for each in days]
     assert [column.to_pylist() for column in found] == [[each] for each in dates]
+
+
+def test_whoever_has_almost_surely_left_is_given_no_day_and_counts_as_missed_if_back():
+    """Forty orders in forty days and then silence for as many; and one who was there yesterday."""
+    both = pd.DataFrame(
+        {"tenure_days": [79.0, 40.0], "recency_days": [40.0, 1.0], "gap_mean_days": [1.0, 1.0]}
+    ).assign(spend_lifetime_cents=4_000.0)
+    alive, *_, day, low, high = (
+        column.to_pylist() for column in value_columns(waiting(1.0, 30.3), both, AS_OF)[1:]
+    )
+    assert alive[0] < 0.01
+    assert alive[1] > 0.9
+    assert [[each is None for each in dates] for dates in (day, low, high)] == [[True, False]] * 3
+    window = Window(CUTOFFS[0], HORIZON, both, np.array([10.0, 20.0]), np.zeros(2))
+    judged = Judged(window, waiting(1.0, 30.3).forecast(both), np.zeros(2))
+    assert judged.forecast.next_order_low.astype(int).tolist() == [0, 0]
+    assert figures([judged])["next_order_held"] == [0.5]
 
 
 @pytest.fixture
