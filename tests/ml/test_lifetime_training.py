@@ -49,7 +49,7 @@ def test_the_horizon_is_three_churn_horizons():
 def test_windows_end_at_the_first_day_that_tells_them_and_count_what_was_done_in_them():
     """Worked out by hand: cut-offs every fortnight to 6 November, told by a later one or by 4 December itself."""
     # Edge is back on the day that ends the first window, which is outside it.
-    orders = drawn() | {"edge": [(date(2017, 1, 2), 100), (date(2017, 10, 9), 100)]}
+    orders = {**drawn(), "edge": [(date(2017, 1, 2), 100), (date(2017, 10, 9), 100)]}
     found = windows_of(tables(orders))
     assert [(str(each.cutoff), each.days) for each in found] == [
         ("2017-07-17", 84),  # to 9 October
