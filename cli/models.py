@@ -12,6 +12,10 @@ from core.settings import Settings, load_settings
 churn = typer.Typer(no_args_is_help=True, help="The model of who is about to lapse.")
 recommender = typer.Typer(no_args_is_help=True, help="The model of what each customer would like next.")
 
+lifetime = typer.Typer(
+    no_args_is_help=True, help="The model of what each customer is worth, and of the next order."
+)
+
 CustomerId = Annotated[str, typer.Argument(help="Whom: the shop's number of the customer.")]
 SHOWN_OF_A_PART = (
     "reason",
@@ -164,6 +168,43 @@ def roll_back_recommender(version: Version, as_json: Json = False) -> None:
     answer(_move_champion("recommender", version), as_json=as_json)
 
 
+@lifetime.command("train")
+def train_lifetime(as_of: Day, as_json: Json = False) -> None:
+    """Train beside its baseline, judge its intervals, log to MLflow, promote if both pass."""
+    from ml.train import train_lifetime
+
+    settings = load_settings()
+    _publish_examples(settings, day_of(as_of))
+    _publish_purchases(settings, day_of(as_of))
+    answer(train_lifetime(settings, day_of(as_of)), as_json=as_json)
+
+
+@lifetime.command("rollback")
+def roll_back_lifetime(version: Before = None, as_json: Json = False) -> None:
+    """Make an earlier version the champion again; one that failed its bar is refused."""
+    answer(_move_champion("lifetime", version or _champion_before("lifetime")), as_json=as_json)
+
+
+@lifetime.command("show")
+def show_lifetime(customer_id: CustomerId, as_of: Day, as_json: Json = False) -> None:
+    """Show what a customer is expected to spend and when to order next, each with bounds that hold eight of ten.
+
+    The day of the next order is the middle of what may happen if the customer comes back at all; the chance to be a
+    customer still stands beside it. Without a day the customer has almost surely left, or would be back in more than ten years.
+    """
+    from core.published import Published
+    from ml.tables import CUSTOMER_VALUE
+
+    day = day_of(as_of)
+    rows = Published(load_settings().published).read(CUSTOMER_VALUE, day).to_pylist()
+    found = [row for row in rows if row["customer_id"] == customer_id]
+    if not rows:
+        raise NotPublished(f"no model of value had been promoted when {day} was scored")
+    if not found:
+        raise NotPublished(f"customer '{customer_id}' has no value of {day}: no order was known before it")
+    answer(found[0], as_json=as_json)
+
+
 @churn.command("explain")
 def explain_churn(customer_id: CustomerId, as_of: Day, as_json: Json = False) -> None:
     """Show what raised and lowered a warned customer's score: parts of the log odds that sum to it."""
@@ -194,7 +235,7 @@ def explain_churn(customer_id: CustomerId, as_of: Day, as_json: Json = False) ->
 
 
 def score(as_of: Day, as_json: Json = False) -> None:
-    """Score every customer with the champions and publish churn scores, their reasons and recommendations."""
+    """Score every customer with the champions and publish churn scores, their reasons, recommendations, segments and value."""
     from ml.scoring import score
 
     answer(score(load_settings(), day_of(as_of)), as_json=as_json)

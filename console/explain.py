@@ -9,7 +9,16 @@ from typing import Any
 from console.population import Standing, standing
 from console.readers import Readers
 from console.snapshots import Row
-from console.words import VERDICTS, feature_words, humanised, money, percent, product_reason, quantity
+from console.words import (
+    VERDICTS,
+    feature_words,
+    humanised,
+    money,
+    next_order,
+    percent,
+    product_reason,
+    quantity,
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,7 @@ class Why:
     reasons: list[str]
     decided: list[Fact]
     known: list[Fact]
+    expected: list[Fact]
     products: list[Product]
     candidates: list[Candidate]
     customers: int
@@ -116,6 +126,7 @@ def explain(readers: Readers, plan: Row) -> Why:
         reasons=[reason["text"] for reason in evidence.get("reasons") or []],
         decided=_scores(readers, day, evidence) + [said(name, value) for name, value in decided.items()],
         known=[said(name, value) for name, value in known.items() if name not in decided],
+        expected=_expected(readers, day, customer_id),
         products=_products(readers, plan, facts.get("products") or []),
         candidates=_candidates(readers, day, customer_id),
         customers=max((values.size for values in population.values()), default=0),
@@ -150,6 +161,35 @@ def _scores(readers: Readers, day: date, evidence: Mapping[str, Any]) -> list[Fa
             words = f"{value:,.3g}"
         facts.append(Fact(name, label, "Scores", words, place, model_run(readers, score)))
     return facts
+
+
+def _expected(readers: Readers, day: date, customer_id: str) -> list[Fact]:
+    """Return the customer's value and next order with their bounds; nothing where the day has none."""
+    found = readers.snapshots.rows("customer_value", day, ("customer_id", "==", customer_id))
+    return [fact for row in found for fact in _expectations(row, readers)]
+
+
+def _expectations(row: Row, readers: Readers) -> list[Fact]:
+    model, currency = model_run(readers, row), readers.settings.currency
+    low, high = (money(row[name], currency) for name in ("value_low_cents", "value_high_cents"))
+    return [
+        Fact(
+            "value_cents",
+            f"Expected to spend in the next {row['horizon_days']} days",
+            "Scores",
+            f"{money(row['value_cents'], currency)}, eight times in ten between {low} and {high}",
+            None,
+            model,
+        ),
+        Fact(
+            "next_order_date",
+            f"Next order, if there is one ({percent(row['alive_probability'])} likely a customer still)",
+            "Scores",
+            next_order(row),
+            None,
+            model,
+        ),
+    ]
 
 
 def _products(readers: Readers, plan: Row, products: list[dict[str, Any]]) -> list[Product]:

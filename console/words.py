@@ -130,6 +130,19 @@ def day(value: date) -> str:
     return f"{value.day} {value:%B %Y}"
 
 
+def next_order(row: Mapping[str, Any]) -> str:
+    """Say when the next order of a row of `customer_value` is expected; without a day it is not to be expected.
+
+    >>> next_order({"next_order_low_date": date(2017, 12, 5), "next_order_date": date(2017, 12, 9), "next_order_high_date": None})
+    'around 9 December 2017, eight times in ten from 5 December 2017 on'
+    """
+    low, middle, high = (row[f"next_order_{part}date"] for part in ("low_", "", "high_"))
+    if middle is None:
+        return "not to be expected"
+    until = "on" if high is None else f"to {day(high)}"
+    return f"around {day(middle)}, eight times in ten from {day(low)} {until}"
+
+
 def clock_time(moment: datetime) -> str:
     """Return 4 Dec 2017, 23:00 UTC; moments without a zone are UTC, as published tables hold them."""
     return _utc_text(moment, "%b %Y, %H:%M")

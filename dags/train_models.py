@@ -1,15 +1,15 @@
 """
 # train_models
 
-Trains the churn model, the recommender and the segments on what was known before 00:00 UTC of `as_of_date`, each beside
-its baselines, logs them to MLflow and promotes to the alias `champion` what beats them. The first two are judged on
-time-based splits; segments are no question about time and are judged on customers left out.
+Trains the churn model, the recommender, the segments and customer value on what was known before 00:00 UTC of
+`as_of_date`, each beside its baselines, logs them to MLflow and promotes to the alias `champion` what beats them. All are judged on
+time-based splits but segments, which are no question about time and are judged on customers left out.
 
 Running it again is safe: the same data and code give the same models. A model that is refused stays in MLflow with the
 reason; the champion stays who it was.
 
 **When it fails**, mail goes on with the champion there is. See [training](docs/runbooks/train_models.md) for every task:
-`build_examples`, `publish_examples`, `train_churn`, `train_recommender`, `train_segments`.
+`build_examples`, `publish_examples`, `train_churn`, `train_recommender`, `train_segments`, `train_lifetime`.
 """
 
 from datetime import UTC, datetime
@@ -89,7 +89,16 @@ def train_models():
 
             return train_segments(settings, day).reason
 
-    trained = [train_churn(AS_OF), train_recommender(AS_OF), train_segments(AS_OF)]
+    @task
+    def train_lifetime(as_of: str) -> str:
+        from core.stages import stage_of
+
+        with stage_of("train_lifetime", as_of) as (settings, day):
+            from ml.train import train_lifetime
+
+            return train_lifetime(settings, day).reason
+
+    trained = [train_churn(AS_OF), train_recommender(AS_OF), train_segments(AS_OF), train_lifetime(AS_OF)]
     build_examples(AS_OF) >> publish_examples(AS_OF) >> trained
 
 

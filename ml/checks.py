@@ -6,11 +6,13 @@ import pyarrow.compute as pc
 from core.errors import GateFailed
 from ml.churn.rhythm import log_odds
 from ml.tables import (
+    AS_OF_DATE,
     BASE_LOG_ODDS,
     CHURN_PROBABILITY,
     CHURN_REASONS,
     CHURN_SCORES,
     CUSTOMER_ID,
+    CUSTOMER_VALUE,
     EXPECTED_PROFIT_CENTS,
     PRODUCT_ID,
     RECOMMENDATIONS,
@@ -24,12 +26,7 @@ ROUNDING = 1e-9
 
 def check_churn_scores(scores: pa.Table, customers: pa.ChunkedArray) -> None:
     """Require one score, from 0 to 1, for every customer that has features, and finite amounts."""
-    _require_no_null(CHURN_SCORES, scores)
-    _require_unique(CHURN_SCORES, scores, [CUSTOMER_ID])
-    if set(scores[CUSTOMER_ID].to_pylist()) != set(customers.to_pylist()):
-        raise GateFailed(
-            f"{CHURN_SCORES}: {len(scores)} customers are scored, {len(customers)} have features; score the day again"
-        )
+    _require_a_row_each(CHURN_SCORES, scores, customers)
     for name in (VALUE_AT_STAKE_CENTS, EXPECTED_PROFIT_CENTS):
         wrong = len(scores) - pc.sum(pc.is_finite(scores[name])).as_py()
         if wrong:
@@ -62,6 +59,37 @@ def check_churn_reasons(rows: pa.Table, scores: pa.Table) -> None:
         )
 
 
+def check_customer_value(rows: pa.Table, customers: pa.ChunkedArray) -> None:
+    """Require one forecast for every customer that has features, none below nothing, each interval from low to high."""
+    _require_a_row_each(CUSTOMER_VALUE, rows, customers)
+    alive = rows["alive_probability"]
+    amounts = {name: rows[name] for name in ("expected_orders", "value_cents", "value_low_cents")}
+    holds = {
+        "chances to be active still lie outside 0 to 1": pc.and_(
+            pc.greater_equal(alive, 0.0), pc.less_equal(alive, 1.0)
+        ),
+        "values end below where they begin, or nowhere": pc.and_(
+            pc.less_equal(rows["value_low_cents"], rows["value_high_cents"]),
+            pc.is_finite(rows["value_high_cents"]),
+        ),
+        "next orders end before they begin, or lie in the past": pc.and_kleene(
+            pc.less_equal(rows[AS_OF_DATE], rows["next_order_low_date"]),
+            pc.and_kleene(
+                pc.less_equal(rows["next_order_low_date"], rows["next_order_date"]),
+                pc.less_equal(rows["next_order_date"], rows["next_order_high_date"]),
+            ),
+        ),
+    } | {
+        f"of '{name}' are no amount": pc.and_(pc.greater_equal(values, 0.0), pc.is_finite(values))
+        for name, values in amounts.items()
+    }
+    for what, each in holds.items():
+        # A day more than ten years ahead is null; nothing is known of it that could be wrong.
+        wrong = len(rows) - pc.sum(pc.fill_null(each, True)).as_py()
+        if wrong:
+            raise GateFailed(f"{CUSTOMER_VALUE}: {wrong} {what}; roll the champion back")
+
+
 def check_recommendations(rows: pa.Table, *, allowed: set[str], most: int) -> None:
     """Require ranks 1, 2, … to `most` without a gap, no product twice for a customer, and allowed products only."""
     _require_no_null(RECOMMENDATIONS, rows)
@@ -81,6 +109,15 @@ def check_recommendations(rows: pa.Table, *, allowed: set[str], most: int) -> No
             raise GateFailed(
                 f"{RECOMMENDATIONS}: a customer has {count} ranks from {first} to {last}, not 1 to {most}"
             )
+
+
+def _require_a_row_each(name: str, rows: pa.Table, customers: pa.ChunkedArray) -> None:
+    _require_no_null(name, rows)
+    _require_unique(name, rows, [CUSTOMER_ID])
+    if set(rows[CUSTOMER_ID].to_pylist()) != set(customers.to_pylist()):
+        raise GateFailed(
+            f"{name}: {len(rows)} customers are scored, {len(customers)} have features; score the day again"
+        )
 
 
 def _require_no_null(name: str, rows: pa.Table) -> None:

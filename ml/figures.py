@@ -166,6 +166,18 @@ def coverage_figure(title: str, points: Mapping[str, tuple[float, float]]) -> Fi
     return figure
 
 
+def amounts_figure(truth: Floats, said: Mapping[str, Floats]) -> Figure:
+    """Show the mean amount said against the mean that came, in ten bins of equal count, a line per method; in cents."""
+    figure, axes = _axes("Value by tenth of customers, all judged cut-offs", "said (cents)", "spent (cents)")
+    for name, amounts in said.items():
+        parts = np.array_split(np.argsort(amounts, kind="stable"), min(10, len(amounts)))
+        means = np.array([(amounts[part].mean(), truth[part].mean()) for part in parts])
+        axes.plot(means[:, 0], means[:, 1], marker="o", label=name)
+    axes.axline((0.0, 0.0), slope=1.0, linestyle=":", color="grey", label="perfect")
+    axes.legend()
+    return figure
+
+
 def _gains(truth: Bools, score: Floats) -> tuple[Floats, Floats]:
     """Return shares of customers, highest score first, and the share of all who lapsed among them, (n + 1,) each."""
     found = np.concatenate([[0.0], np.cumsum(truth[np.argsort(-score, kind="stable")])])

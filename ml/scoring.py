@@ -17,7 +17,7 @@ from core.errors import ModelRefused
 from core.logging import get_logger
 from core.published import Published
 from core.settings import Settings
-from ml.checks import check_churn_reasons, check_churn_scores, check_recommendations
+from ml.checks import check_churn_reasons, check_churn_scores, check_customer_value, check_recommendations
 from ml.churn.baselines import BgNbdChurn
 from ml.churn.drift import DRIFT_REFERENCE, SCORE, Reference
 from ml.churn.features import FEATURE_NAMES, feature_frame
@@ -27,6 +27,9 @@ from ml.churn.money import Terms, break_even, expected_profit, mean_stake, value
 from ml.churn.protocol import ChurnModel
 from ml.churn.reasons import Scored, reasons
 from ml.churn.trial import churn_probability
+from ml.lifetime.models import COLUMNS as LIFETIME_COLUMNS
+from ml.lifetime.models import TRUSTED_TYPES as LIFETIME_TYPES
+from ml.lifetime.serving import value_columns
 from ml.recommend.models import TRUSTED_TYPES as RECOMMENDER_TYPES
 from ml.recommend.purchases import Purchases
 from ml.recommend.serving import LISTED, may_be_listed, recommend
@@ -44,7 +47,10 @@ from ml.tables import (
     CHURN_SCORES_SCHEMA,
     CUSTOMER_FEATURES,
     CUSTOMER_ID,
+    CUSTOMER_VALUE,
+    CUSTOMER_VALUE_SCHEMA,
     INTERACTIONS,
+    LIFETIME,
     MODEL_FIGURES,
     MODEL_FIGURES_SCHEMA,
     PRODUCTS,
@@ -66,7 +72,7 @@ from ml.threads import one_thread
 log = get_logger(__name__)
 Array = npt.NDArray[np.float64]
 
-MODELS = (CHURN, RECOMMENDER, SEGMENTATION)
+MODELS = (CHURN, RECOMMENDER, SEGMENTATION, LIFETIME)
 
 
 def score(settings: Settings, as_of: date) -> dict[str, int]:
@@ -93,6 +99,7 @@ def score(settings: Settings, as_of: date) -> dict[str, int]:
             CHURN_REASONS: churn_reasons(settings, champions[CHURN], scores, segments[SEGMENTS], as_of),
             RECOMMENDATIONS: recommendations(published, registry, champions[RECOMMENDER], as_of),
             **segments,
+            CUSTOMER_VALUE: customer_value(published, registry, champions[LIFETIME], as_of),
             MODEL_FIGURES: model_figures(registry, champions, as_of),
         }
         tables[SCORE_DRIFT] = score_drift(published, registry, champions[CHURN], tables[CHURN_SCORES], as_of)
@@ -277,6 +284,22 @@ def segment_tables(
         SEGMENTS: rows,
         SEGMENT_PROFILES: pa.Table.from_pylist(profiles, schema=SEGMENT_PROFILES_SCHEMA),
     }
+
+
+def customer_value(
+    published: Published, registry: Registry, champion: LoggedModel | None, as_of: date
+) -> pa.Table:
+    """Return `customer_value` of a day, checked; no rows without a champion."""
+    wanted = [CUSTOMER_ID, *LIFETIME_COLUMNS]
+    features = published.read(CUSTOMER_FEATURES, as_of, wanted).sort_by(CUSTOMER_ID)
+    if champion is None or not len(features):
+        return CUSTOMER_VALUE_SCHEMA.empty_table()
+    found = value_columns(registry.load(champion, LIFETIME_TYPES), features.to_pandas(), as_of)
+    count = len(features)
+    columns = [features[CUSTOMER_ID], _same(as_of, count), *found, *_made_by(champion, count)]
+    rows = pa.table(columns, schema=CUSTOMER_VALUE_SCHEMA)
+    check_customer_value(rows, features[CUSTOMER_ID])
+    return rows
 
 
 def model_figures(registry: Registry, champions: Mapping[str, LoggedModel | None], as_of: date) -> pa.Table:

@@ -16,6 +16,7 @@ CHURN_REASONS = "churn_reasons"
 RECOMMENDATIONS = "recommendations"
 SEGMENTS = "segments"
 SEGMENT_PROFILES = "segment_profiles"
+CUSTOMER_VALUE = "customer_value"
 MODEL_FIGURES = "model_figures"
 SCORE_DRIFT = "score_drift"
 
@@ -23,6 +24,7 @@ SCORE_DRIFT = "score_drift"
 CHURN = "churn"
 RECOMMENDER = "recommender"
 SEGMENTATION = "segments"
+LIFETIME = "lifetime"
 
 CUSTOMER_ID = "customer_id"
 PRODUCT_ID = "product_id"
@@ -141,6 +143,28 @@ SEGMENT_PROFILES_SCHEMA = pa.schema(
 """One row per segment and feature. `difference`: mean of the segment less the mean of everybody, in standard deviations as
 the model sees the feature; the two means are in the feature's own unit, over customers of whom it is known. Null for a
 segment without customers, or where nobody's value is known."""
+
+CUSTOMER_VALUE_SCHEMA = pa.schema(
+    [
+        _required(CUSTOMER_ID, pa.string()),
+        _required(AS_OF_DATE, pa.date32()),
+        _required("horizon_days", pa.int64()),
+        _required("alive_probability", pa.float64()),
+        _required("expected_orders", pa.float64()),
+        _required("value_cents", pa.float64()),
+        _required("value_low_cents", pa.float64()),
+        _required("value_high_cents", pa.float64()),
+        pa.field("next_order_date", pa.date32()),
+        pa.field("next_order_low_date", pa.date32()),
+        pa.field("next_order_high_date", pa.date32()),
+        *_MADE_BY,
+    ]
+)
+"""One row per customer. `expected_orders` (days with an order) and `value_cents` (what they come to): the means over the
+`horizon_days` from `as_of_date`; the bounds hold what will be spent in eight of ten. `alive_probability`: to be a customer
+still, 0 to 1. `next_order_date`: the middle of what may happen *if the customer comes back at all*, and its bounds hold
+the day of eight of ten who do; null: more than ten years ahead, or from somebody who has almost surely left
+(`alive_probability` below 0.05)."""
 
 MODEL_FIGURES_SCHEMA = pa.schema(
     [

@@ -12,6 +12,8 @@ from core.published import Published
 from core.settings import Settings
 from ml.churn.money import Terms
 from ml.churn.training import train_churn_model
+from ml.lifetime.models import COLUMNS
+from ml.lifetime.training import train_lifetime_model, value_days
 from ml.provenance import Source, code_commit, code_digest, data_hash, training_key
 from ml.recommend.training import train_recommender_model
 from ml.registry import LoggedModel, Registry
@@ -23,7 +25,10 @@ from ml.tables import (
     CHURN,
     CHURN_EXAMPLES,
     CUSTOMER_FEATURES,
+    CUSTOMER_ID,
     INTERACTIONS,
+    LIFETIME,
+    ORDERED_DATE,
     PRODUCTS,
     RECOMMENDER,
     SEGMENTATION,
@@ -117,6 +122,35 @@ def train_segments(settings: Settings, as_of: date) -> TrainingOutcome:
         return train_segment_model(features, source, _reigning(Registry(settings), as_of))
 
     return _train(settings, SEGMENTATION, as_of, [(CUSTOMER_FEATURES, as_of)], make)
+
+
+def train_lifetime(settings: Settings, as_of: date) -> TrainingOutcome:
+    """Train value and next order on `customer_features` of a day, judged by `churn_examples` and `interactions`.
+
+    Raises
+    ------
+    NotPublished
+        If the day lacks one of them.
+    """
+    published = Published(settings.published)
+    known = [AS_OF_DATE, CUSTOMER_ID, *COLUMNS]
+    wanted = {
+        CHURN_EXAMPLES: known,
+        CUSTOMER_FEATURES: known,
+        INTERACTIONS: [CUSTOMER_ID, ORDERED_DATE],
+    }
+
+    def make(source: Source) -> Training:
+        tables = published.read_together(wanted, as_of)
+        return train_lifetime_model(
+            tables[CHURN_EXAMPLES],
+            tables[CUSTOMER_FEATURES],
+            tables[INTERACTIONS],
+            source,
+            horizon_days=value_days(settings.churn_horizon_days),
+        )
+
+    return _train(settings, LIFETIME, as_of, [(table, as_of) for table in wanted], make)
 
 
 def _reigning(registry: Registry, as_of: date) -> Reigning | None:

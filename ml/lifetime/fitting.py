@@ -27,6 +27,9 @@ Likelihood = Callable[[Array], tuple[float, Array]]
 LAPLACE_FROM = 1_000
 PROPOSALS, WIDER, DEGREES = 600, 1.2, 5
 """Parameters proposed, how much wider than the normal in variance, and the degrees of freedom of their t."""
+FARTHEST = 7.0
+"""Logarithms from the prior's median, a factor of 1,100 to either side: where all customers are alike (one price for all)
+parameters grow without end, and differences of gamma functions lose their digits."""
 STEP = 1e-4  # in logarithms: differences of slopes are then right to about 1e-8 of the curvature
 
 
@@ -147,7 +150,9 @@ def _fit(likelihood: Likelihood, prior: LogNormal | None, start: LogNormal, cust
         return -(value + more), -(slopes + steeper)
 
     options = {"ftol": 1e-14, "gtol": 1e-7 * max(customers, 1), "maxiter": 500}
-    found = minimize(loss, np.log(start.medians), jac=True, method="L-BFGS-B", options=options)
+    middle = np.log(start.medians)
+    bounds = np.column_stack([middle - FARTHEST, middle + FARTHEST])
+    found = minimize(loss, middle, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return Estimate(found.x, np.linalg.inv(_curvature(loss, found.x)))
 
 

@@ -72,6 +72,7 @@ def test_the_commands_are_those_we_know_of():
         ("source", "import"), ("source", "load"), ("features", "build"), ("features", "publish"),
         ("features", "check"), ("rejects",), ("churn", "train"), ("churn", "promote"), ("churn", "rollback"), ("churn", "warnings"), ("churn", "watch"), ("churn", "explain"), ("churn", "compare"), ("churn", "drift"),
         ("recommender", "train"), ("recommender", "rollback"), ("score",),
+        ("lifetime", "train"), ("lifetime", "rollback"), ("lifetime", "show"),
         ("campaign", "list"), ("campaign", "plan"), ("campaign", "publish"), ("campaign", "preview"),
         ("send", "run"), ("send", "status"), ("send", "show"), ("send", "resolve"), ("send", "withdraw"),
         ("feedback", "collect"), ("feedback", "simulate"), ("report", "build"), ("report", "show"),

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from core.published import Published
 from core.settings import Settings
+from ml.tables import CUSTOMER_VALUE_SCHEMA
 from tests.console.made_up import (
     DAY,
     DAY_BEFORE,
@@ -184,6 +185,24 @@ EVENTS = pa.schema(
 )
 
 
+VALUE = {
+    "customer_id": "1001",
+    "as_of_date": DAY,
+    "horizon_days": 84,
+    "alive_probability": 0.97,
+    "expected_orders": 8.2,
+    "value_cents": 41234.4,
+    "value_low_cents": 20000.0,
+    "value_high_cents": 70000.0,
+    "next_order_date": date(2017, 12, 9),
+    "next_order_low_date": date(2017, 12, 5),
+    "next_order_high_date": date(2018, 1, 3),
+    "model_name": "lifetime",
+    "model_version": "5",
+    "run_id": "89abcdef0123456789abcdef01234567",
+}
+
+
 def plan_row(campaign: str, customer: str, verdict: str, locale: str, day: date) -> dict[str, Any]:
     evidence = {
         "audience_rule": "Ordered in the last 90 days, and there are at least 3 products never bought before.",
@@ -297,6 +316,7 @@ def publish_all(settings: Settings) -> None:
         ],
         RECOMMENDATIONS,
     )
+    publish(settings, "customer_value", DAY, [VALUE], CUSTOMER_VALUE_SCHEMA)
     figure = model | {"as_of_date": DAY, "trained_as_of_date": date(2017, 11, 6), "is_champion": True}
     publish(
         settings,

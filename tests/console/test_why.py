@@ -1,4 +1,8 @@
+import pytest
+
+from console.words import next_order
 from tests.console.made_up import HELD_OUT, NASTY, REFUSED, TARGET, WHY
+from tests.console.tables import VALUE
 
 
 def test_why_this_customer_is_answered_with_rule_arm_and_features_in_words(console):
@@ -24,6 +28,33 @@ def test_a_score_names_its_model_and_leads_to_its_run(console):
     assert 'href="http://127.0.0.1:5000/#/runs/0123456789abcdef0123456789abcdef"' in page
     assert "churn v3" in page
     assert "Expected profit of writing by churn v3 $2.34" in console.words(f"/mail/{WHY}")
+
+
+def test_what_is_expected_of_the_customer_is_said_with_bounds_and_the_model(console):
+    words = console.words(f"/mail/{WHY}")
+    assert (
+        "Expected to spend in the next 84 days by lifetime v5 ↗ $412.34, eight times in ten between $200.00 and $700.00"
+        in words
+    )
+    assert (
+        "Next order, if there is one (97% likely a customer still) by lifetime v5 ↗ "
+        "around 9 December 2017, eight times in ten from 5 December 2017 to 3 January 2018" in words
+    )
+
+
+def test_a_customer_without_a_value_has_a_page_that_expects_nothing(console):
+    assert "What is expected of this customer" not in console.words(f"/mail/{HELD_OUT}")
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (["high_"], "around 9 December 2017, eight times in ten from 5 December 2017 on"),
+        (["", "high_"], "not to be expected"),
+    ],
+)
+def test_a_bound_or_a_day_that_is_missing_is_said_in_words(missing, said):
+    assert next_order(VALUE | {f"next_order_{part}date": None for part in missing}) == said
 
 
 def test_why_these_products_is_answered_for_each_product(console):

@@ -17,6 +17,7 @@ from ml.scoring import score
 from ml.tables import (
     CHURN_REASONS_SCHEMA,
     CHURN_SCORES_SCHEMA,
+    CUSTOMER_VALUE_SCHEMA,
     MODEL_FIGURES_SCHEMA,
     RECOMMENDATIONS_SCHEMA,
     SCORE_DRIFT_SCHEMA,
@@ -32,6 +33,7 @@ SCHEMAS = {
     "recommendations": RECOMMENDATIONS_SCHEMA,
     "segments": SEGMENTS_SCHEMA,  # without a champion here; see test_segments_in_the_registry.py
     "segment_profiles": SEGMENT_PROFILES_SCHEMA,
+    "customer_value": CUSTOMER_VALUE_SCHEMA,  # nor here; see test_lifetime_in_the_registry.py
     "model_figures": MODEL_FIGURES_SCHEMA,
     "score_drift": SCORE_DRIFT_SCHEMA,
 }
