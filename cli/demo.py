@@ -80,6 +80,9 @@ def _import(settings: Settings, as_of: date, households: int | None) -> None:
 
 
 def _run_dags(processes: Processes, settings: Settings, as_of: date) -> None:
+    processes.start(
+        "ahead", (sys.executable, "-m", "cli.ahead")
+    )  # on the core that Airflow leaves free as it starts
     process = processes.start(AIRFLOW, (sys.executable, "-m", "cli.airflow_runs", str(as_of), *DAGS))
     told = len(stages(settings))
     while process.poll() is None:

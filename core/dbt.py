@@ -84,14 +84,13 @@ def run_dbt(settings: Settings, arguments: list[str]) -> list[Node]:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
-    outputs = ["--target-path", str(settings.data_dir / "dbt"), "--log-path", str(settings.data_dir / "logs")]
     try:
         with (
             _environment({"LAPWING_WAREHOUSE": str(settings.warehouse), "DO_NOT_TRACK": "1"}),
             redirect_stdout(sys.stderr),
         ):  # what a command answers goes to stdout, and dbt's words are no answer
-            parsed = parsed_project(settings.data_dir / "dbt", outputs)
-            outcome = dbtRunner(manifest=parsed).invoke([*arguments, *FOLDERS, *outputs, *QUIET])
+            parsed = parsed_project(settings)
+            outcome = dbtRunner(manifest=parsed).invoke([*arguments, *FOLDERS, *_outputs(settings), *QUIET])
     finally:
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt-duckdb has no types
     results = getattr(outcome.result, "results", None)
@@ -107,7 +106,7 @@ def run_dbt(settings: Settings, arguments: list[str]) -> list[Node]:
     return nodes
 
 
-def parsed_project(folder: Path, outputs: Sequence[str]) -> "Manifest":
+def parsed_project(settings: Settings) -> "Manifest":
     """Return the parsed project: as an earlier run of the same code left it, else parsed now (7 s of computing) and kept.
 
     dbt keeps a parsed project too, but reads it again only for the same variables, and every day is another. Ours
@@ -122,30 +121,34 @@ def parsed_project(folder: Path, outputs: Sequence[str]) -> "Manifest":
     from dbt.parser.manifest import extended_mashumuro_decoder
 
     # Beside the code, so that every folder of data has it; where the code cannot be written to, with the data.
-    folder = DBT_PROJECT / "target" if os.access(DBT_PROJECT, os.W_OK) else folder
+    folder = DBT_PROJECT / "target" if os.access(DBT_PROJECT, os.W_OK) else settings.data_dir / "dbt"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{_project_digest()}.parsed"
     if not file.exists():
         with locked(folder / "parsing.lock"):
             if not file.exists():
-                _keep(_parse(outputs), file)
+                _keep(_parse(settings), file)
     parsed: Manifest = Manifest.from_msgpack(file.read_bytes(), decoder=extended_mashumuro_decoder)
     return parsed
 
 
-def _parse(outputs: Sequence[str]) -> bytes:
+def _parse(settings: Settings) -> bytes:
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
     from dbt.parser.manifest import extended_mashumaro_encoder
 
     # A model that reads those audiences that are asked for is parsed as reading them all.
     audiences = [path.stem.removeprefix("audience_") for path in DBT_PROJECT.glob("models/**/audience_*.sql")]
-    with _environment({"LAPWING_CAMPAIGNS": ",".join(sorted(audiences))}):
-        outcome = dbtRunner().invoke(["parse", "--no-partial-parse", *FOLDERS, *outputs, *QUIET])
+    with _environment({"LAPWING_CAMPAIGNS": ",".join(sorted(audiences)), "DO_NOT_TRACK": "1"}):
+        outcome = dbtRunner().invoke(["parse", "--no-partial-parse", *FOLDERS, *_outputs(settings), *QUIET])
     if not isinstance(outcome.result, Manifest):
         raise BuildFailed(f"dbt could not read the project: {_one_line(outcome.exception)}")
     parsed: bytes = outcome.result.to_msgpack(extended_mashumaro_encoder)
     return parsed
+
+
+def _outputs(settings: Settings) -> list[str]:
+    return ["--target-path", str(settings.data_dir / "dbt"), "--log-path", str(settings.data_dir / "logs")]
 
 
 def _keep(parsed: bytes, file: Path) -> None:

@@ -112,7 +112,7 @@ def test_a_parsed_project_holds_nothing_of_a_day_a_shop_or_a_folder(shop, tmp_pa
         patch.setenv("LAPWING_CAMPAIGNS", campaigns)
         patch.setenv("LAPWING_FEATURE_DATES", "2001-01-01,2001-01-15")
         anew = dbtRunner().invoke([*asked, *folders]).result
-    kept = parsed_project(shop.data_dir / "dbt", [])
+    kept = parsed_project(shop)
     for part in ("nodes", "sources", "macros", "exposures", "unit_tests"):
         ours, theirs = (
             {key: each.to_dict() for key, each in getattr(found, part).items()} for found in (kept, anew)

@@ -179,15 +179,21 @@ def test_fitted_together_members_say_what_each_says_that_was_fitted_alone(exampl
     assert len({id(rhythm) for rhythm in rhythms}) == 1
 
 
-def test_of_two_folds_the_second_hears_the_long_members_as_they_were_fitted_for_the_first(
+def test_of_four_folds_the_later_hear_the_long_members_as_they_were_fitted_for_the_first(
     examples, walk_of_all
 ):
-    first, second = rolling_folds(examples.days(), 28)[-6:-4]
-    for name, fold in {"random_forest": first, "neural_network": first, "boosting_rhythm": second}.items():
-        learnt = examples.at(fold.train)
+    folds = rolling_folds(examples.days(), 28)[-6:]
+    fitted_for = {
+        ("random_forest", 3): 0,
+        ("neural_network", 1): 0,
+        ("random_forest", 4): 4,
+        ("boosting_rhythm", 1): 1,
+    }
+    for (name, heard), fitted in fitted_for.items():
+        learnt = examples.at(folds[fitted].train)
         model = made(name, seed=1).fit(learnt.features, learnt.has_churned)
-        said = log_odds(churn_probability(model, examples.at([second.test]).features))
-        assert np.array_equal(walk_of_all.said[name][second.test], said), name
+        said = log_odds(churn_probability(model, examples.at([folds[heard].test]).features))
+        assert np.array_equal(walk_of_all.said[name][folds[heard].test], said), name
 
 
 def test_scored_in_parts_customers_get_what_they_get_at_once(examples, monkeypatch):
