@@ -12,18 +12,17 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import mlflow
 import mlflow.sklearn
 import pandas as pd
-import skops.io
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from skops.io.exceptions import UntrustedTypesFoundException
 
 from core.durable import locked, sync
 from core.errors import ModelRefused
@@ -31,6 +30,12 @@ from core.logging import get_logger
 from core.settings import Settings
 from ml.provenance import REQUIREMENTS, file_digest
 from ml.training import FittedModel, Training
+
+with catch_warnings():
+    # skops asks every module there is for every name of numpy's functions; Airflow's answer with a thousand warnings.
+    simplefilter("ignore")
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
 
 log = get_logger(__name__)
 
