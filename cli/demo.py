@@ -34,7 +34,7 @@ REASON = re.compile(
 AIRFLOW = "airflow-runs"
 DAGS = ("train_models", "daily_campaigns")
 LATER = ("dbt.cli.main", "great_expectations", "dbt.adapters.duckdb.connections")
-"""What the steps after the DAGs need, seconds to import: done while Airflow works."""
+"""What the steps after the DAGs need, seconds to import: done while Airflow works, one after each of its first stages."""
 
 
 def run_demo(settings: Settings, as_of: date, *, households: int | None) -> None:
@@ -87,14 +87,14 @@ def _run_dags(processes: Processes, settings: Settings, as_of: date) -> None:
         "ahead", (sys.executable, "-m", "cli.ahead")
     )  # on the core that Airflow leaves free as it starts
     process = processes.start(AIRFLOW, (sys.executable, "-m", "cli.airflow_runs", str(as_of), *DAGS))
-    for name in LATER:
-        import_module(name)
-    told = len(stages(settings))
+    told, later = len(stages(settings)), list(LATER)
     while process.poll() is None:
         time.sleep(0.5)
         for line in stages(settings)[told:]:
             out.print(f"    {line['stage']}: {line['seconds']:.1f} s")
             told += 1
+            if later:
+                import_module(later.pop(0))
     if processes.wait(AIRFLOW) != 0:
         log = processes.log(AIRFLOW)
         said = log.read_text(errors="replace")
