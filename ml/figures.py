@@ -56,9 +56,7 @@ def importance_figure(importances: Mapping[str, float], *, shown: int = 15) -> F
 def drift_figure(moved: Mapping[str, tuple[float, float]], *, shown: int = 15) -> Figure:
     """Show how far features have moved (PSI) and their bounds, the ones nearest to or furthest beyond theirs on top."""
     nearest = sorted(moved.items(), key=lambda pair: pair[1][0] / pair[1][1])[-shown:]
-    figure, axes = _axes(
-        "Drift of the training day, against the newest cut-off", "population stability index", ""
-    )
+    figure, axes = _axes("Drift of the training day", "population stability index", "")
     names = [name for name, _ in nearest]
     axes.barh(names, [index for _, (index, _) in nearest], label="PSI")
     axes.scatter(

@@ -26,6 +26,7 @@ from ml.churn.models import ChurnBand, churn_bands
 from ml.churn.money import Terms, break_even, expected_profit, mean_stake, value_at_stake
 from ml.churn.protocol import ChurnModel
 from ml.churn.reasons import Scored, reasons
+from ml.churn.terms import terms_of
 from ml.churn.trial import churn_probability
 from ml.lifetime.models import COLUMNS as LIFETIME_COLUMNS
 from ml.lifetime.models import TRUSTED_TYPES as LIFETIME_TYPES
@@ -125,7 +126,8 @@ def churn_scores(
 
     `shop_stake_cents`: what a customer who lapses puts at stake in this shop, which sets the bands; None: the mean of these.
     """
-    features = Published(settings.published).read(of, as_of).sort_by(CUSTOMER_ID)
+    published = Published(settings.published)
+    features = published.read(of, as_of).sort_by(CUSTOMER_ID)
     if champion is None or not len(features):
         return CHURN_SCORES_SCHEMA.empty_table()
     model = registry.load(champion, CHURN_TYPES)
@@ -136,7 +138,13 @@ def churn_scores(
         _same(as_of, len(features)),
         pa.array(probability),
         *_bounds(model, frame),
-        *_worth(settings, frame, probability, shop_stake_cents),
+        *_worth(
+            terms_of(settings, published, as_of),
+            frame,
+            probability,
+            horizon_days=settings.churn_horizon_days,
+            shop_stake_cents=shop_stake_cents,
+        ),
     ]
     rows = pa.table([*columns, *_made_by(champion, len(features))], schema=CHURN_SCORES_SCHEMA)
     check_churn_scores(rows, features[CUSTOMER_ID])
@@ -144,11 +152,15 @@ def churn_scores(
 
 
 def _worth(
-    settings: Settings, features: pd.DataFrame, probability: Array, shop_stake_cents: float | None
+    terms: Terms,
+    features: pd.DataFrame,
+    probability: Array,
+    *,
+    horizon_days: int,
+    shop_stake_cents: float | None,
 ) -> list[pa.Array]:
     """Return band, value at stake and expected profit; *high* from where treating pays with what lapsers put at stake."""
-    terms = Terms.of(settings)
-    stake = value_at_stake(features, settings.churn_horizon_days, terms.margin_share)
+    stake = value_at_stake(features, horizon_days, terms.margin_share)
     shop_stake = mean_stake(probability, stake) if shop_stake_cents is None else shop_stake_cents
     high_from = break_even(shop_stake, terms)
     return [

@@ -7,6 +7,7 @@ CUSTOMER_FEATURES = "customer_features"
 CHURN_EXAMPLES = "churn_examples"
 INTERACTIONS = "interactions"
 PRODUCTS = "products"
+CHURN_WARNING_FIGURES = "churn_warning_figures"
 
 # written
 CHURN_SCORES = "churn_scores"

@@ -10,7 +10,7 @@ from core.errors import ModelRefused
 from core.logging import get_logger
 from core.published import Published
 from core.settings import Settings
-from ml.churn.money import Terms
+from ml.churn.terms import day_of_figures, terms_of
 from ml.churn.training import train_churn_model
 from ml.lifetime.models import COLUMNS
 from ml.lifetime.training import train_lifetime_model, value_days
@@ -24,6 +24,7 @@ from ml.tables import (
     AS_OF_DATE,
     CHURN,
     CHURN_EXAMPLES,
+    CHURN_WARNING_FIGURES,
     CUSTOMER_FEATURES,
     CUSTOMER_ID,
     INTERACTIONS,
@@ -72,7 +73,7 @@ def train_churn(settings: Settings, as_of: date) -> TrainingOutcome:
             tables[CUSTOMER_FEATURES],
             source,
             horizon_days=settings.churn_horizon_days,
-            terms=Terms.of(settings),
+            terms=terms_of(settings, published, as_of),
             tuning_trials=settings.churn_tuning_trials,
             then=None if then is None else published.read(CUSTOMER_FEATURES, then),
         )
@@ -80,6 +81,8 @@ def train_churn(settings: Settings, as_of: date) -> TrainingOutcome:
     read = [(CHURN_EXAMPLES, as_of), (CUSTOMER_FEATURES, as_of)]
     if then is not None:
         read.append((CUSTOMER_FEATURES, then))
+    if (known := day_of_figures(published, as_of)) is not None:
+        read.append((CHURN_WARNING_FIGURES, known))
     return _train(settings, CHURN, as_of, read, make)
 
 

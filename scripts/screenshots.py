@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import sys
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -117,9 +118,52 @@ def mlflow_run(page: Page, places: Places) -> None:
     page.wait_for_timeout(1_000)
 
 
+def mlflow_card(page: Page, places: Places) -> None:
+    """Show the model card on the champion's run."""
+    mlflow_models(page, places)
+    page.goto(f"{places.mlflow}/#/runs/{_champion_run(places)}")
+    page.get_by_text("What it answers").first.wait_for()
+    page.wait_for_timeout(1_000)
+
+
+def mlflow_figures(page: Page, places: Places) -> None:
+    """Open every figure of the champion's run as its reviewer would, and show them side by side."""
+    mlflow_models(page, places)
+    run_id = _champion_run(places)
+    pictures = []
+    for path in _figures(places, run_id):
+        page.goto("about:blank")  # else MLflow, on the same page, keeps showing the figure before
+        page.goto(
+            f"{places.mlflow}/#/experiments/{_experiment(places, run_id)}/runs/{run_id}/artifacts/{path}"
+        )
+        figure = page.locator(
+            "[class*=image-outer-container] img, .ImageOuterContainer img, img[src^='blob:']"
+        ).first
+        figure.wait_for()
+        page.wait_for_function(
+            "image => image.complete && image.naturalWidth > 0", arg=figure.element_handle()
+        )
+        pictures.append((path, figure.screenshot()))
+    _require(bool(pictures), "the champion's run has no figure")
+    _require(
+        len({png for _, png in pictures}) == len(pictures), "MLflow showed the same figure under two names"
+    )
+    page.set_content(_sheet(pictures))
+
+
 PICTURES: dict[str, Callable[[Page, Places], None]] = {
     shot.__name__: shot
-    for shot in (inbox, why, report, airflow_trigger_form, airflow_run, mlflow_models, mlflow_run)
+    for shot in (
+        inbox,
+        why,
+        report,
+        airflow_trigger_form,
+        airflow_run,
+        mlflow_models,
+        mlflow_run,
+        mlflow_card,
+        mlflow_figures,
+    )
 }
 
 
@@ -251,6 +295,37 @@ def _champion_run(places: Places) -> str:
         )
     )["model_version"]
     return str(version["run_id"])
+
+
+def _experiment(places: Places, run_id: str) -> str:
+    run = _answer(
+        httpx.get(f"{places.mlflow}/api/2.0/mlflow/runs/get", params={"run_id": run_id}, trust_env=False)
+    )["run"]
+    return str(run["info"]["experiment_id"])
+
+
+def _figures(places: Places, run_id: str) -> list[str]:
+    """Return the paths of a run's figures."""
+    listed = _answer(
+        httpx.get(
+            f"{places.mlflow}/api/2.0/mlflow/artifacts/list",
+            params={"run_id": run_id, "path": "figures"},
+            trust_env=False,
+        )
+    )
+    return [str(file["path"]) for file in listed.get("files", [])]
+
+
+def _sheet(pictures: list[tuple[str, bytes]]) -> str:
+    """Return a page with pictures side by side, the name of each above it."""
+    cells = "".join(
+        f"<figure><figcaption>{path}</figcaption><img src='data:image/png;base64,{b64encode(png).decode()}'></figure>"
+        for path, png in pictures
+    )
+    return (
+        "<style>body {display: grid; grid-template-columns: repeat(5, 1fr); align-content: start; gap: 24px 8px; margin: 12px; font: 13px sans-serif}"
+        f" figure {{margin: 0}} img {{width: 100%}}</style>{cells}"
+    )
 
 
 def _answer(response: httpx.Response) -> dict[str, Any]:

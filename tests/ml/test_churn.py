@@ -17,7 +17,7 @@ from ml.churn.renewal import pause_goes_on
 from ml.churn.rhythm import Rhythm, log_odds
 from ml.churn.together import fit_together, say_together
 from ml.churn.training import PRIOR_METHOD, train_churn_model
-from ml.churn.trial import Examples, churn_probability, try_baseline, try_out, walk
+from ml.churn.trial import Examples, churn_probability, importances, try_baseline, try_out, walk
 from ml.churn.tuning import SPACES, tune
 from ml.lifetime.bg_nbd import BgNbd, Histories
 from ml.lifetime.fitting import ORDERS_PRIOR
@@ -222,6 +222,14 @@ def test_of_many_examples_a_fold_learns_from_some_drawn_by_lot(examples, monkeyp
     assert (np.diff(places) > 0).all()
     assert (known.has_churned[places] == truth).all()
     assert len(set(known.cutoffs[places])) > 5  # of all cut-offs, not of the first
+
+
+def test_a_feature_that_a_model_does_not_read_has_no_importance(examples, monkeypatch):
+    monkeypatch.setattr("ml.churn.trial.MOST_SHUFFLED", 200)
+    found = importances(made("recency").fit(examples.features, examples.has_churned), examples, seed=1)
+    assert found.pop("recency_days") > 0.05
+    assert set(found) == set(FEATURE_NAMES) - {"recency_days"}
+    assert set(found.values()) == {0.0}
 
 
 @pytest.mark.parametrize("changed", [{"recency_days": 300.0}, {"gap_mean_days": np.nan}])

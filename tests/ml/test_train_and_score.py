@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from core.errors import GateFailed, ModelRefused, NotPublished
 from core.published import Published
 from ml.checks import check_churn_reasons, check_churn_scores, check_recommendations
+from ml.churn.terms import experiment
 from ml.registry import Registry
 from ml.scoring import score
 from ml.tables import (
@@ -318,3 +319,46 @@ def test_training_compares_a_cut_off_with_what_was_published_on_its_own_day(shop
         "**Owner.** lifecycle.",
     ):
         assert word in card
+
+
+def test_what_warnings_have_shown_replaces_the_stated_chance_to_keep_and_the_days_own_figures_do_not_count(
+    trained, tmp_path
+):
+    """40 % of the treated bought, 25 % of those held out: (0.4 - 0.25) / 0.75 = 0.2 of the would-be lapsers were kept."""
+    settings = trained(tmp_path / "shop")
+    published = Published(settings.published)
+    shown = {AS_OF - timedelta(days=1): (16_000, 10_000), AS_OF: (40_000, 0)}
+    for day, (treated, held_out) in shown.items():
+        rows = [
+            ("any", "any", "planned", 40_000, treated),
+            ("any", "any", "held_out", 40_000, held_out),
+            ("high", "any", "planned", 9, 9),
+            ("any", "winback first", "held_out", 9, 9),
+        ]
+        table = pa.table(
+            [*zip(*rows, strict=True)],
+            names=["churn_band", "ladder_step", "treatment", "closed_count", "bought_count"],
+        )
+        published.write_candidate("churn_warning_figures", day, table)
+        published.release("churn_warning_figures", day)
+    score(settings, AS_OF)
+    kept, off, contact = 0.2, settings.incentive_cents, settings.contact_cents
+    for row in published.read("churn_scores", AS_OF).to_pylist()[:20]:
+        p, stake = row["churn_probability"], row["value_at_stake_cents"]
+        expected = p * kept * (stake - off) - (1 - p) * off - contact
+        assert row["expected_profit_cents"] == pytest.approx(expected, rel=0.02, abs=2)
+
+
+@pytest.mark.parametrize("counts", [{"planned": (50, 5)}, {"planned": (50, 5), "held_out": (0, 0)}, {}])
+def test_without_both_treated_and_held_out_the_stated_chance_stays(counts):
+    rows = [
+        {
+            "churn_band": "any",
+            "ladder_step": "any",
+            "treatment": each,
+            "closed_count": closed,
+            "bought_count": bought,
+        }
+        for each, (closed, bought) in counts.items()
+    ]
+    assert experiment(pa.Table.from_pylist(rows)) is None
