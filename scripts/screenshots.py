@@ -323,7 +323,7 @@ def _sheet(pictures: list[tuple[str, bytes]]) -> str:
         for path, png in pictures
     )
     return (
-        "<style>body {display: grid; grid-template-columns: repeat(5, 1fr); align-content: start; gap: 24px 8px; margin: 12px; font: 13px sans-serif}"
+        "<style>body {display: grid; grid-template-columns: repeat(4, 1fr); align-content: start; gap: 24px 8px; margin: 12px; font: 13px sans-serif}"
         f" figure {{margin: 0}} img {{width: 100%}}</style>{cells}"
     )
 
