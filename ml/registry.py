@@ -12,7 +12,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from warnings import catch_warnings, simplefilter
+from warnings import catch_warnings
 
 import mlflow
 import mlflow.sklearn
@@ -31,9 +31,8 @@ from core.settings import Settings
 from ml.provenance import REQUIREMENTS, file_digest
 from ml.training import FittedModel, Training
 
-with catch_warnings():
-    # skops asks every module there is for every name of numpy's functions; Airflow's answer with a thousand warnings.
-    simplefilter("ignore")
+# skops asks every module there is for every name of numpy's functions; Airflow's answer with a thousand warnings.
+with catch_warnings(action="ignore"):
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
@@ -47,12 +46,8 @@ NOTE = "mlflow.note.content"
 WEIGHTS = "model.skops"
 
 KEY, STATE, VERDICT, REASON = "lapwing.training_key", "lapwing.state", "lapwing.verdict", "lapwing.reason"
-AS_OF, DIGEST, METHOD, WAS_CHAMPION = (
-    "lapwing.trained_as_of_date",
-    "lapwing.digest",
-    "lapwing.method",
-    "lapwing.was_champion",
-)
+AS_OF, DIGEST = "lapwing.trained_as_of_date", "lapwing.digest"
+METHOD, WAS_CHAMPION = "lapwing.method", "lapwing.was_champion"
 MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
 """What MLflow answers of a model, version or alias that is not there."""
 COMPLETE, PROMOTED, REFUSED = "complete", "promoted", "refused"
