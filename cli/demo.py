@@ -83,9 +83,8 @@ def _import(settings: Settings, as_of: date, households: int | None) -> None:
 
 
 def _run_dags(processes: Processes, settings: Settings, as_of: date) -> None:
-    processes.start(
-        "ahead", (sys.executable, "-m", "cli.ahead")
-    )  # on the core that Airflow leaves free as it starts
+    # Airflow leaves one core free as it starts.
+    processes.start("ahead", (sys.executable, "-m", "cli.ahead"))
     process = processes.start(AIRFLOW, (sys.executable, "-m", "cli.airflow_runs", str(as_of), *DAGS))
     told, later = len(stages(settings)), list(LATER)
     while process.poll() is None:

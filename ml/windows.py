@@ -12,9 +12,8 @@ from datetime import date, timedelta
 
 CUTOFF_EVERY_DAYS = 14
 LEAST_TRAIN_CUTOFFS = 6  # three months of fortnights: fewer, and a model learns one season's habit
-LEAST_HISTORY = timedelta(
-    days=84
-)  # from a shop's first order to its first cut-off: twelve weeks make a rhythm
+LEAST_HISTORY = timedelta(days=84)
+"""From a shop's first order to its first cut-off: twelve weeks make a rhythm."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import pandas as pd
 from ml.lifetime.bg_nbd import BgNbd, Histories
 from ml.lifetime.fitting import Estimate, bg_nbd_of, fit_bg_nbd, fit_gamma_gamma, gamma_gamma_of
 from ml.lifetime.gamma_gamma import GammaGamma, Spending
+from ml.threads import THREADS
 
 Array = npt.NDArray[np.float64]
 LEVEL = 0.8
@@ -25,9 +26,8 @@ DRAWS = 200
 FUTURES = 99
 """Drawn for each customer: of 99 the tenth has a tenth of what may happen below it, the ninetieth nine tenths."""
 CHUNK = 4_000
-"""Customers drawn together: few enough that what is drawn stays in the processor's cache."""
-AT_ONCE = 2
-"""Chunks drawn at once: a million customers then take 40 to 50 s on two cores that have other work; chunks take 50 MB."""
+"""Customers drawn together: few enough that what is drawn stays in the processor's cache, in 50 MB for all threads. A million
+take 40 to 50 s on two cores that have other work."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Lifetime:
         parts = zip(seen.parts(CHUNK), spent.parts(CHUNK), strict=True)
         # Drawing leaves Python's lock, so the parts share the cores; each has numbers of its own, whoever draws first.
         numbers = chance.spawn(-(-len(seen) // CHUNK))
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(THREADS) as pool:
             drawing = [
                 pool.submit(_intervals, drawn, some, paid, within, own)
                 for (some, paid), own in zip(parts, numbers, strict=True)

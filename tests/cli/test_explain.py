@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from core.published import Published
-from core.settings import Settings, load_settings
+from core.settings import load_settings
 from ml.tables import CHURN_REASONS_SCHEMA, CHURN_SCORES_SCHEMA
 
 DAY = date(2017, 12, 4)
@@ -19,12 +19,8 @@ PARTS = [("pause", 1.5, "Orders about every 12 days, now quiet for 31."), ("hour
 
 
 @pytest.fixture(autouse=True)
-def shop(monkeypatch, tmp_path):
+def shop(own_folder):
     """One explained customer, whose log odds are -2 + 1.5 - 0.5, and one who is not."""
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
-    monkeypatch.setenv("LAPWING_TOKEN_KEY", "k" * 40)
-    monkeypatch.setenv("LAPWING_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "300")
     scores = [
         MADE_BY
         | {"customer_id": customer, "churn_probability": 1 / (1 + math.e), "churn_band": band}

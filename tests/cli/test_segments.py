@@ -9,19 +9,14 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from core.published import Published
-from core.settings import Settings, load_settings
+from core.settings import load_settings
 from ml.tables import SEGMENT_PROFILES_SCHEMA
 
 DAY = date(2017, 12, 4)
 SHOW = ["segments", "show", "--as-of", str(DAY)]
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch, tmp_path):
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
-    monkeypatch.setenv("LAPWING_TOKEN_KEY", "k" * 40)
-    monkeypatch.setenv("LAPWING_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "300")
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def publish(rows):
