@@ -202,7 +202,15 @@ def show_lifetime(customer_id: CustomerId, as_of: Day, as_json: Json = False) ->
         raise NotPublished(f"no model of value had been promoted when {day} was scored")
     if not found:
         raise NotPublished(f"customer '{customer_id}' has no value of {day}: no order was known before it")
-    answer(found[0], as_json=as_json)
+    answer(found[0] if as_json else _with_amounts(found[0]), as_json=as_json)
+
+
+def _with_amounts(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row for people: cents as amounts of money."""
+    return {
+        name.removesuffix("_cents"): f"{value / 100:,.2f}" if name.endswith("_cents") else value
+        for name, value in row.items()
+    }
 
 
 @churn.command("explain")

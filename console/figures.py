@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from enum import StrEnum
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +16,8 @@ from core.stages import stages
 
 STEPS = ("planned", "sent", "opened", "clicked", "unsubscribed")
 END_STATES = ("sent", "refused", "deferred", "uncertain", "suppressed_late", "expired")
-LOWER_IS_BETTER = ("brier", "loss", "error", "ece")
+LOWER_IS_BETTER = ("brier", "loss", "error", "ece", "mae")
+"""Parts of the names of errors; a gain over a baseline is none, whatever it is a gain in."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,14 @@ class Rival:
     length: float
 
 
+class Better(StrEnum):
+    """Which of two values of a metric is the better one."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    NEARER_TO_1 = "nearer to 1"
+
+
 @dataclass(frozen=True)
 class Metric:
     """A model's value of one metric, its baselines beside it."""
@@ -72,14 +82,15 @@ class Metric:
     value: float
     length: float
     rivals: list[Rival]
-    is_lower_better: bool
+    better: Better
 
     @property
     def beats_all(self) -> bool:
         """Whether the model is better than every baseline. The registry's bar may ask for more."""
-        if self.is_lower_better:
-            return all(self.value < rival.value for rival in self.rivals)
-        return all(self.value > rival.value for rival in self.rivals)
+        return all(self._badness(self.value) < self._badness(rival.value) for rival in self.rivals)
+
+    def _badness(self, value: float) -> float:
+        return {Better.HIGHER: -value, Better.LOWER: value, Better.NEARER_TO_1: abs(value - 1.0)}[self.better]
 
 
 @dataclass(frozen=True)
@@ -198,5 +209,12 @@ def _metric(name: str, rows: list[Row]) -> Metric:
             Rival(row["baseline_name"], row["baseline_value"], length)
             for row, length in zip(compared, others, strict=True)
         ],
-        is_lower_better=any(word in name for word in LOWER_IS_BETTER),
+        better=_better(name),
     )
+
+
+def _better(name: str) -> Better:
+    if name.endswith("_ratio"):  # of what was said to what came
+        return Better.NEARER_TO_1
+    is_error = any(word in name for word in LOWER_IS_BETTER) and "gain" not in name
+    return Better.LOWER if is_error else Better.HIGHER

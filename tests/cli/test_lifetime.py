@@ -41,8 +41,10 @@ def show(customer, rows, *options):
 def test_a_customers_row_is_shown_and_a_day_that_is_missing_is_a_dash():
     shown = json.loads(show("7", [ROW], "--json").stdout)
     assert (shown["value_cents"], shown["horizon_days"], shown["next_order_date"]) == (512.25, 84, None)
-    (line,) = [each for each in show("7", [ROW]).stdout.splitlines() if each.startswith("next_order_date")]
-    assert line.split() == ["next_order_date", "—"]
+    lines = [line.split() for line in show("7", [ROW]).stdout.splitlines()]
+    assert ["next_order_date", "—"] in lines
+    assert ["value", "5.12"] in lines  # 512.25 cents
+    assert ["value_high", "9.00"] in lines
 
 
 @pytest.mark.parametrize(

@@ -332,6 +332,22 @@ def publish_all(settings: Settings) -> None:
             },
             figure | {"metric": "brier", "value": 0.11, "baseline_name": "base_rate", "baseline_value": 0.10},
             figure
+            | {
+                "metric": "mae_cents",
+                "value": 16_791.0,
+                "baseline_name": "same_rate",
+                "baseline_value": 16_876.0,
+            },
+            figure
+            | {"metric": "total_ratio", "value": 1.02, "baseline_name": "same_rate", "baseline_value": 0.94},
+            figure
+            | {
+                "metric": "brier_gain_over_recency",
+                "value": 0.012,
+                "baseline_name": None,
+                "baseline_value": None,
+            },
+            figure
             | recommender
             | {
                 "is_champion": False,

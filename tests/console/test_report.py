@@ -32,6 +32,15 @@ def test_models_stand_beside_their_baselines(console):
     assert "roc auc ✓ better than every baseline churn 0.840 days since last order 0.790" in words
     # Brier is an error: 0.11 is worse than 0.10.
     assert "brier lower is better ✗ not better than every baseline churn 0.110 base rate 0.100" in words
+    # So is a mean absolute error; and a total is right where it is the truth's, not where it is high.
+    assert (
+        "mae cents lower is better ✓ better than every baseline churn 16,791.000 same rate 16,876.000"
+        in words
+    )
+    assert (
+        "total ratio nearer to 1 is better ✓ better than every baseline churn 1.020 same rate 0.940" in words
+    )
+    assert "Figures that no baseline has brier gain over recency 0.012" in words
     assert words.index("champion") < words.index("not promoted")
     assert "Its scores reach no customer." in words
 
