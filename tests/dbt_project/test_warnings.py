@@ -78,6 +78,9 @@ def test_every_customer_likely_to_lapse_is_warned_of_and_the_plan_is_how_they_we
         row for row in figures if (row["churn_band"], row["ladder_step"], row["treatment"]) == ("any",) * 3
     ]
     assert (together["open_count"], together["closed_count"]) == (len(likely), 0)
+    # Nobody had been warned of before, so nothing was missed.
+    assert together["cutoff_lapsed_count"] > 0
+    assert {together[name] for name in ("precision", "recall", "f1")} == {None}
 
 
 def test_the_watch_raises_warnings_of_customers_with_news_and_the_day_raises_its_own(reported, tmp_path):

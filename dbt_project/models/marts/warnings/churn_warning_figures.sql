@@ -99,8 +99,11 @@ select
     caught.warned_count as cutoff_warned_count,
     case when caught.warned_count is not null then lapsed.lapsed_count end as cutoff_lapsed_count,
     caught.caught_count / nullif(caught.warned_count, 0) as precision,
-    caught.caught_count / nullif(lapsed.lapsed_count, 0) as recall,
-    2 * caught.caught_count / (caught.warned_count + lapsed.lapsed_count) as f1
+    -- Where nobody had been warned of yet, nothing was missed.
+    case when caught.warned_count > 0 then caught.caught_count / nullif(lapsed.lapsed_count, 0) end as recall,
+    case
+        when caught.warned_count > 0 then 2 * caught.caught_count / (caught.warned_count + lapsed.lapsed_count)
+    end as f1
 from grouped
 cross join lapsed
 left join grouped as held_out
