@@ -17,7 +17,7 @@ from core.stages import stages
 STEPS = ("planned", "sent", "opened", "clicked", "unsubscribed")
 END_STATES = ("sent", "refused", "deferred", "uncertain", "suppressed_late", "expired")
 LOWER_IS_BETTER = ("brier", "loss", "error", "ece", "mae")
-"""Parts of the names of errors; a gain over a baseline is none, whatever it is a gain in."""
+"""Parts of the names of errors."""
 
 
 @dataclass(frozen=True)
@@ -216,5 +216,4 @@ def _metric(name: str, rows: list[Row]) -> Metric:
 def _better(name: str) -> Better:
     if name.endswith("_ratio"):  # of what was said to what came
         return Better.NEARER_TO_1
-    is_error = any(word in name for word in LOWER_IS_BETTER) and "gain" not in name
-    return Better.LOWER if is_error else Better.HIGHER
+    return Better.LOWER if any(word in name for word in LOWER_IS_BETTER) else Better.HIGHER

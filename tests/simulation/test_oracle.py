@@ -38,3 +38,15 @@ def test_it_knows_more_than_how_long_ago_the_last_order_was(drawn):
         lapsed[often].mean() - lapsed[seldom].mean(), abs=0.05
     )
     assert lapsed[often].mean() < lapsed[seldom].mean() - 0.1
+
+
+def test_a_history_of_two_days_gives_what_bayes_rule_gives_by_hand():
+    """Nothing on day 0, an order on day 1, in a shop of two days: left on day 2, a chance of 1/4, or stays, 1/2.
+
+    Over gaps g from 4 to 40 the means of 1/g, 1/g^2 and 1/g^3 are ln(10)/36, (1/4 - 1/40)/36 and (1/16 - 1/1600)/72.
+    """
+    once, twice, thrice = np.log(10) / 36, (1 / 4 - 1 / 40) / 36, (1 / 16 - 1 / 1600) / 72
+    silent = (once - 2 * twice + thrice) / (once - twice)  # of q (1 - q): what a miss and an order leave
+    expected = (1 / 4 + silent / 2) / (3 / 4)
+    said = chance_to_lapse(np.array([1]), np.array([1]), seen=2, horizon=1, days=2)
+    assert said == pytest.approx([expected], abs=1e-4)
