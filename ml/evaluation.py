@@ -156,6 +156,19 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def is_beyond_a_standard_error(gains: Floats) -> bool:
+    """Say whether gains, paired by fold, are above 0 by more than their standard error; of one alone nothing can be said.
+
+    The best of many on a few folds is mostly luck. Source: Breiman et al., "Classification and Regression Trees", 1984, 3.4.3.
+
+    >>> is_beyond_a_standard_error(np.array([0.02, 0.03, 0.02])), is_beyond_a_standard_error(np.array([0.09, -0.02, -0.05]))
+    (True, False)
+    >>> is_beyond_a_standard_error(np.array([0.9]))
+    False
+    """
+    return len(gains) > 1 and bool(gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)))
+
+
 def t_interval(values: Floats, *, level: float = 0.95) -> tuple[float, float]:
     """Return Student's interval of the mean of a few values (folds); one value alone leaves it without bounds.
 

@@ -112,7 +112,8 @@ MODELS: dict[str, Maker] = {
 MEMBERS: dict[str, Maker] = {"bg_nbd": BASELINES["bg_nbd"]} | MODELS
 LONG = ("random_forest", "neural_network")
 """Members that take longer to fit than all others together."""
-CANDIDATES: dict[str, tuple[str, ...]] = {name: (name,) for name in MODELS} | {"blend": tuple(MEMBERS)}
+BLEND = "blend"
+CANDIDATES: dict[str, tuple[str, ...]] = {name: (name,) for name in MODELS} | {BLEND: tuple(MEMBERS)}
 """Candidate → the members whose log odds it weighs."""
 
 

@@ -18,7 +18,7 @@ from ml.churn.blending import Blend
 from ml.churn.card import card
 from ml.churn.drift import CUTOFFS, DRIFT_REFERENCE, PSI, SCORE, Reference
 from ml.churn.features import FEATURE_NAMES, feature_frame
-from ml.churn.models import CANDIDATES, MEMBERS, SETTINGS, TRUSTED_TYPES, make
+from ml.churn.models import BLEND, CANDIDATES, MEMBERS, SETTINGS, TRUSTED_TYPES, make
 from ml.churn.money import Terms
 from ml.churn.profit import Stakes, with_profit
 from ml.churn.protocol import ChurnModel, Setting
@@ -37,7 +37,7 @@ from ml.churn.trial import (
     walk,
 )
 from ml.churn.tuning import tune
-from ml.evaluation import bootstrap_interval, t_interval
+from ml.evaluation import bootstrap_interval, is_beyond_a_standard_error, t_interval
 from ml.figures import (
     calibration_figure,
     drift_figure,
@@ -131,8 +131,7 @@ def train_churn_model(
         settings=settings,
     )
     competed = {name: try_out(walked, members, split.choosing) for name, members in CANDIDATES.items()}
-    # By Brier, which asks for order and probability at once and varies less between fortnights than PR-AUC.
-    method = min(competed, key=lambda name: means(competed[name].figures)["brier"])
+    method = chosen({name: found.figures["brier"] for name, found in competed.items()})
     early, late = (
         Stakes.of(walked, CANDIDATES[method], examples, folds, terms)
         for folds in (split.choosing, split.judged)
@@ -141,6 +140,17 @@ def train_churn_model(
     training = _judged(method, competed, walked, split, source, settings, evidence)
     training = with_profit(training, early, late, terms)
     return with_drift(training, examples, feature_frame(today), horizon_days)
+
+
+def chosen(losses: Mapping[str, Sequence[float]]) -> str:
+    """Return the candidate with the least mean loss, if it beats the blend by more than a standard error; else the blend.
+
+    `losses`: candidate → Brier score of each choosing fold. It asks for order and probability at once, and varies less between
+    fortnights than PR-AUC.
+    """
+    best = min(losses, key=lambda name: sum(losses[name]))
+    gains = np.array(losses[BLEND]) - np.array(losses[best])
+    return best if is_beyond_a_standard_error(gains) else BLEND
 
 
 def _settings(

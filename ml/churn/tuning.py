@@ -11,7 +11,7 @@ import optuna
 from ml.churn.models import SETTINGS
 from ml.churn.protocol import Setting
 from ml.churn.trial import Examples, try_baseline, walk
-from ml.evaluation import Floats
+from ml.evaluation import Floats, is_beyond_a_standard_error
 from ml.windows import Fold
 
 Space = Callable[[optuna.Trial], Setting]
@@ -46,8 +46,7 @@ def tune(
 ) -> Setting:
     """Return the settings of a member with the least mean Brier score over folds.
 
-    The first trial is `SETTINGS`. Another must beat it by more than a standard error of the gain, paired by fold: the
-    best of many trials on a few folds is mostly luck (Breiman et al., "Classification and Regression Trees", 1984, 3.4.3).
+    The first trial is `SETTINGS`. Another must beat it by more than a standard error of the gain, paired by fold.
 
     Raises
     ------
@@ -73,6 +72,4 @@ def tune(
     study.enqueue_trial(dict(SETTINGS[name]))
     study.optimize(loss, n_trials=trials)
     known, best = (np.array(each.user_attrs["losses"]) for each in (study.trials[0], study.best_trial))
-    gain = known - best
-    is_better = gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain))
-    return dict(study.best_params) if is_better else SETTINGS[name]
+    return dict(study.best_params) if is_beyond_a_standard_error(known - best) else SETTINGS[name]
