@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash test-crash-publish test-histories test-bad-rows bench-features bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-publish test-histories test-bad-rows bench-features bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
@@ -52,6 +52,9 @@ bench-churn-oracle: setup ## churn models beside the best possible, on a simulat
 
 bench-churn-scale: setup ## train and score churn for a million simulated customers; appends to benchmarks/RESULTS.md (half an hour)
 	@PYTHONPATH=. $(python) -m benchmarks.churn_scale
+
+bench-recommend: setup ## recommenders on Complete Journey, cut-off by cut-off; appends to benchmarks/RESULTS.md (minutes)
+	@PYTHONPATH=. $(python) -m benchmarks.recommend
 
 check: setup ## lint, type-check, and compare code, docs and settings with each other
 	@$(python) -m ruff check

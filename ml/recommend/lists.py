@@ -7,8 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
+from ml.recommend.purchases import Histories
+
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 
 NONE = -1
 """In a list of products: no product."""
@@ -21,7 +24,7 @@ SMALLEST = np.finfo(np.float32).tiny
 class Lists:
     """The best products of each customer, best first: positions in the catalogue (`NONE` at the end) and scores."""
 
-    products: npt.NDArray[np.int64]
+    products: Ints
     scores: Floats
 
 
@@ -78,10 +81,10 @@ def filled(lists: Lists, fallback: Lists) -> tuple[Lists, Bools]:
     return Lists(products, scores), from_fallback
 
 
-def blocks(counts: csr_array) -> Iterator[csr_array]:
-    """Yield the rows in blocks, so that scoring takes memory for `BLOCK` customers, however many there are."""
-    for start in range(0, max(counts.shape[0], 1), BLOCK):  # nobody at all is one block of no rows
-        yield counts[start : start + BLOCK]
+def blocks(asked: Histories) -> Iterator[Histories]:
+    """Yield the customers in blocks, so that scoring takes memory for `BLOCK` of them, however many there are."""
+    for start in range(0, max(asked.shape[0], 1), BLOCK):  # nobody at all is one block of no rows
+        yield asked.between(start, start + BLOCK)
 
 
 def stacked(found: Sequence[Lists]) -> Lists:

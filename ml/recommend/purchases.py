@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from ml.tables import CUSTOMER_ID, IS_RECOMMENDABLE, LINE_COUNT, ORDERED_DATE, P
 
 Strings = npt.NDArray[np.str_]
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 
 LEAST_LINES = 20
 """A product needs this many purchase lines before a cut-off to be compared with others (issue 5's protocol)."""
@@ -53,11 +55,91 @@ class Purchases:
 
 @dataclass(frozen=True)
 class Histories:
-    """Counts of order lines, of customers (rows) by products (columns); every column passed `LEAST_LINES`."""
+    """What customers (rows) bought of products (columns) before a cut-off, purchase by purchase.
+
+    The purchases of customer `i` are entries `starts[i]` to `starts[i + 1]` of the last three arrays, by product and then
+    from the newest on: position of the product, days from the purchase to the cut-off (1 or more), order lines.
+    """
 
     customer_ids: Strings
     product_ids: Strings
-    counts: csr_array
+    starts: Ints
+    products: Ints
+    ages: npt.NDArray[np.int32]
+    line_counts: Floats
+
+    @classmethod
+    def of(
+        cls,
+        customer_ids: Strings,
+        product_ids: Strings,
+        customers: Ints,
+        products: Ints,
+        ages: Ints,
+        lines: Floats,
+    ) -> "Histories":
+        """Put purchases in order, whatever order they come in: equal purchases make equal histories, bit for bit."""
+        oldest = int(ages.max(initial=0)) + 1
+        order = np.argsort((customers * len(product_ids) + products) * oldest + ages, kind="stable")
+        starts = np.zeros(len(customer_ids) + 1, dtype=np.int64)
+        np.cumsum(np.bincount(customers, minlength=len(customer_ids)), out=starts[1:])
+        return cls(
+            customer_ids,
+            product_ids,
+            starts,
+            products[order],
+            ages[order].astype(np.int32),
+            lines[order].astype(np.float32),
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.customer_ids), len(self.product_ids)
+
+    @cached_property
+    def counts(self) -> csr_array:
+        """Order lines, shape (n_customers, n_products)."""
+        return self.weighed(self.line_counts)
+
+    def decayed(self, half_life_days: float) -> csr_array:
+        """Order lines, each worth half as much for every half-life that has passed, shape (n_customers, n_products)."""
+        return self.weighed(self.line_counts * np.float32(0.5) ** (self.ages / np.float32(half_life_days)))
+
+    def weighed(self, weights: npt.NDArray[np.floating]) -> csr_array:
+        """Sum a weight of each purchase by customer and product, shape (n_customers, n_products)."""
+        # copies: SciPy sums duplicates in place
+        parts = (weights.astype(np.float32), self.products.copy(), self.starts.copy())
+        summed = csr_array(parts, shape=self.shape)
+        summed.sum_duplicates()
+        return summed
+
+    def between(self, start: int, end: int) -> "Histories":
+        """Return the rows from `start` to before `end`."""
+        rows = slice(self.starts[start], self.starts[min(end, len(self.customer_ids))])
+        starts = self.starts[start : end + 1] - self.starts[start]
+        return Histories(
+            self.customer_ids[start:end],
+            self.product_ids,
+            starts,
+            self.products[rows],
+            self.ages[rows],
+            self.line_counts[rows],
+        )
+
+    def of_customers(self, rows: Ints, names: Strings) -> "Histories":
+        """Return these rows under these names, in this order; -1 is somebody who bought nothing."""
+        sizes = np.diff(self.starts, append=self.starts[-1:])[rows]  # row -1: the end, where nothing follows
+        starts = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum(sizes, out=starts[1:])
+        entries = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], sizes)
+        return Histories(
+            names,
+            self.product_ids,
+            starts,
+            self.products[entries],
+            self.ages[entries],
+            self.line_counts[entries],
+        )
 
 
 def catalogue(purchases: Purchases, *, before: date) -> Strings:
@@ -81,28 +163,21 @@ def histories(
         rows &= purchases.days >= np.datetime64(since)
     columns = _positions(purchases.product_ids, product_ids)[purchases.products[rows]]
     known = columns >= 0
-    counts = csr_array(
-        (purchases.line_counts[rows][known], (purchases.customers[rows][known], columns[known])),
-        shape=(len(purchases.customer_ids), len(product_ids)),
-        dtype=np.float32,
+    ages = (np.datetime64(before) - purchases.days[rows][known]).astype("timedelta64[D]").astype(np.int64)
+    return Histories.of(
+        purchases.customer_ids,
+        product_ids,
+        purchases.customers[rows][known],
+        columns[known],
+        ages,
+        purchases.line_counts[rows][known],
     )
-    counts.sum_duplicates()
-    return Histories(purchases.customer_ids, product_ids, counts)
 
 
 def rows_of(found: Histories, customer_ids: Sequence[str]) -> Histories:
     """Return the histories of these customers in this order; one who is not known has an empty history."""
     wanted = np.array(customer_ids, dtype=str)
-    position = _positions(wanted, found.customer_ids)
-    filled = (
-        found.counts[np.maximum(position, 0)]
-        if len(found.customer_ids)
-        else csr_array((len(wanted), len(found.product_ids)), dtype=np.float32)
-    )
-    known = csr_array((position >= 0).astype(np.float32)[:, None])
-    counts = csr_array(filled.multiply(known))
-    counts.eliminate_zeros()
-    return Histories(wanted, found.product_ids, counts)
+    return found.of_customers(_positions(wanted, found.customer_ids), wanted)
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[Strings, Ints]:

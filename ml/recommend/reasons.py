@@ -5,7 +5,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from ml.recommend.lists import NONE, Bools, Lists
-from ml.recommend.models import Recommender
+from ml.recommend.methods.protocol import Recommender
 
 
 def because(

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.recommend.baselines import POPULAR, most_popular
+from ml.provenance import SEED
 from ml.recommend.lists import NONE, best, blocks, filled, never_bought, stacked
-from ml.recommend.models import Recommender
+from ml.recommend.methods.popular import Popular
+from ml.recommend.methods.protocol import Recommender
 from ml.recommend.purchases import Purchases, histories, rows_of
 from ml.recommend.reasons import because
 from ml.tables import IS_RECOMMENDABLE, LAST_SOLD_DATE, PRICE_CENTS, PRODUCT_ID
@@ -56,14 +57,14 @@ def recommend(
     products (`method` popular, no reason).
     """
     everybody = histories(purchases, model.product_ids, before=as_of)
-    popular = most_popular(everybody.counts)
+    popular = Popular().fit(everybody, seed=SEED)
     asked = rows_of(everybody, customer_ids)
     in_trade = np.isin(model.product_ids, np.array(allowed, dtype=str))
     primary, instead = [], []
-    for block in blocks(asked.counts):
-        may = never_bought(block) & in_trade
+    for block in blocks(asked):
+        may = never_bought(block.counts) & in_trade
         primary.append(best(model.scores(block), may, LISTED))
-        instead.append(best(popular(block), may, LISTED))
+        instead.append(best(popular.scores(block), may, LISTED))
     lists, from_fallback = filled(stacked(primary), stacked(instead))
     reasons = because(model, asked.counts, lists, from_fallback)
     rows, places = np.nonzero(lists.products != NONE)
@@ -73,6 +74,6 @@ def recommend(
         (places + 1).tolist(),
         model.product_ids[lists.products[rows, places]].tolist(),
         lists.scores[rows, places].astype(float).tolist(),
-        np.where(from_fallback[rows, places], POPULAR, model.method).tolist(),
+        np.where(from_fallback[rows, places], Popular.method, model.method).tolist(),
         [str(model.product_ids[place]) if place != NONE else None for place in why],
     )

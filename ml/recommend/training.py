@@ -12,7 +12,7 @@ from ml.evaluation import bootstrap_interval
 from ml.figures import coverage_figure, folds_figure, quality_figure
 from ml.promotion import Bar, judge
 from ml.provenance import SEED, Source
-from ml.recommend.baselines import POPULAR
+from ml.recommend.methods.popular import Popular
 from ml.recommend.models import CANDIDATES, PARAMETERS, TRUSTED_TYPES
 from ml.recommend.purchases import LEAST_LINES, Histories, Purchases, catalogue, histories
 from ml.recommend.trial import (
@@ -107,12 +107,13 @@ def _per_cutoff(name: str, judged: Mapping[date, Methods]) -> dict[str, list[flo
 
 def _fit_on_all(method: str, known: Histories) -> FittedModel:
     model = CANDIDATES[method]().fit(known, seed=SEED)
-    some = known.counts[:2].tocoo()
+    some = known.between(0, 2)
     shown = pd.DataFrame(
         {
-            "customer_id": known.customer_ids[some.coords[0]],
-            "product_id": known.product_ids[some.coords[1]],
-            "line_count": some.data.astype(float),
+            "customer_id": np.repeat(some.customer_ids, np.diff(some.starts)),
+            "product_id": some.product_ids[some.products],
+            "days_ago": some.ages.astype(float),
+            "line_count": some.line_counts.astype(float),
         }
     )
     return FittedModel(model, shown, model.predict(shown), TRUSTED_TYPES)
@@ -127,7 +128,7 @@ def _parameters(
         "k": K,
         "least_lines": LEAST_LINES,
         "seed": SEED,
-        "features": "counts of order lines by customer and product",
+        "features": "order lines by customer, product and days ago",
         "choosing_cutoffs": days_text(cutoffs[:1]),
         "judged_cutoffs": days_text(cutoffs[1:]),
         "rows_trained": len(purchases.days),
@@ -138,7 +139,7 @@ def _parameters(
 
 def _gain_interval(method: str, judged: Mapping[date, Methods]) -> dict[str, float]:
     """Return the interval of the gain in NDCG over the most popular when customers are drawn anew."""
-    gains = [methods[method].ndcg_new - methods[POPULAR].ndcg_new for methods in judged.values()]
+    gains = [methods[method].ndcg_new - methods[Popular.method].ndcg_new for methods in judged.values()]
     low, high = bootstrap_interval(np.concatenate(gains), seed=SEED)
     return {"ndcg_new_gain_low": low, "ndcg_new_gain_high": high}
 

@@ -12,12 +12,13 @@ from datetime import date
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
 from ml.evaluation import ndcg_at_k, recall_at_k
-from ml.recommend.baselines import BASELINES, POPULAR, Scorer
+from ml.provenance import SEED
 from ml.recommend.lists import NONE, Bools, Lists, best, blocks, filled, never_bought, stacked
-from ml.recommend.models import Recommender
+from ml.recommend.methods.popular import Popular
+from ml.recommend.methods.protocol import Recommender
+from ml.recommend.models import BASELINES
 from ml.recommend.purchases import Histories, Purchases, catalogue, histories
 from ml.threads import THREADS, limit_this_thread
 from ml.windows import window
@@ -34,7 +35,7 @@ METRICS = [
 class Split:
     """What was bought before a cut-off and, by question, whether it was bought in the window from it.
 
-    `bought` has the shape of `before.counts`: (n_customers, n_products).
+    `bought`: shape (n_customers, n_products).
     """
 
     cutoff: date
@@ -59,30 +60,25 @@ def split(purchases: Purchases, cutoff: date) -> Split:
     first, end = window(cutoff, HORIZON_DAYS)
     product_ids = catalogue(purchases, before=cutoff)
     before = histories(purchases, product_ids, before=cutoff)
-    known = np.diff(before.counts.indptr) > 0
-    after = histories(purchases, product_ids, before=end, since=first).counts[known]
-    counts = before.counts[known]
-    bought = after.toarray() > 0
-    return Split(
-        cutoff,
-        Histories(before.customer_ids[known], product_ids, counts),
-        {EVERYTHING: bought, NEW: bought & never_bought(counts)},
-    )
+    known = np.flatnonzero(np.diff(before.starts))
+    bought = histories(purchases, product_ids, before=end, since=first).counts[known].toarray() > 0
+    ours = before.of_customers(known, before.customer_ids[known])
+    return Split(cutoff, ours, {EVERYTHING: bought, NEW: bought & never_bought(ours.counts)})
 
 
 def baseline_qualities(at: Split) -> dict[str, Quality]:
-    return {name: judge_lists(make(at.before.counts), at) for name, make in BASELINES.items()}
+    return {name: judge_lists(make().fit(at.before, seed=SEED), at) for name, make in BASELINES.items()}
 
 
 def model_quality(model: Recommender, at: Split) -> Quality:
     """Judge a model as it would be served: where it has nothing to say, the most popular products fill in."""
-    return judge_lists(model.scores, at, fallback=BASELINES[POPULAR](at.before.counts))
+    return judge_lists(model, at, fallback=Popular().fit(at.before, seed=SEED))
 
 
-def judge_lists(scorer: Scorer, at: Split, *, fallback: Scorer | None = None) -> Quality:
+def judge_lists(model: Recommender, at: Split, *, fallback: Recommender | None = None) -> Quality:
     """Return recall, NDCG and coverage at `K` for both questions."""
     figures: dict[str, float] = {}
-    by_question = _lists(scorer, at)
+    by_question = _lists(model, at)
     if fallback is not None and any((lists.products == NONE).any() for lists in by_question.values()):
         instead = _lists(fallback, at)
         by_question = {name: filled(lists, instead[name])[0] for name, lists in by_question.items()}
@@ -98,15 +94,15 @@ def judge_lists(scorer: Scorer, at: Split, *, fallback: Scorer | None = None) ->
     return Quality(figures, gains)  # the last question asked is "new"
 
 
-def _lists(scorer: Scorer, at: Split) -> dict[str, Lists]:
+def _lists(model: Recommender, at: Split) -> dict[str, Lists]:
     """Return the lists for both questions; the scores are made once."""
 
-    def of_block(block: csr_array) -> tuple[Lists, Lists]:
-        scores, unknown = scorer(block), never_bought(block)
+    def of_block(block: Histories) -> tuple[Lists, Lists]:
+        scores, unknown = model.scores(block), never_bought(block.counts)
         return best(scores, np.ones_like(unknown), K), best(scores, unknown, K)
 
     with ThreadPoolExecutor(THREADS, initializer=limit_this_thread) as threads:
-        found = list(threads.map(of_block, blocks(at.before.counts)))
+        found = list(threads.map(of_block, blocks(at.before)))
     return {EVERYTHING: stacked([both[0] for both in found]), NEW: stacked([both[1] for both in found])}
 
 

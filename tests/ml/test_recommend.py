@@ -6,18 +6,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import skops.io
-from scipy.sparse import csr_array
 
-from ml.recommend.baselines import BASELINES
 from ml.recommend.lists import NONE, Lists, best, filled, never_bought
-from ml.recommend.models import CANDIDATES, TRUSTED_TYPES
+from ml.recommend.models import CANDIDATES, METHODS, TRUSTED_TYPES
 from ml.recommend.purchases import Histories, Purchases, catalogue, histories, rows_of
 from ml.recommend.reasons import because
 from ml.recommend.serving import LISTED, may_be_listed, recommend
 from ml.recommend.trial import baseline_qualities, model_quality, split
 from tests.ml.shop import AS_OF, CUSTOMERS, NEWCOMER, simulated_purchases
 
-EVERY_MODEL = pytest.mark.parametrize("name", CANDIDATES)
+EVERY_METHOD = pytest.mark.parametrize("name", METHODS)
+ALONE = ["popular", "popular_lately", "own", "own_lately"]
+"""They learn nothing from who else bought a product."""
+COLLABORATIVE = [name for name in METHODS if name not in ALONE]
+EVERY_CANDIDATE = pytest.mark.parametrize("name", CANDIDATES)
 
 
 @pytest.fixture(scope="module")
@@ -31,39 +33,45 @@ def known(purchases):
 
 
 def checkerboard(size: int = 40) -> Histories:
-    """Customer i bought every product of the same parity but product i: that one is the known answer."""
-    board = np.fromfunction(lambda i, j: (i + j) % 2 == 0, (size, size)) & ~np.eye(size, dtype=bool)
+    """Customer i bought every product of the same parity but product i, day by day from i + 2 on, round to i - 2.
+
+    So product i is the known answer: to whom it belongs with, and to what comes next.
+    """
     names = np.array([f"{number:02d}" for number in range(size)])
-    return Histories(names, names, csr_array(board.astype(np.float32)))
+    steps = np.arange(1, size // 2)
+    customers = np.repeat(np.arange(size), len(steps))
+    products = (customers + 2 * np.tile(steps, size)) % size
+    ages = np.tile(size // 2 - steps, size)
+    return Histories.of(names, names, customers, products, ages, np.ones(len(ages), dtype=np.float32))
 
 
-@EVERY_MODEL
+@pytest.mark.parametrize("name", COLLABORATIVE)
 def test_the_checkerboard_has_its_known_answer(name):
     board = checkerboard()
-    model = CANDIDATES[name]().fit(board, seed=1)
-    found = best(model.scores(board.counts), never_bought(board.counts), 1)
+    model = METHODS[name]().fit(board, seed=1)
+    found = best(model.scores(board), never_bought(board.counts), 1)
     assert found.products[:, 0].tolist() == list(range(40))
 
 
-@EVERY_MODEL
+@EVERY_METHOD
 def test_fitted_twice_a_model_scores_the_same(name, known):
-    first, again = (CANDIDATES[name]().fit(known, seed=3).scores(known.counts) for _ in range(2))
+    first, again = (METHODS[name]().fit(known, seed=3).scores(known) for _ in range(2))
     assert np.array_equal(first, again)
     assert first.max() > 0
 
 
-@EVERY_MODEL
+@EVERY_METHOD
 def test_saved_and_loaded_a_model_scores_the_same(name, known):
-    model = CANDIDATES[name]().fit(known, seed=3)
+    model = METHODS[name]().fit(known, seed=3)
     loaded = skops.io.loads(skops.io.dumps(model), trusted=TRUSTED_TYPES)
-    assert np.array_equal(model.scores(known.counts), loaded.scores(known.counts))
+    assert np.array_equal(model.scores(known), loaded.scores(known))
     assert loaded.product_ids.tolist() == known.product_ids.tolist()
 
 
-@EVERY_MODEL
+@EVERY_METHOD
 def test_lists_hold_no_product_that_is_excluded_or_was_bought(name, purchases, known):
     interactions, products = simulated_purchases()
-    model = CANDIDATES[name]().fit(known, seed=3)
+    model = METHODS[name]().fit(known, seed=3)
     allowed = may_be_listed(products, AS_OF)
     assert {"fuel", "gone", "p00"}.isdisjoint(allowed)
     assert len(allowed) == 59
@@ -75,22 +83,24 @@ def test_lists_hold_no_product_that_is_excluded_or_was_bought(name, purchases, k
     assert bought.isdisjoint(zip(found.customer_ids, found.product_ids, strict=True))
 
 
-@EVERY_MODEL
+@EVERY_METHOD
 def test_rows_in_another_order_make_the_same_lists(name):
     interactions, products = simulated_purchases()
     shuffled = interactions.take(np.random.default_rng(1).permutation(len(interactions)))
 
     def lists(rows: pa.Table):
         given = Purchases.of(rows, products)
-        model = CANDIDATES[name]().fit(histories(given, catalogue(given, before=AS_OF), before=AS_OF), seed=3)
+        model = METHODS[name]().fit(histories(given, catalogue(given, before=AS_OF), before=AS_OF), seed=3)
         return recommend(model, given, CUSTOMERS, as_of=AS_OF, allowed=may_be_listed(products, AS_OF))
 
     assert lists(interactions) == lists(shuffled)
 
 
-@EVERY_MODEL
+@pytest.mark.parametrize(
+    "name", [name for name in METHODS if name != "popular_lately"]
+)  # that one answers itself
 def test_a_customer_without_a_known_purchase_gets_the_most_popular_products(name, purchases, known):
-    model = CANDIDATES[name]().fit(known, seed=3)
+    model = METHODS[name]().fit(known, seed=3)
     allowed = may_be_listed(simulated_purchases()[1], AS_OF)
     found = recommend(model, purchases, [NEWCOMER], as_of=AS_OF, allowed=allowed)
     buyers = dict.fromkeys(allowed, 0)
@@ -110,10 +120,10 @@ def test_a_customer_without_a_known_purchase_gets_the_most_popular_products(name
     assert set(found.because) == {None}
 
 
-@EVERY_MODEL
+@EVERY_CANDIDATE
 def test_the_reason_is_a_product_of_the_customers_own_taste(name, purchases, known):
     interactions, products = simulated_purchases()
-    model = CANDIDATES[name]().fit(known, seed=3)
+    model = METHODS[name]().fit(known, seed=3)
     found = recommend(model, purchases, CUSTOMERS, as_of=AS_OF, allowed=may_be_listed(products, AS_OF))
     bought = set(
         zip(*(interactions[each].to_pylist() for each in ("customer_id", "product_id")), strict=True)
@@ -123,10 +133,10 @@ def test_the_reason_is_a_product_of_the_customers_own_taste(name, purchases, kno
     assert set(reasons) <= bought
 
 
-@EVERY_MODEL
+@EVERY_CANDIDATE
 def test_the_reason_is_the_own_purchase_with_the_greatest_cosine(name, known):
-    model = CANDIDATES[name]().fit(known, seed=3)
-    lists = best(model.scores(known.counts[:5]), never_bought(known.counts[:5]), 3)
+    model = METHODS[name]().fit(known, seed=3)
+    lists = best(model.scores(known.between(0, 5)), never_bought(known.counts[:5]), 3)
     reasons = because(model, known.counts[:5], lists, np.zeros((5, 3), dtype=bool))
     for row in range(5):
         own = known.counts[row : row + 1].indices
@@ -138,12 +148,12 @@ def test_the_reason_is_the_own_purchase_with_the_greatest_cosine(name, known):
             assert alike[reasons[row, rank]] == pytest.approx(max(alike.values()), rel=1e-5)
 
 
-@EVERY_MODEL
+@pytest.mark.parametrize("name", COLLABORATIVE)
 def test_knowing_the_taste_beats_both_baselines_on_the_simulated_shop(name, purchases):
     at = split(purchases, AS_OF - timedelta(days=28))
-    ours = model_quality(CANDIDATES[name]().fit(at.before, seed=3), at).figures["ndcg_new"]
+    ours = model_quality(METHODS[name]().fit(at.before, seed=3), at).figures["ndcg_new"]
     theirs = {each: quality.figures["ndcg_new"] for each, quality in baseline_qualities(at).items()}
-    assert theirs["repeat"] == 0.0  # what was bought before is never new
+    assert theirs["own"] == 0.0  # what was bought before is never new
     assert ours > theirs["popular"] + 0.1
 
 
@@ -220,5 +230,106 @@ def test_the_fallback_fills_what_is_short_and_repeats_nothing():
 
 
 def test_popularity_counts_customers_not_orders():
-    counts = csr_array(np.array([[9, 1], [0, 1]], dtype=np.float32))
-    assert BASELINES["popular"](counts)(counts).tolist() == [[0.5, 1.0], [0.5, 1.0]]
+    found = made([[9, 1], [0, 1]])
+    assert METHODS["popular"]().fit(found, seed=1).scores(found).tolist() == [[0.5, 1.0], [0.5, 1.0]]
+
+
+def test_what_was_popular_long_ago_counts_less():
+    names = np.array(["a", "b"])
+    rows = [
+        (0, 0, 28, 1),
+        (0, 0, 56, 1),
+        (1, 0, 84, 1),
+        (1, 1, 28, 5),
+    ]  # of two purchases the newer one counts
+    columns = (np.array(each) for each in zip(*rows, strict=True))
+    found = Histories.of(names, names, *columns)
+    scores = METHODS["popular_lately"]().fit(found, seed=1).scores(found)
+    assert scores.tolist() == [[(0.5 + 0.125) / 2, 0.25]] * 2
+
+
+def made(lines: list[list[int]], age: int = 1) -> Histories:
+    """Histories of a table of order lines, customers by products, all of one day."""
+    table = np.array(lines, dtype=np.float32)
+    customers, products = np.nonzero(table)
+    ages = np.full(len(customers), age)
+    names = [
+        np.array([f"{letter}{number:02d}" for number in range(size)])
+        for letter, size in zip("cp", table.shape, strict=True)
+    ]
+    return Histories.of(*names, customers, products, ages, table[customers, products])
+
+
+def drawn(customers: int, products: int) -> Histories:
+    return made(np.random.default_rng(4).poisson(0.4, (customers, products)).tolist())
+
+
+def test_item_neighbours_are_the_plain_cosines_of_columns():
+    found = drawn(30, 12)
+    weights = np.log1p(found.counts.toarray())
+    expected = np.zeros((12, 12))
+    for one in range(12):
+        for other in set(range(12)) - {one}:
+            lengths = np.linalg.norm(weights[:, one]) * np.linalg.norm(weights[:, other])
+            expected[one, other] = weights[:, one] @ weights[:, other] / lengths
+    model = METHODS["item_item"]().fit(found, seed=1)
+    np.testing.assert_allclose(model.scores(found), weights @ expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "likeness"),
+    [
+        ("customers_cosine", lambda a, b: a @ b / np.sqrt((a @ a) * (b @ b))),
+        ("customers_pearson", lambda a, b: np.corrcoef(a, b)[0, 1]),
+    ],
+)
+def test_customer_neighbours_are_the_plain_definition(name, likeness):
+    found = drawn(300, 40)  # more customers than are neighbours
+    weights = np.log1p(found.counts.toarray().astype(np.float64))
+    scores = METHODS[name]().fit(found, seed=1).scores(found.between(0, 6))
+    for row in range(6):
+        alike = np.array([likeness(weights[row], other) for other in weights])
+        nearest = np.argsort(-alike)[:200]
+        nearest = nearest[alike[nearest] > 0]
+        expected = alike[nearest] @ weights[nearest] / alike[nearest].sum()
+        np.testing.assert_allclose(scores[row], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(30, 12), (12, 30)])
+def test_ease_is_the_ridge_regression_of_each_product_on_the_others(shape):
+    found = drawn(*shape)
+    weights = np.sqrt(found.decayed(60.0).toarray().astype(np.float64))
+    expected = np.zeros_like(weights)
+    for product in range(shape[1]):
+        others = np.delete(weights, product, axis=1)
+        ridge = others.T @ others + 300.0 * np.eye(shape[1] - 1)
+        expected[:, product] = others @ np.linalg.solve(ridge, others.T @ weights[:, product])
+    np.testing.assert_allclose(
+        METHODS["ease"]().fit(found, seed=1).scores(found), expected, rtol=1e-3, atol=1e-6
+    )
+
+
+def test_transitions_are_shares_of_days_that_have_a_next_one():
+    names = np.array(["a", "b", "c"])
+    # customer a: a, then b, then b and c on one day; customer b: a, then c; customer c: b once
+    rows = [(0, 0, 9), (0, 1, 5), (0, 1, 1), (0, 2, 1), (1, 0, 4), (1, 2, 2), (2, 1, 14)]
+    customers, products, ages = (np.array(each) for each in zip(*rows, strict=True))
+    model = METHODS["transitions"]().fit(
+        Histories.of(names, names, customers, products, ages, np.ones(len(rows), dtype=np.float32)), seed=1
+    )
+    # a is followed once by b, once by c, on two days; b by b and c, on one; five days of prior each
+    expected = np.array([[0, 1 / 7, 1 / 7], [0, 1 / 6, 1 / 6], [0, 0, 0]])
+    everything = np.arange(3)
+    np.testing.assert_allclose(model.resemblance(everything, everything).T, expected, rtol=1e-6)
+
+
+def test_the_next_basket_counts_a_week_once_and_lets_it_fade():
+    names = np.array(["a", "b"])
+    rows = [(0, 0, 1), (0, 0, 7), (0, 0, 91 + 7), (0, 1, 2)]  # weeks 0, 0 and 13 (91 days on: half and a bit)
+    customers, products, ages = (np.array(each) for each in zip(*rows, strict=True))
+    found = Histories.of(names[:1], names, customers, products, ages, np.full(4, 3.0, dtype=np.float32))
+    fresh = [0.5 ** (1 / 90) + 0.5 ** (92 / 90), 0.5 ** (1 / 90)]
+    scores = METHODS["next_basket"]().fit(found, seed=1).scores(found)
+    np.testing.assert_allclose(
+        scores, [np.array(fresh) / sum(fresh)], rtol=1e-6
+    )  # alone, he is his own neighbour

@@ -1,0 +1,72 @@
+"""What every way to recommend can do, and what all of them share.
+
+A fitted method scores whatever history it is handed, so that a purchase of yesterday counts in today's list without
+training anew. What is fitted is arrays and nothing else, so that skops can save it.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from ml.recommend.lists import NONE, Floats, Ints, best, never_bought
+from ml.recommend.purchases import Histories, Strings
+
+SHOWN = 12
+
+
+class Recommender(ABC):
+    """Scores products from a customer's own purchases, and names the purchase a product resembles most."""
+
+    method: str
+    product_ids: Strings
+
+    def __init__(self) -> None:
+        self.product_ids = np.array([], dtype=str)
+
+    @abstractmethod
+    def fit(self, found: Histories, *, seed: int) -> Self:
+        """Learn from the histories of all customers; the catalogue becomes theirs."""
+
+    @abstractmethod
+    def scores(self, asked: Histories) -> Floats:
+        """Return shape (n_customers, n_products); 0 or less says nothing in favour of the product."""
+
+    def resemblance(self, products: Ints, bought: Ints) -> Floats:
+        """Return shape (n_products, n_bought): how much a product resembles a bought one; 0 or less: not at all.
+
+        Methods that do not go from purchase to product see no resemblance, and give no reason.
+        """
+        return np.zeros((len(products), len(bought)), dtype=np.float32)
+
+    def predict(self, purchases: pd.DataFrame) -> pd.DataFrame:
+        """Return customer_id, rank, product_id, score: up to `SHOWN` products a customer never bought before.
+
+        `purchases`: rows of customer_id, product_id, days_ago (1 or more), line_count. This is the face MLflow shows.
+        """
+        customers, rows = np.unique(purchases["customer_id"].to_numpy(dtype=str), return_inverse=True)
+        places = {product: place for place, product in enumerate(self.product_ids)}
+        columns = np.array([places.get(product, NONE) for product in purchases["product_id"]], dtype=np.int64)
+        known = columns != NONE
+        ages = purchases["days_ago"].to_numpy(dtype=np.int64)[known]
+        lines = purchases["line_count"].to_numpy(dtype=np.float32)[known]
+        asked = Histories.of(customers, self.product_ids, rows[known], columns[known], ages, lines)
+        found = best(self.scores(asked), never_bought(asked.counts), SHOWN)
+        row, rank = np.nonzero(found.products != NONE)
+        return pd.DataFrame(
+            {
+                "customer_id": customers[row],
+                "rank": (rank + 1).astype(float),  # MLflow warns of integers, which cannot be missing
+                "product_id": self.product_ids[found.products[row, rank]],
+                "score": found.scores[row, rank].astype(float),
+            }
+        )
+
+
+def log_orders(counts: csr_array) -> csr_array:
+    """Return log(1 + order lines): the tenth carton of milk says less than the first."""
+    weights = csr_array(counts, dtype=np.float32, copy=True)
+    weights.data = np.log1p(weights.data)
+    return weights
