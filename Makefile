@@ -24,6 +24,7 @@ up: setup ## start Airflow, MLflow, tracking, console and local inbox on this ma
 
 test: setup ## install what the tests need (system-packages.txt), then run all of them
 	@scripts/system_packages.sh
+	@scripts/setup.sh peers
 	@$(python) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 12 --durations-min 10
 
 test-crash: setup ## kill the whole demo at 12 random moments and while it sends; run it again; compare (an hour)
@@ -63,10 +64,12 @@ check: setup ## lint, type-check, and compare code, docs and settings with each 
 	@$(python) -m sqlfluff lint dbt_project/models
 	@$(python) -m pytest tests/arch tests/docs
 
-lock: ## resolve requirements.in into requirements.txt, with hashes, for Python 3.11 to 3.13
+lock: ## resolve requirements.in and requirements-peers.in into .txt files, with hashes, for Python 3.11 to 3.13
 	@scripts/setup.sh tools
-	@.tools/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
-		requirements.in --output-file requirements.txt
+	@for name in requirements requirements-peers; do \
+		.tools/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+			$$name.in --output-file $$name.txt; \
+	done
 
 screenshots: setup ## take the pictures in docs/ anew (needs chromium)
 	@scripts/system_packages.sh

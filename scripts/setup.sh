@@ -5,12 +5,12 @@
 #   scripts/setup.sh           all of it
 #   scripts/setup.sh tools     only .tools/
 #   scripts/setup.sh env       only .env
+#   scripts/setup.sh peers     .tools/peers/ (requirements-peers.txt): what tests compare our figures with
 #
 # PYTHON=/path/to/python picks the interpreter; without it the newest tried one of 3.12, 3.13, 3.11 is taken.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-STAMP=.venv/.made-from
 LOG=.tools/setup.log
 BEGAN=$SECONDS
 
@@ -98,7 +98,7 @@ step_by_uv() {
     fi
 }
 
-# ---- the three things made ------------------------------------------------------------------------------------
+# ---- the things made ------------------------------------------------------------------------------------------
 
 apt_install() {
     local sudo=()
@@ -135,37 +135,41 @@ make_tools() {
     echo "$wanted" >.tools/.made-from
 }
 
-# What .venv is made from: the lock file and the Python it holds.
+# fingerprint LOCK PYTHON: what an environment is made from, and what its stamp holds.
 fingerprint() {
-    printf '%s %s\n' "$(sha256sum <requirements.txt)" "$("$1" -I -c 'import sys; print(sys.version)' | tr '\n' ' ')"
+    printf '%s %s\n' "$(sha256sum <"$1")" "$("$2" -I -c 'import sys; print(sys.version)' | tr '\n' ' ')"
 }
 
+# is_up_to_date FOLDER LOCK
 is_up_to_date() {
-    [[ -f $STAMP && -x .venv/bin/python ]] || return 1
-    [[ -z ${PYTHON:-} || $(fingerprint "$PYTHON") == "$(<"$STAMP")" ]] || return 1
-    [[ $(fingerprint .venv/bin/python 2>/dev/null) == "$(<"$STAMP")" ]]
+    local python=$1/bin/python lock=$2 stamp=$1/.made-from
+    [[ -f $stamp && -x $python ]] || return 1
+    [[ -z ${PYTHON:-} || $(fingerprint "$lock" "$PYTHON") == "$(<"$stamp")" ]] || return 1
+    [[ $(fingerprint "$lock" "$python" 2>/dev/null) == "$(<"$stamp")" ]]
 }
 
 compile_all() {
     # Some packages carry files that are no Python of today (templates); those may fail, the rest is compiled.
     # Their own tests, a fifth of all code, are never run here.
-    env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m compileall -q -j2 -x '/tests/' .venv/lib || true
+    env -u PYTHONDONTWRITEBYTECODE "$1/bin/python" -m compileall -q -j2 -x '/tests/' "$1/lib" || true
 }
 
+# make_environment FOLDER LOCK
 make_environment() {
-    if is_up_to_date; then return; fi
+    local folder=$1 lock=$2 stamp=$1/.made-from python uv=.tools/bin/uv
+    if is_up_to_date "$folder" "$lock"; then return; fi
     make_tools
-    local python uv=.tools/bin/uv
     python=$(find_python)
     say "  Python: $("$python" -V) ($python)"
-    rm -f "$STAMP"
-    if ! { [[ -x .venv/bin/python ]] && [[ $(fingerprint .venv/bin/python) == "$(fingerprint "$python")" ]]; }; then
-        step "make .venv" "$uv" venv --clear --python "$python" --no-python-downloads .venv
+    rm -f "$stamp"
+    if ! { [[ -x $folder/bin/python ]] &&
+        [[ $(fingerprint "$lock" "$folder/bin/python") == "$(fingerprint "$lock" "$python")" ]]; }; then
+        step "make $folder" "$uv" venv --clear --python "$python" --no-python-downloads "$folder"
     fi
-    step_by_uv "install $(grep -c '^[a-z].*==' requirements.txt) packages, hash-checked (requirements.txt)" \
-        "$uv" pip sync --python .venv/bin/python --require-hashes requirements.txt
-    step "compile them once" compile_all
-    fingerprint .venv/bin/python >"$STAMP"
+    step_by_uv "install $(grep -c '^[a-z].*==' "$lock") packages, hash-checked ($lock)" \
+        "$uv" pip sync --python "$folder/bin/python" --require-hashes "$lock"
+    step "compile them once" compile_all "$folder"
+    fingerprint "$lock" "$folder/bin/python" >"$stamp"
 }
 
 # Secrets of this copy: made once, readable by their owner only, never overwritten.
@@ -214,16 +218,21 @@ if command -v flock >/dev/null; then # two makes at once: the second waits, then
 fi
 case ${1:-all} in
     all)
-        if is_up_to_date && [[ -e .env ]]; then
+        if is_up_to_date .venv requirements.txt && [[ -e .env ]]; then
             say "setup: up to date"
             exit 0
         fi
         say "setup:"
-        make_environment
+        make_environment .venv requirements.txt
         make_env_file
         ;;
     tools) make_tools ;;
     env) make_env_file ;;
-    *) fail "unknown part '$1'; say nothing, 'tools' or 'env'." ;;
+    peers)
+        if is_up_to_date .tools/peers requirements-peers.txt; then exit 0; fi
+        say "setup: peers to compare our figures with"
+        make_environment .tools/peers requirements-peers.txt
+        ;;
+    *) fail "unknown part '$1'; say nothing, 'tools', 'env' or 'peers'." ;;
 esac
 say "setup: finished in $((SECONDS - BEGAN)) s"

@@ -1,7 +1,8 @@
 """What every test shares: an environment without telemetry, no network, settings of its own, and tools it needs.
 
-A test that needs a system package says `@pytest.mark.needs("chromium")`. Where the package is absent the test is
-skipped and the run closes with a line `not run: needs chromium: <test>`, which `.ci/run` counts as a failure.
+A test that needs a system package, or the environment of the peers we are compared with, says so:
+`@pytest.mark.needs("chromium")`, `@pytest.mark.needs("peers")`. Where that is absent the test is skipped and the run
+closes with a line `not run: needs chromium: <test>`, which `.ci/run` counts as a failure.
 """
 
 import ipaddress
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import Settings
+from core.settings import PROJECT, Settings
 
 TEST_ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
@@ -32,13 +33,14 @@ TOOLS = {
     "postgresql": ("initdb", "/usr/lib/postgresql/*/bin"),
     "chromium": ("chromium", "/usr/bin"),
     "smtp-sink": ("smtp-sink", "/usr/sbin"),
+    "peers": ("peers/bin/python", f"{PROJECT}/.tools"),  # made by `scripts/setup.sh peers`
 }
 NOT_RUN = pytest.StashKey[list[str]]()
 AIRFLOW_HOME = pytest.StashKey[str]()
 
 
 def locate(tool: str) -> Path | None:
-    """Return the program that stands for a system package, or None where it is not installed."""
+    """Return the program that stands for what a test needs, or None where it is not installed."""
     program, folder = TOOLS[tool]
     on_path = shutil.which(program)
     if on_path:

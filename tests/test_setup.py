@@ -21,8 +21,11 @@ from tests.conftest import TOOLS
 # A stand-in for uv, which would download: it makes an empty environment and writes down what it was asked for.
 UV = """#!/usr/bin/env bash
 echo "$@" >> .tools/asked
-if [[ $1 == venv ]]; then "{python}" -m venv --without-pip .venv; fi
+if [[ $1 == venv ]]; then "{python}" -m venv --without-pip "${{@: -1}}"; fi
 """
+
+
+LOCKS = ("requirements.txt", "requirements-peers.txt")
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def clone(tmp_path) -> Path:
     """A folder with what set-up needs and nothing that it makes."""
     for name in ("scripts", "bin", ".ci"):
         shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    for name in ("Makefile", "requirements.txt", "requirements-tools.txt", "system-packages.txt"):
+    for name in ("Makefile", "system-packages.txt", *LOCKS, "requirements-tools.txt"):
         shutil.copy(PROJECT / name, tmp_path)
     return tmp_path
 
@@ -120,6 +123,30 @@ def test_set_up_installs_by_hash_once_and_again_only_when_the_lock_changed(clone
     assert [line.split()[0] for line in fake_uv.read_text().splitlines()] == ["venv", "pip", "pip"]
 
 
+def test_the_peers_get_an_environment_of_their_own_and_leave_ours_alone(clone, fake_uv):
+    done = run(clone, "scripts/setup.sh", "peers", PYTHON=sys.executable)
+    assert done.returncode == 0, done.stderr
+    asked = fake_uv.read_text().splitlines()
+    assert [line.split()[0] for line in asked] == ["venv", "pip"]
+    assert asked[1].endswith("--python .tools/peers/bin/python --require-hashes requirements-peers.txt")
+    assert not (clone / ".venv").exists()
+    assert not (clone / ".env").exists()
+
+    again = run(clone, "scripts/setup.sh", "peers")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert fake_uv.read_text().splitlines() == asked
+
+    with (clone / "requirements-peers.txt").open("a") as lock:
+        lock.write("# a new line\n")
+    run(clone, "scripts/setup.sh", "peers", PYTHON=sys.executable).check_returncode()
+    assert [line.split()[0] for line in fake_uv.read_text().splitlines()] == ["venv", "pip", "pip"]
+
+
+def test_tests_are_run_when_the_peers_are_there(clone):
+    recipe = (clone / "Makefile").read_text().partition("\ntest:")[2].partition("\n\n")[0]
+    assert 0 < recipe.find("scripts/setup.sh peers") < recipe.find("-m pytest")
+
+
 def test_a_failed_install_is_told_and_not_taken_for_done(clone, fake_uv):
     _program(
         clone / ".tools/bin/uv",
@@ -161,7 +188,7 @@ def test_every_tool_that_tests_may_need_has_its_package_in_the_list():
     lines = (PROJECT / "system-packages.txt").read_text().splitlines()
     listed = {line.split()[0] for line in lines if line and not line.startswith("#")}
     packages = {"postgresql": "postgresql", "chromium": "chromium", "smtp-sink": "postfix"}
-    assert set(packages) == set(TOOLS)
+    assert set(packages) | {"peers"} == set(TOOLS)  # those scripts/setup.sh makes
     assert set(packages.values()) <= listed
     assert all(" # " in line for line in lines if line and not line.startswith("#"))  # what it is for
 
@@ -236,11 +263,16 @@ def test_the_example_of_settings_shows_every_setting_with_its_default(monkeypatc
     assert shown == Settings(_env_file=None)
 
 
-def test_the_lock_holds_every_requirement_at_the_version_asked_for():
-    locked = dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", (PROJECT / "requirements.txt").read_text(), re.M))
-    lines = (PROJECT / "requirements.in").read_text().splitlines()
-    asked = [line.partition("==") for line in lines if line and not line.startswith("#")]
-    assert len(asked) > 30
+def _asked_for(lock: str) -> list[str]:
+    lines = (PROJECT / lock).with_suffix(".in").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize(("lock", "at_least"), [("requirements.txt", 30), ("requirements-peers.txt", 1)])
+def test_the_lock_holds_every_requirement_at_the_version_asked_for(lock, at_least):
+    locked = dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", (PROJECT / lock).read_text(), re.M))
+    asked = [line.partition("==") for line in _asked_for(lock)]
+    assert len(asked) >= at_least
     for words, _, version in asked:
         name = words.partition("[")[0].lower()
         assert name in locked
@@ -249,8 +281,7 @@ def test_the_lock_holds_every_requirement_at_the_version_asked_for():
 
 def test_every_requirement_is_defended_in_the_decision():
     page = (PROJECT / "docs/decisions/0002-dependencies.md").read_text()
-    lines = (PROJECT / "requirements.in").read_text().splitlines()
-    names = {line.partition("==")[0].partition("[")[0] for line in lines if line and not line.startswith("#")}
+    names = {line.partition("==")[0].partition("[")[0] for lock in LOCKS for line in _asked_for(lock)}
     assert names == set(re.findall(r"^\| `([\w.-]+)` \|", page, re.M))
 
 

@@ -53,25 +53,28 @@ def no_path_of_one_machine(tree: Tree) -> Findings:
 
 @rule(
     "requirements.in:2",
+    "requirements-peers.txt:1",
     "requirements.txt:1",
     "requirements.txt:5",
     broken={
         "requirements.in": "# why\nelementary-data==0.1\npandas\n",
+        "requirements-peers.txt": "rectools==0.19.0\n",
         "requirements.txt": "pandas==3.1.1\n    # via us\nnumpy==2.5 \\\n    --hash=sha256:aa\nduckdb>=1 \\\n    --hash=sha256:ab\n",
     },
 )
 def what_we_depend_on_is_pinned_and_hashed(tree: Tree) -> Findings:
-    """Each line of `requirements.txt` is one version with its hashes; no package that was found malicious."""
-    for place, line in tree.lines(["requirements.in"]):
+    """Each line of the lock files is one version with its hashes; no package that was found malicious."""
+    for place, line in tree.lines(tree.matching("requirements*.in")):
         if line.startswith("elementary-data"):
             yield f"{place} had a malicious release in 2026"
-    lines = tree.text("requirements.txt").splitlines()
-    names = [(n, line) for n, line in enumerate(lines, 1) if re.match(r"[A-Za-z]", line)]
-    some(names, "requirements")
-    for number, line in names:
-        following = lines[number] if number < len(lines) else ""
-        if "==" not in line or "--hash" not in line + following:
-            yield f"requirements.txt:{number} is not pinned by version and hash"
+    for lock in tree.matching("requirements*.txt"):
+        lines = tree.text(lock).splitlines()
+        names = [(n, line) for n, line in enumerate(lines, 1) if re.match(r"[A-Za-z]", line)]
+        some(names, f"requirements in {lock}")
+        for number, line in names:
+            following = lines[number] if number < len(lines) else ""
+            if "==" not in line or "--hash" not in line + following:
+                yield f"{lock}:{number} is not pinned by version and hash"
 
 
 CAMPAIGN_FILES = ("campaign.yml", "subject.txt", "body.mjml", "body.txt", "example.json")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import ml.churn.models
 import ml.evaluation
+import ml.recommend.metrics
 import ml.segments.features
 import ml.segments.fitting
 import ml.segments.matching
@@ -29,7 +30,9 @@ SEGMENTS = [
 ]
 
 
-@pytest.mark.parametrize("module", [ml.windows, ml.evaluation, ml.churn.models, *SEGMENTS])
+@pytest.mark.parametrize(
+    "module", [ml.windows, ml.evaluation, ml.churn.models, ml.recommend.metrics, *SEGMENTS]
+)
 def test_examples_in_docstrings_hold(module):
     found = doctest.testmod(module)
     assert found.attempted > 0
