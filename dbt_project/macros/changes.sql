@@ -106,6 +106,13 @@
     group by {{ id }}
 {%- endmacro %}
 
+{#- The different ids of a relation, to be followed by it, by way of a list, which the planner takes for short: else it
+    hashes the large table, to find the few in it. -#}
+{% macro few(id) -%}
+    select unnest(list(distinct {{ id }})) as {{ id }}
+    from
+{%- endmacro %}
+
 {#- Orders that new rows of orders or customers may change. -#}
 {% macro touched_orders() -%}
     -- Two queries, not an "or": each reads only the blocks that can hold such rows.

@@ -44,10 +44,8 @@
     {%- if goes_on() -%}
     {{ before() }},
 
-    -- By way of a list, which the planner takes for short: else it hashes the rollup, to find the few in it.
     due as (
-        select unnest(list(distinct customer_id)) as customer_id
-        from (
+        {{ few("customer_id") }} (
         {%- for rollup, column, ages in rollups %}
         select rollup.customer_id
         from {{ rollup }} as rollup
@@ -155,8 +153,7 @@
 {% macro days_known(rollup, key, count, sums, back=none) -%}
     (
         with corrected as (
-            select unnest(list(distinct customer_id)) as customer_id
-            from {{ rollup }}
+            {{ few("customer_id") }} {{ rollup }}
             where {{ count }} <= 0 {% if goes_on() %} and customer_id in (from due) {% endif %}
         )
 
