@@ -131,7 +131,9 @@ AS_BIT = "1::hugeint << (row_number() over () - 1)::integer"
 def _number(db: duckdb.DuckDBPyConnection, thing: str, number: str, source: str) -> None:
     """Make a temporary table of the different things in a column of `source`, each with a number."""
     things = f"select distinct {thing} from {source}"
-    db.execute(f"create temp table {thing}_numbers as select {thing}, {number} as {thing}_number from ({things})")
+    db.execute(
+        f"create temp table {thing}_numbers as select {thing}, {number} as {thing}_number from ({things})"
+    )
 
 
 def _checksums(db: duckdb.DuckDBPyConnection) -> list[int]:

@@ -1,5 +1,6 @@
--- One row per customer and day features are asked for: the first and the last day with an order, the gaps between neighbouring days with an order, and which of
--- the newest days had one. Sums of whole numbers, which do not depend on the order of adding.
+-- One row per customer and day features are asked for: the first and the last day with an order, the gaps between
+-- neighbouring ones, and which of the newest days had one. Sums of whole numbers, which do not depend on the order of
+-- adding.
 {% set rollup = ref("int_customer_days_rolled") %}
 
 with {{ with_due([(rollup, "ordered_date", [])]) }}

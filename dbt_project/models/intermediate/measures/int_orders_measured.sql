@@ -11,19 +11,19 @@
     "discount_90d_cents": ("discount_amount_cents", "age_days <= 90"),
 } %}
 {% for days in [7, 30, 90, 365] %}
-    {% do sums.update({
-        "orders_" ~ days ~ "d_count": ("order_count", "age_days <= " ~ days),
-        "spend_" ~ days ~ "d_cents": ("net_amount_cents", "age_days <= " ~ days),
-        "items_" ~ days ~ "d_count": ("quantity", "age_days <= " ~ days),
-    }) %}
+{% do sums.update({
+    "orders_" ~ days ~ "d_count": ("order_count", "age_days <= " ~ days),
+    "spend_" ~ days ~ "d_cents": ("net_amount_cents", "age_days <= " ~ days),
+    "items_" ~ days ~ "d_count": ("quantity", "age_days <= " ~ days),
+}) %}
 {% endfor %}
 {# For acceleration: the 30 days before the last 30, and the 30 before those. #}
 {% for youngest, oldest in [(31, 60), (61, 90)] %}
-    {% set age = "age_days between " ~ youngest ~ " and " ~ oldest %}
-    {% do sums.update({
-        "orders_" ~ oldest ~ "d_ago_count": ("order_count", age),
-        "spend_" ~ oldest ~ "d_ago_cents": ("net_amount_cents", age),
-    }) %}
+{% set age = "age_days between " ~ youngest ~ " and " ~ oldest %}
+{% do sums.update({
+    "orders_" ~ oldest ~ "d_ago_count": ("order_count", age),
+    "spend_" ~ oldest ~ "d_ago_cents": ("net_amount_cents", age),
+}) %}
 {% endfor %}
 {# For seasons: the same 90 days a year ago; orders of November and December. #}
 {% do sums.update({
