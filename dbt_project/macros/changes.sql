@@ -53,6 +53,12 @@
         and (sides.weight = 1 or known_until is not null)
 {%- endmacro %}
 
+{#- Ends a rollup: in the order of customers, a tenth of them is read in a third of the time, and sums per customer are
+    quicker by more than the sorting takes. -#}
+{% macro by_customer() -%}
+    order by customer_id
+{%- endmacro %}
+
 {#- What to append: on a first build the signed rows; later the difference between them and what stands there already
     for the keys that were touched. -#}
 {% macro appended(signed, columns, key, touched) -%}
@@ -100,6 +106,13 @@
     group by {{ id }}
 {%- endmacro %}
 
+{#- The different ids of a relation, to be followed by it, by way of a list, which the planner takes for short: else it
+    hashes the large table, to find the few in it. -#}
+{% macro few(id) -%}
+    select unnest(list(distinct {{ id }})) as {{ id }}
+    from
+{%- endmacro %}
+
 {#- Orders that new rows of orders or customers may change. -#}
 {% macro touched_orders() -%}
     -- Two queries, not an "or": each reads only the blocks that can hold such rows.
@@ -112,14 +125,14 @@
     where customer_id in ({{ known_sooner(ref("stg_shop__customers"), "customer_id") }})
 {%- endmacro %}
 
-{#- First appearances of things (products, categories) in a customer's purchases, and their disappearances when the
+{#- First appearances of products in a customer's purchases, and their disappearances when the
     last of them is taken back: rows of customer_id, known_date, appeared (1 or -1). Nearly all pairs were never
     corrected: they appear once, on the first day they are known. -#}
-{% macro appearances(rows, thing) -%}
+{% macro appearances(rows) -%}
     with corrected as (
         select distinct
             customer_id,
-            {{ thing }}
+            product_id
         from {{ rows }}
         where line_count <= 0
     ),
@@ -127,21 +140,21 @@
     running as (
         select
             customer_id,
-            {{ thing }},
+            product_id,
             known_date,
             sum(line_count) over pair as total,
             coalesce(sum(line_count) over (pair rows between unbounded preceding and 1 preceding), 0) as before
         from (
             select
                 customer_id,
-                {{ thing }},
+                product_id,
                 known_date,
                 sum(line_count) as line_count
             from {{ rows }}
-            inner join corrected using (customer_id, {{ thing }})
+            inner join corrected using (customer_id, product_id)
             group by all
         ) as days
-        window pair as (partition by customer_id, {{ thing }} order by known_date)
+        window pair as (partition by customer_id, product_id order by known_date)
     )
 
     select
@@ -150,16 +163,16 @@
         min(known_date) as appeared_date,
         1 as appeared
     from {{ rows }}
-    left join (select *, true as is_corrected from corrected) as corrected using (customer_id, {{ thing }})
+    left join (select *, true as is_corrected from corrected) as corrected using (customer_id, product_id)
     where is_corrected is null
-    group by customer_id, {{ thing }}
+    group by customer_id, product_id
     union all
     select
         customer_id,
         known_date,
         -- A disappearance takes back the appearance before it, on that one's day.
         max(case when total > 0 then known_date end) over (
-            partition by customer_id, {{ thing }} order by known_date
+            partition by customer_id, product_id order by known_date
         ) as appeared_date,
         (total > 0)::integer - (before > 0)::integer as appeared
     from running

@@ -3,13 +3,16 @@
     case when capabilities.has_{{ group }} then coalesce({{ column }}, 0) end
 {%- endmacro %}
 
-{#- The days with an order of ages `youngest` to `oldest`, as bits. `order_days_bits` counts from the last order, which lies
-    `recency_days` back. -#}
-{% macro order_days(youngest, oldest) -%}
+{#- The last 84 days as bits: bit n is set where an order is n days old. `order_days_bits` counts from the last order. -#}
+{% macro order_ages_bits() -%}
+    {%- set shift = "least(greatest(recency_days, 0), 85)::integer" -%}
     (
-        (measured.order_days_bits >> greatest({{ youngest }} - measured.recency_days, 0)::integer)
-        & ((1::hugeint << greatest(
-            least({{ oldest }} - measured.recency_days, {{ oldest - youngest }}) + 1, 0
-        )::integer) - 1)
-    )
+        (order_days_bits >> least(greatest(-recency_days, 0), 126)::integer)
+        & ((1::hugeint << (85 - {{ shift }})) - 1)
+    ) << {{ shift }}
+{%- endmacro %}
+
+{#- Those of them of ages `youngest` to `oldest`. -#}
+{% macro order_days(youngest, oldest) -%}
+    (measured.order_ages_bits & {{ 2 ** (oldest + 1) - 2 ** youngest }}::hugeint)
 {%- endmacro %}

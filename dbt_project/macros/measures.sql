@@ -2,9 +2,9 @@
     Measures: what features are made of, one row per customer and day features are asked for. They hold days, not ages,
     so that a customer to whom nothing happens keeps the measures of yesterday.
 
-    When one day is asked for and the measures of some day stand there already, only customers who are *due* are
-    measured again: something of theirs became known in between or since, or a day of theirs left a window. The others
-    keep their row.
+    When one day is asked for and the measures of some day stand there already, a model goes on from them. Sums gain and
+    lose what counts for one of the two days only. Where a measure is no sum, customers who are *due* are measured again:
+    something of theirs became known in between or since, or a day of theirs left a window. The others keep their row.
 -#}
 
 {#- True when this model can go on from the rows it has. -#}
@@ -14,40 +14,109 @@
     ) }}
 {%- endmacro %}
 
-{#- The common table expressions that say who is due, with a comma behind; nothing where everybody is.
-    `rollups`: each with its column of days and the ages in days at which a measure stops or starts to count a day. -#}
-{% macro with_due(rollups) -%}
-    {%- if goes_on() -%}
-    {%- set day = "date '" ~ feature_days()[0] ~ "'" -%}
+{#- The common table expression of where this model goes on from: the day and the newest file of its rows. -#}
+{% macro before() -%}
     before as (
         select
             coalesce(max(as_of_date), date '0001-01-01') as as_of_date,
             coalesce(max(load_number), 0) as load_number
         from {{ this }}
-    ),
+    )
+{%- endmacro %}
 
-    -- By way of a list, which the planner takes for short: else it hashes the rollup, to find the few in it.
+{#- True for a row of `rollup` that may count differently for the day than it did `before`: it became known in between
+    or since, or its `column` of days reached one of the `ages` at which a measure stops or starts to count it. -#}
+{% macro counts_anew(column, ages) -%}
+    {%- set day = "date '" ~ feature_days()[0] ~ "'" -%}
+    rollup.load_number > before.load_number
+    or rollup.known_date >= least(before.as_of_date, {{ day }})
+    {%- for age in ages %}
+    or (
+        rollup.{{ column }} >= least(before.as_of_date, {{ day }}) - {{ age }}
+        and rollup.{{ column }} < greatest(before.as_of_date, {{ day }}) - {{ age }}
+    )
+    {%- endfor %}
+{%- endmacro %}
+
+{#- The common table expressions that say who is due, with a comma behind; nothing where everybody is.
+    `rollups`: each with its column of days and the ages in days at which a measure stops or starts to count a day. -#}
+{% macro with_due(rollups) -%}
+    {%- if goes_on() -%}
+    {{ before() }},
+
     due as (
-        select unnest(list(distinct customer_id)) as customer_id
-        from (
+        {{ few("customer_id") }} (
         {%- for rollup, column, ages in rollups %}
         select rollup.customer_id
         from {{ rollup }} as rollup
         cross join before
-        where
-            rollup.load_number > before.load_number
-            or rollup.known_date >= least(before.as_of_date, {{ day }})
-            {%- for age in ages %}
-            or (
-                rollup.{{ column }} >= least(before.as_of_date, {{ day }}) - {{ age }}
-                and rollup.{{ column }} < greatest(before.as_of_date, {{ day }}) - {{ age }}
-            )
-            {%- endfor %}
+        where {{ counts_anew(column, ages) }}
         {% if not loop.last %}union all{% endif %}
         {%- endfor %}
         ) as changed
     ),
     {%- endif -%}
+{%- endmacro %}
+
+{#- A whole measure of sums per customer. `sums`: for each name what is summed, and of which rows; `age_days` is the age of
+    `column` on the day, and `ages` are those at which a row starts or stops to count. Corrections are rows with a
+    minus, so that what was taken back leaves nothing behind. -#}
+{% macro summed(rollup, column, ages, sums) -%}
+    {%- if not goes_on() %}
+    select
+        customer_id,
+        as_of_date,
+        {{ newest_load() }} as load_number,
+        {%- for name, (value, counts) in sums.items() %}
+        coalesce(sum({{ value }}) filter ({{ counts }}), 0)::bigint as {{ name }}{% if not loop.last %},{% endif %}
+        {%- endfor %}
+    from (
+        select *, (as_of_date - {{ column }})::integer as age_days
+        from {{ known_before_feature_days(rollup) }} as known_rows
+    ) as aged
+    group by customer_id, as_of_date
+    {%- else %}
+    with {{ before() }},
+
+    -- Few rows, scattered: put together first, or each block of the rollup would be added up by itself.
+    anew as materialized (
+        select rollup.*
+        from {{ rollup }} as rollup
+        cross join before
+        where {{ counts_anew(column, ages) }}
+    ),
+
+    sides as (
+        select date '{{ feature_days()[0] }}' as as_of_date, {{ newest_load() }} as load_number, 1 as sign
+        union all
+        select as_of_date, load_number, -1 as sign
+        from before
+    ),
+
+    changed as (
+        select
+            customer_id,
+            {%- for name, (value, counts) in sums.items() %}
+            coalesce(sum(sign * {{ value }}) filter ({{ counts }}), 0)::bigint as {{ name }}{% if not loop.last %},{% endif %}
+            {%- endfor %}
+        from (
+            select anew.*, sides.sign, (sides.as_of_date - anew.{{ column }})::integer as age_days
+            from anew
+            inner join sides on anew.known_date < sides.as_of_date and anew.load_number <= sides.load_number
+        ) as aged
+        group by customer_id
+    )
+
+    select
+        coalesce(stood.customer_id, changed.customer_id) as customer_id,
+        date '{{ feature_days()[0] }}' as as_of_date,
+        {{ newest_load() }} as load_number,
+        {%- for name in sums %}
+        coalesce(stood.{{ name }}, 0) + coalesce(changed.{{ name }}, 0) as {{ name }}{% if not loop.last %},{% endif %}
+        {%- endfor %}
+    from (select * from {{ this }} where as_of_date = (select before.as_of_date from before)) as stood
+    full outer join changed on stood.customer_id = changed.customer_id
+    {%- endif %}
 {%- endmacro %}
 
 {#- The rows of customers who are not due, as they stand, behind the query that measures the others. -#}
@@ -84,8 +153,7 @@
 {% macro days_known(rollup, key, count, sums, back=none) -%}
     (
         with corrected as (
-            select unnest(list(distinct customer_id)) as customer_id
-            from {{ rollup }}
+            {{ few("customer_id") }} {{ rollup }}
             where {{ count }} <= 0 {% if goes_on() %} and customer_id in (from due) {% endif %}
         )
 

@@ -8,7 +8,9 @@ with customers as (
 {% set orders = "touched_orders" if is_incremental() else ref("stg_shop__orders") %}
 {% if is_incremental() %}
 touched as (
-    {{ touched_orders() }}
+    {{ few("order_id") }} (
+        {{ touched_orders() }}
+    ) as changed
 ),
 
 touched_orders as (

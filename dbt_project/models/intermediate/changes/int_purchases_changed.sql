@@ -34,25 +34,27 @@ product_versions as (
 {% set lines = "touched_lines" if is_incremental() else ref("stg_shop__order_lines") %}
 {% if is_incremental() %}
 touched as (
-    {{ touched_orders() }}
-    union
-    select order_id
-    from {{ ref("stg_shop__order_lines") }}
-    where load_number > {{ seen() }}
-    union
-    select order_id
-    from {{ ref("stg_shop__order_lines") }}
-    where
-        product_id in (
-            {{ known_sooner(ref("stg_shop__products"), "product_id") }}
-            union
-            -- A category of days that were counted already.
-            select product_versions.product_id
-            from product_versions
-            where
-                product_versions.load_number > {{ seen() }}
-                and product_versions.known_at < (select max(this.known_date) + 1 from {{ this }} as this)
-        )
+    {{ few("order_id") }} (
+        {{ touched_orders() }}
+        union
+        select order_id
+        from {{ ref("stg_shop__order_lines") }}
+        where load_number > {{ seen() }}
+        union
+        select order_id
+        from {{ ref("stg_shop__order_lines") }}
+        where
+            product_id in (
+                {{ known_sooner(ref("stg_shop__products"), "product_id") }}
+                union
+                -- A category of days that were counted already.
+                select product_versions.product_id
+                from product_versions
+                where
+                    product_versions.load_number > {{ seen() }}
+                    and product_versions.known_at < (select max(this.known_date) + 1 from {{ this }} as this)
+            )
+    ) as changed
 ),
 
 touched_orders as (

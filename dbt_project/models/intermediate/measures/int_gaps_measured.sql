@@ -1,5 +1,6 @@
--- One row per customer and day features are asked for: the gaps between neighbouring days with an order, and which of
--- the newest days had one. Sums of whole numbers, which do not depend on the order of adding.
+-- One row per customer and day features are asked for: the first and the last day with an order, the gaps between
+-- neighbouring ones, and which of the newest days had one. Sums of whole numbers, which do not depend on the order of
+-- adding.
 {% set rollup = ref("int_customer_days_rolled") %}
 
 with {{ with_due([(rollup, "ordered_date", [])]) }}
@@ -9,29 +10,34 @@ ordered as (
         customer_id,
         as_of_date,
         ordered_date,
-        lag(ordered_date) over (partition by as_of_date, customer_id order by ordered_date) as day_before
+        lag(ordered_date) over by_day as day_before,
+        first_value(ordered_date) over by_day as first_ordered_date,
+        last_value(ordered_date) over (
+            by_day rows between unbounded preceding and unbounded following
+        ) as last_ordered_date
     from {{ days_known(rollup, ["ordered_date"], "order_count", []) }} as known_days
+    window by_day as (partition by as_of_date, customer_id order by ordered_date)
 ),
 
 days as (
     select
-        ordered.customer_id,
-        ordered.as_of_date,
-        ordered.ordered_date,
+        customer_id,
+        as_of_date,
+        ordered_date,
         -- A day may stand in several rows; between them lies no gap.
-        nullif(ordered.ordered_date - ordered.day_before, 0) as gap_days,
-        orders.last_ordered_date - ordered.ordered_date as days_to_last,
-        (ordered.ordered_date - orders.first_ordered_date) // 28 as span,
-        (ordered.day_before - orders.first_ordered_date) // 28 as span_before
+        nullif(ordered_date - day_before, 0) as gap_days,
+        last_ordered_date - ordered_date as days_to_last,
+        (ordered_date - first_ordered_date) // 28 as span,
+        (day_before - first_ordered_date) // 28 as span_before
     from ordered
-    inner join {{ ref("int_orders_measured") }} as orders
-        on ordered.customer_id = orders.customer_id and ordered.as_of_date = orders.as_of_date
 )
 
 select
     customer_id,
     as_of_date,
     {{ newest_load() }} as load_number,
+    min(ordered_date) as first_ordered_date,
+    max(ordered_date) as last_ordered_date,
     count(gap_days) as gap_count,
     sum(gap_days)::bigint as gap_sum_days,
     sum(gap_days * gap_days)::bigint as gap_square_sum,

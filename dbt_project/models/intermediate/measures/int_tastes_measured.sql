@@ -1,4 +1,4 @@
--- One row per customer and day features are asked for: what they spend on, by category and brand.
+-- One row per customer and day features are asked for: what they buy and spend on, by category and brand.
 {% set rollup = ref("int_customer_categories_rolled") %}
 
 {# Whatever changes their purchases changes a row of their days. #}
@@ -23,6 +23,7 @@ select
     -- The first of equals by name.
     arg_min(category, struct_pack(less := -net_amount_cents, category)) as top_category,
     max(net_amount_cents, 3) as top_cents,
+    count(*) as categories_lifetime_count,
     sum(net_amount_cents)::bigint as net_amount_cents,
     sum(own_brand_cents)::bigint as own_brand_cents,
     -- For Shannon's entropy; whole trillionths, so that adding in another order gives the same.

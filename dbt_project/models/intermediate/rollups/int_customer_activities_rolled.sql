@@ -10,3 +10,4 @@ select
 from {{ ref("int_activities_changed") }}
 where load_number > {{ seen() }}
 group by customer_id, kind, happened_date, known_date
+{{ by_customer() }}

@@ -10,3 +10,4 @@ select
 from {{ ref("int_purchases_changed") }}
 where load_number > {{ seen() }}
 group by customer_id, category, known_date
+{{ by_customer() }}

@@ -43,3 +43,4 @@ from (
     where load_number > {{ seen() }}
 ) as changes
 group by customer_id, ordered_date, known_date
+{{ by_customer() }}

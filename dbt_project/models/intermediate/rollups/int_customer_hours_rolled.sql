@@ -9,3 +9,4 @@ select
 from {{ ref("int_orders_changed") }}
 where load_number > {{ seen() }}
 group by customer_id, local_hour, local_weekday, known_date
+{{ by_customer() }}

@@ -11,3 +11,4 @@ select
 from {{ ref("int_purchases_changed") }}
 where load_number > {{ seen() }}
 group by customer_id, product_id, ordered_date, known_date
+{{ by_customer() }}

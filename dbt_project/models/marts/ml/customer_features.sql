@@ -47,6 +47,7 @@ measured as (
         *,
         (as_of_date - last_ordered_date)::bigint as recency_days,
         (as_of_date - first_ordered_date)::bigint as tenure_days,
+        {{ order_ages_bits() }} as order_ages_bits,
         (as_of_date - last_visit_date)::bigint as last_visit_days,
         (as_of_date - last_complaint_date)::bigint as last_complaint_days,
         (as_of_date - last_click_date)::bigint as last_click_days,
