@@ -32,16 +32,13 @@ METHODS: dict[str, Maker] = {
         Ease,
     )
 }
-CANDIDATES: dict[str, Maker] = {
-    each.method: each for each in (AlsRecommender, ItemNeighbours, Transitions, Ease)
-}
+CANDIDATES: dict[str, Maker] = {each.method: each for each in (AlsRecommender, ItemNeighbours, Ease)}
 """They go from what was bought to what is new, so they can say why; and what they keep is of products, not of customers."""
 BASELINES: dict[str, Maker] = {each.method: each for each in (Popular, OwnPurchases)}
 
 PARAMETERS: dict[str, dict[str, float]] = {
     AlsRecommender.method: factors.ALS,
     ItemNeighbours.method: {"neighbours": products.NEIGHBOURS},
-    Transitions.method: {"neighbours": products.NEIGHBOURS},
     Ease.method: {
         "penalty": ease.PENALTY,
         "half_life_days": ease.HALF_LIFE_DAYS,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
-from ml.tables import CUSTOMER_ID, IS_RECOMMENDABLE, LINE_COUNT, ORDERED_DATE, PRODUCT_ID
+from ml.tables import CATEGORY, CUSTOMER_ID, IS_RECOMMENDABLE, LINE_COUNT, ORDERED_DATE, PRODUCT_ID
 
 Strings = npt.NDArray[np.str_]
 Ints = npt.NDArray[np.int64]
@@ -23,7 +23,10 @@ LEAST_LINES = 20
 
 @dataclass(frozen=True)
 class Purchases:
-    """Purchases of recommendable products. Ids are sorted, so codes do not depend on the order of rows."""
+    """Purchases of recommendable products. Ids are sorted, so codes do not depend on the order of rows.
+
+    `categories`: a code per product; products without one share a code.
+    """
 
     customer_ids: Strings
     product_ids: Strings
@@ -31,6 +34,7 @@ class Purchases:
     products: Ints
     days: npt.NDArray[np.datetime64]
     line_counts: npt.NDArray[np.float32]
+    categories: Ints
 
     @classmethod
     def of(cls, interactions: pa.Table, products: pa.Table) -> "Purchases":
@@ -45,9 +49,15 @@ class Purchases:
         customer_ids, customers = _coded(kept[CUSTOMER_ID])
         product_ids, codes = _coded(kept[PRODUCT_ID])
         days = kept[ORDERED_DATE].cast(pa.date32()).to_numpy().astype("datetime64[D]")
-        return cls(
-            customer_ids, product_ids, customers, codes, days, kept[LINE_COUNT].to_numpy().astype(np.float32)
-        )
+        lines = kept[LINE_COUNT].to_numpy().astype(np.float32)
+        listed = products.select([PRODUCT_ID, CATEGORY]).sort_by(PRODUCT_ID)
+        _, categories = _coded(pc.fill_null(listed[CATEGORY], ""))
+        place = _positions(product_ids, listed[PRODUCT_ID].to_numpy().astype(str))
+        return cls(customer_ids, product_ids, customers, codes, days, lines, categories[place])
+
+    def categories_of(self, product_ids: Strings) -> Ints:
+        """Return the category codes of some of the products, shape (n_products,)."""
+        return self.categories[_positions(product_ids, self.product_ids)]
 
     def first_day(self) -> date | None:
         return self.days.min().item() if len(self.days) else None

@@ -16,6 +16,7 @@ from ml.recommend.methods.popular import Popular
 from ml.recommend.models import CANDIDATES, PARAMETERS, TRUSTED_TYPES
 from ml.recommend.purchases import LEAST_LINES, Histories, Purchases, catalogue, histories
 from ml.recommend.trial import (
+    BESIDE,
     HORIZON_DAYS,
     METRICS,
     K,
@@ -64,6 +65,7 @@ def train_recommender_model(interactions: pa.Table, products: pa.Table, source: 
         _parameters(method, known, [at.cutoff for at in splits], purchases),
         means(fold_figures)
         | _gain_interval(method, judged)
+        | _beside(method, judged)
         | {
             f"choice/{name}/{metric}": value
             for name, q in choice.items()
@@ -142,6 +144,14 @@ def _gain_interval(method: str, judged: Mapping[date, Methods]) -> dict[str, flo
     gains = [methods[method].ndcg_new - methods[Popular.method].ndcg_new for methods in judged.values()]
     low, high = bootstrap_interval(np.concatenate(gains), seed=SEED)
     return {"ndcg_new_gain_low": low, "ndcg_new_gain_high": high}
+
+
+def _beside(method: str, judged: Mapping[date, Methods]) -> dict[str, float]:
+    """Return means of the figures that are not compared, where every judged cut-off has them."""
+    every = [methods[method].figures for methods in judged.values()]
+    return {
+        name: float(np.mean([at[name] for at in every])) for name in BESIDE if all(name in at for at in every)
+    }
 
 
 def _drawings(method: str, choice: Methods, judged: Mapping[date, Methods]) -> dict[str, Figure]:

@@ -13,11 +13,11 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from ml.evaluation import ndcg_at_k, recall_at_k
 from ml.provenance import SEED
-from ml.recommend.lists import NONE, Bools, Lists, best, blocks, filled, never_bought, stacked
+from ml.recommend.lists import NONE, Bools, Ints, Lists, best, blocks, filled, never_bought, stacked
 from ml.recommend.methods.popular import Popular
 from ml.recommend.methods.protocol import Recommender
+from ml.recommend.metrics import FEW, MANY, by_slice, few_or_many, list_figures
 from ml.recommend.models import BASELINES
 from ml.recommend.purchases import Histories, Purchases, catalogue, histories
 from ml.threads import THREADS, limit_this_thread
@@ -26,21 +26,27 @@ from ml.windows import window
 HORIZON_DAYS = 28
 K = 20
 EVERYTHING, NEW = "everything", "new"
-METRICS = [
-    f"{metric}_{question}" for question in (EVERYTHING, NEW) for metric in ("ndcg", "recall", "coverage")
+COMPARED = ("ndcg", "recall", "precision", "f1", "hit_rate", "average_precision", "coverage")
+METRICS = [f"{metric}_{question}" for question in (EVERYTHING, NEW) for metric in COMPARED]
+BESIDE = [
+    f"{name}_{question}"
+    for question in (EVERYTHING, NEW)
+    for name in ("novelty", "popularity", "diversity", f"ndcg_{FEW}", f"ndcg_{MANY}")
 ]
+"""Figures that some lists do not have: of empty lists; NDCG of the halves who bought few and many lines before."""
 
 
 @dataclass(frozen=True)
 class Split:
     """What was bought before a cut-off and, by question, whether it was bought in the window from it.
 
-    `bought`: shape (n_customers, n_products).
+    `bought`: shape (n_customers, n_products); `categories`: shape (n_products,), a code each.
     """
 
     cutoff: date
     before: Histories
     bought: Mapping[str, Bools]
+    categories: Ints
 
     def is_usable(self) -> bool:
         """Say whether both questions can be asked: somebody bought something they never had."""
@@ -63,7 +69,8 @@ def split(purchases: Purchases, cutoff: date) -> Split:
     known = np.flatnonzero(np.diff(before.starts))
     bought = histories(purchases, product_ids, before=end, since=first).counts[known].toarray() > 0
     ours = before.of_customers(known, before.customer_ids[known])
-    return Split(cutoff, ours, {EVERYTHING: bought, NEW: bought & never_bought(ours.counts)})
+    asked = {EVERYTHING: bought, NEW: bought & never_bought(ours.counts)}
+    return Split(cutoff, ours, asked, purchases.categories_of(product_ids))
 
 
 def baseline_qualities(at: Split) -> dict[str, Quality]:
@@ -76,22 +83,21 @@ def model_quality(model: Recommender, at: Split) -> Quality:
 
 
 def judge_lists(model: Recommender, at: Split, *, fallback: Recommender | None = None) -> Quality:
-    """Return recall, NDCG and coverage at `K` for both questions."""
+    """Return the figures of lists of `K` for both questions, means over the customers who have them."""
     figures: dict[str, float] = {}
+    half = few_or_many(at.before.counts.sum(axis=1))
     by_question = _lists(model, at)
     if fallback is not None and any((lists.products == NONE).any() for lists in by_question.values()):
         instead = _lists(fallback, at)
         by_question = {name: filled(lists, instead[name])[0] for name, lists in by_question.items()}
     for question, lists in by_question.items():
-        bought = at.bought[question]
-        truth_counts = bought.sum(axis=1)
-        asked = truth_counts > 0
-        hits = _hits(lists, bought)[asked]
-        gains = ndcg_at_k(hits, truth_counts[asked])
-        figures[f"ndcg_{question}"] = float(gains.mean())
-        figures[f"recall_{question}"] = float(recall_at_k(hits, truth_counts[asked]).mean())
-        figures[f"coverage_{question}"] = len(np.setdiff1d(lists.products, [NONE])) / bought.shape[1]
-    return Quality(figures, gains)  # the last question asked is "new"
+        found = list_figures(lists.products, at.bought[question], at.before.counts, at.categories)
+        by_half = by_slice({"ndcg": found["ndcg"]}, half)
+        found |= {f"ndcg_{slice_}": np.array([means["ndcg"]]) for slice_, means in by_half.items()}
+        known = {metric: np.asarray(values)[~np.isnan(values)] for metric, values in found.items()}
+        figures |= {f"{name}_{question}": float(each.mean()) for name, each in known.items() if each.size}
+        ndcg = known["ndcg"]
+    return Quality(figures, ndcg)  # the last question asked is "new"
 
 
 def _lists(model: Recommender, at: Split) -> dict[str, Lists]:
@@ -104,8 +110,3 @@ def _lists(model: Recommender, at: Split) -> dict[str, Lists]:
     with ThreadPoolExecutor(THREADS, initializer=limit_this_thread) as threads:
         found = list(threads.map(of_block, blocks(at.before)))
     return {EVERYTHING: stacked([both[0] for both in found]), NEW: stacked([both[1] for both in found])}
-
-
-def _hits(lists: Lists, bought: Bools) -> Bools:
-    hits: Bools = np.take_along_axis(bought, np.maximum(lists.products, 0), axis=1) & (lists.products != NONE)
-    return hits

@@ -101,6 +101,7 @@ def product_table() -> pa.Table:
                 [AS_OF - timedelta(days=200 if each == "gone" else 2) for each in ids], pa.date32()
             ),
             "is_recommendable": pa.array([each != "fuel" for each in ids]),
+            "category": pa.array([f"shelf {place % 5}" for place in range(len(ids))]),
         }
     )
 

@@ -186,7 +186,13 @@ def test_the_protocol_leaves_out_returns_and_products_with_few_lines():
             "line_count": [row[3] for row in rows],
         }
     )
-    products = pa.table({"product_id": ["often", "rare", "fuel"], "is_recommendable": [True, True, False]})
+    products = pa.table(
+        {
+            "product_id": ["often", "rare", "fuel"],
+            "is_recommendable": [True, True, False],
+            "category": ["tea", None, "fuel"],
+        }
+    )
     found = Purchases.of(interactions, products)
     assert found.customer_ids.tolist() == ["a", "b"]
     assert catalogue(found, before=day + timedelta(days=1)).tolist() == ["often"]
@@ -253,11 +259,11 @@ def made(lines: list[list[int]], age: int = 1) -> Histories:
     table = np.array(lines, dtype=np.float32)
     customers, products = np.nonzero(table)
     ages = np.full(len(customers), age)
-    names = [
+    who, what = (
         np.array([f"{letter}{number:02d}" for number in range(size)])
         for letter, size in zip("cp", table.shape, strict=True)
-    ]
-    return Histories.of(*names, customers, products, ages, table[customers, products])
+    )
+    return Histories.of(who, what, customers, products, ages, table[customers, products])
 
 
 def drawn(customers: int, products: int) -> Histories:

@@ -141,7 +141,7 @@ def test_figures_of_a_model_stand_beside_each_baseline(scored):
     assert (
         beside["churn", "pr_auc", "recency"]["value"] > beside["churn", "pr_auc", "recency"]["baseline_value"]
     )
-    assert beside["recommender", "ndcg_new", "repeat"]["baseline_value"] == 0.0
+    assert beside["recommender", "ndcg_new", "own"]["baseline_value"] == 0.0
     assert ("recommender", "ndcg_new", "popular") in beside
     assert beside["churn", "pr_auc_gain_over_recency_low", None]["baseline_value"] is None
     assert {row["is_champion"] for row in rows} == {True}
@@ -192,7 +192,7 @@ def test_a_day_without_examples_cannot_be_trained(shop):
 
 
 def test_a_model_that_is_only_its_baseline_is_logged_and_refused(shop, monkeypatch):
-    monkeypatch.setattr("ml.churn.training.CANDIDATES", {"nothing_new": ("recency",)})
+    monkeypatch.setattr("ml.churn.training.CANDIDATES", {"blend": ("recency",)})
     outcome = train_churn(shop, AS_OF)
     assert not outcome.promoted
     assert "pr_auc gains +0.0000 over recency" in outcome.reason
@@ -267,7 +267,7 @@ def test_a_list_with_a_gap_a_repeat_or_a_forbidden_product_stops_the_day(scored)
 def one_member(monkeypatch):
     """Train churn with one member instead of seven, where the test is not about which is best."""
     monkeypatch.setattr("ml.churn.training.MEMBERS", {"logistic_rhythm": None})
-    monkeypatch.setattr("ml.churn.training.CANDIDATES", {"logistic_rhythm": ("logistic_rhythm",)})
+    monkeypatch.setattr("ml.churn.training.CANDIDATES", {"blend": ("logistic_rhythm",)})
 
 
 def test_a_day_like_training_raises_no_alert_and_one_on_which_a_feature_moved_names_it(shop, one_member):
@@ -313,7 +313,7 @@ def test_training_compares_a_cut_off_with_what_was_published_on_its_own_day(shop
     assert run.data.params["leak_probe_cutoff"] == "2017-11-06"
     card = run.data.tags["mlflow.note.content"]
     for word in (
-        "logistic_rhythm, trained as of 2017-12-04",
+        "blend, trained as of 2017-12-04",
         "locale=zh",
         "**Cohort.**",
         "**Owner.** lifecycle.",

