@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
+from ml.recommend.baselines import OwnPurchases, OwnPurchasesLately, Popular, RecentlyPopular
 from ml.recommend.methods import ease, factors, products
 from ml.recommend.methods.baskets import NextBasket
+from ml.recommend.methods.blend import Blend
 from ml.recommend.methods.customers import CosineCustomers, PearsonCustomers
 from ml.recommend.methods.ease import Ease
 from ml.recommend.methods.factors import AlsRecommender
-from ml.recommend.methods.own import OwnPurchases, OwnPurchasesLately
-from ml.recommend.methods.popular import Popular, RecentlyPopular
 from ml.recommend.methods.products import Bm25Neighbours, ItemNeighbours
 from ml.recommend.methods.protocol import Recommender
 from ml.recommend.methods.transitions import Transitions
@@ -30,20 +30,24 @@ METHODS: dict[str, Maker] = {
         NextBasket,
         AlsRecommender,
         Ease,
+        Blend,
     )
 }
-CANDIDATES: dict[str, Maker] = {each.method: each for each in (AlsRecommender, ItemNeighbours, Ease)}
+CANDIDATES: dict[str, Maker] = {each.method: each for each in (AlsRecommender, ItemNeighbours, Ease, Blend)}
 """They go from what was bought to what is new, so they can say why; and what they keep is of products, not of customers."""
 BASELINES: dict[str, Maker] = {each.method: each for each in (Popular, OwnPurchases)}
 
+EASE = {
+    "penalty": ease.PENALTY,
+    "half_life_days": ease.HALF_LIFE_DAYS,
+    "kept": ease.KEPT,
+    "most_products": ease.MOST_PRODUCTS,
+}
 PARAMETERS: dict[str, dict[str, float]] = {
     AlsRecommender.method: factors.ALS,
     ItemNeighbours.method: {"neighbours": products.NEIGHBOURS},
-    Ease.method: {
-        "penalty": ease.PENALTY,
-        "half_life_days": ease.HALF_LIFE_DAYS,
-        "kept": ease.KEPT,
-    },
+    Ease.method: EASE,
+    Blend.method: factors.ALS | EASE,
 }
 
 TRUSTED_TYPES = [

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.provenance import SEED
+from ml.recommend.baselines import Popular
 from ml.recommend.lists import NONE, best, blocks, filled, never_bought, stacked
-from ml.recommend.methods.popular import Popular
 from ml.recommend.methods.protocol import Recommender
 from ml.recommend.purchases import Purchases, histories, rows_of
 from ml.recommend.reasons import because

@@ -12,7 +12,7 @@ from ml.evaluation import bootstrap_interval
 from ml.figures import coverage_figure, folds_figure, quality_figure
 from ml.promotion import Bar, judge
 from ml.provenance import SEED, Source
-from ml.recommend.methods.popular import Popular
+from ml.recommend.baselines import Popular
 from ml.recommend.models import CANDIDATES, PARAMETERS, TRUSTED_TYPES
 from ml.recommend.purchases import LEAST_LINES, Histories, Purchases, catalogue, histories
 from ml.recommend.trial import (

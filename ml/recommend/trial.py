@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.provenance import SEED
+from ml.recommend.baselines import Popular
 from ml.recommend.lists import NONE, Bools, Ints, Lists, best, blocks, filled, never_bought, stacked
-from ml.recommend.methods.popular import Popular
 from ml.recommend.methods.protocol import Recommender
 from ml.recommend.metrics import FEW, MANY, by_slice, few_or_many, list_figures
 from ml.recommend.models import BASELINES

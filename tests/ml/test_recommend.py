@@ -339,3 +339,16 @@ def test_the_next_basket_counts_a_week_once_and_lets_it_fade():
     np.testing.assert_allclose(
         scores, [np.array(fresh) / sum(fresh)], rtol=1e-6
     )  # alone, he is his own neighbour
+
+
+def test_the_blend_is_the_sum_of_both_scores_in_their_own_units():
+    found = drawn(60, 25)
+    blend, als, ease = (METHODS[name]().fit(found, seed=1) for name in ("blend", "als", "ease"))
+    expected = np.zeros(found.shape)
+    for row in range(60):
+        one = found.between(row, row + 1)
+        never = found.counts.toarray()[row] == 0
+        for member in (als, ease):
+            scores = member.scores(one)[0]
+            expected[row] += scores / np.sqrt(sum(scores[never] ** 2) / never.sum())
+    np.testing.assert_allclose(blend.scores(found), expected, rtol=1e-3, atol=1e-4)

@@ -33,6 +33,7 @@ class NextBasket(Recommender):
         return self
 
     def scores(self, asked: Histories) -> Floats:
+        """Return shares, 0 to 1, shape (n_customers, n_products)."""
         own = weekly_shares(asked)
         likeness = nearest(cosine(own, self.known), NEIGHBOURS)
         total = likeness.sum(axis=1, keepdims=True)

@@ -62,6 +62,7 @@ class PearsonCustomers(ByCustomer):
     method = "customers_pearson"
 
     def likeness(self, asked: csr_array) -> Floats:
+        """Return correlations, -1 to 1, shape (n_asked, n_known); 0 where a customer bought everything alike or nothing."""
         n_products = asked.shape[1]
         shared = (asked @ self.known.T).toarray() / max(n_products, 1)
         (mean, spread), (mean_known, spread_known) = (_mean_and_spread(each) for each in (asked, self.known))

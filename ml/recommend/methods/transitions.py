@@ -26,6 +26,7 @@ class Transitions(ByProduct):
         return asked.decayed(HALF_LIFE_DAYS)
 
     def fit(self, found: Histories, *, seed: int) -> Self:
+        """Count what follows what; the last shopping day of a customer has no next one and does not count."""
         before, after = shopping_days(found)
         together = csr_array(before.T @ after, dtype=np.float32)
         days = np.asarray(before.sum(axis=0)).ravel()

@@ -1,4 +1,4 @@
-"""What most people buy, ever or lately: the same for everybody, and the answer to a customer of whom nothing is known."""
+"""What a recommender must beat: what most people buy, and what this customer buys anyway."""
 
 from typing import Self
 
@@ -8,11 +8,14 @@ from ml.recommend.lists import Bools, Floats
 from ml.recommend.methods.protocol import Recommender
 from ml.recommend.purchases import Histories
 
-LATELY_HALF_LIFE_DAYS = 28.0
+POPULAR_HALF_LIFE_DAYS, OWN_HALF_LIFE_DAYS = 28.0, 90.0
 
 
 class Popular(Recommender):
-    """Scores each product by the share of customers who bought it, 0 to 1."""
+    """Scores each product by the share of customers who bought it, 0 to 1: the same for everybody.
+
+    Also the answer to a customer of whom nothing is known.
+    """
 
     method = "popular"
 
@@ -39,7 +42,8 @@ class RecentlyPopular(Popular):
     method = "popular_lately"
 
     def fit(self, found: Histories, *, seed: int) -> Self:
-        fresh = np.float32(0.5) ** (found.ages / np.float32(LATELY_HALF_LIFE_DAYS))
+        """Count each customer once per product, by the newest purchase."""
+        fresh = np.float32(0.5) ** (found.ages / np.float32(POPULAR_HALF_LIFE_DAYS))
         newest = _begins_pair(found)
         weights, products = fresh[newest], found.products[newest]
         total = np.bincount(products, weights, minlength=found.shape[1])
@@ -53,3 +57,27 @@ def _begins_pair(found: Histories) -> Bools:
     begins: Bools = np.diff(found.products, prepend=-1) != 0
     begins[found.starts[:-1][np.diff(found.starts) > 0]] = True
     return begins
+
+
+class OwnPurchases(Recommender):
+    """Scores each product by the customer's own order lines of it: of products they never had it says nothing."""
+
+    method = "own"
+
+    def fit(self, found: Histories, *, seed: int) -> Self:
+        self.product_ids = found.product_ids
+        return self
+
+    def scores(self, asked: Histories) -> Floats:
+        scores: Floats = asked.counts.toarray()
+        return scores
+
+
+class OwnPurchasesLately(OwnPurchases):
+    """The same, where a line counts half for every 90 days that have passed."""
+
+    method = "own_lately"
+
+    def scores(self, asked: Histories) -> Floats:
+        scores: Floats = asked.decayed(OWN_HALF_LIFE_DAYS).toarray()
+        return scores
