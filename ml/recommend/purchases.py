@@ -106,6 +106,11 @@ class Histories:
     def shape(self) -> tuple[int, int]:
         return len(self.customer_ids), len(self.product_ids)
 
+    @property
+    def customers(self) -> Ints:
+        """The row of each purchase."""
+        return np.repeat(np.arange(self.shape[0]), np.diff(self.starts))
+
     @cached_property
     def counts(self) -> csr_array:
         """Order lines, shape (n_customers, n_products)."""

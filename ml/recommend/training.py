@@ -74,7 +74,8 @@ def train_recommender_model(interactions: pa.Table, products: pa.Table, source: 
         fold_figures,
         {
             "cutoffs": {"judged_cutoffs": [str(day) for day in judged]} | fold_figures,
-            "choice": {name: quality.figures for name, quality in choice.items()},
+            "choice": _table(choice),
+            "judged": {str(day): _table(methods) for day, methods in judged.items()},
         },
         _drawings(method, choice, judged),
         verdict.is_promoted,
@@ -112,7 +113,7 @@ def _fit_on_all(method: str, known: Histories) -> FittedModel:
     some = known.between(0, 2)
     shown = pd.DataFrame(
         {
-            "customer_id": np.repeat(some.customer_ids, np.diff(some.starts)),
+            "customer_id": some.customer_ids[some.customers],
             "product_id": some.product_ids[some.products],
             "days_ago": some.ages.astype(float),
             "line_count": some.line_counts.astype(float),
@@ -139,6 +140,10 @@ def _parameters(
     } | {f"model.{name}": value for name, value in PARAMETERS[method].items()}
 
 
+def _table(methods: Methods) -> dict[str, dict[str, float]]:
+    return {name: quality.figures for name, quality in methods.items()}
+
+
 def _gain_interval(method: str, judged: Mapping[date, Methods]) -> dict[str, float]:
     """Return the interval of the gain in NDCG over the most popular when customers are drawn anew."""
     gains = [methods[method].ndcg_new - methods[Popular.method].ndcg_new for methods in judged.values()]
@@ -147,7 +152,7 @@ def _gain_interval(method: str, judged: Mapping[date, Methods]) -> dict[str, flo
 
 
 def _beside(method: str, judged: Mapping[date, Methods]) -> dict[str, float]:
-    """Return means of the figures that are not compared, where every judged cut-off has them."""
+    """Return means of the further figures, where every judged cut-off has them."""
     every = [methods[method].figures for methods in judged.values()]
     return {
         name: float(np.mean([at[name] for at in every])) for name in BESIDE if all(name in at for at in every)

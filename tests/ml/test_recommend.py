@@ -157,6 +157,24 @@ def test_knowing_the_taste_beats_both_baselines_on_the_simulated_shop(name, purc
     assert ours > theirs["popular"] + 0.1
 
 
+def test_those_who_bought_few_lines_and_many_are_judged_apart():
+    interactions, products = simulated_purchases()
+    # the first hundred lose what they bought before August, so they are those of few lines
+    early = pa.compute.less(interactions["ordered_date"], pa.scalar(date(2017, 8, 1)))
+    first = pa.compute.is_in(interactions["customer_id"], pa.array(CUSTOMERS[:100]))
+    kept = interactions.filter(pa.compute.invert(pa.compute.and_(early, first)))
+    at = split(Purchases.of(kept, products), AS_OF - timedelta(days=28))
+    assert at.before.customer_ids.tolist() == CUSTOMERS
+    quality = model_quality(METHODS["item_item"]().fit(at.before, seed=3), at)
+    asked = at.bought["new"].any(axis=1)
+    ndcg = np.zeros(200)
+    ndcg[asked] = quality.ndcg_new
+    few, many = (ndcg[half][asked[half]].mean() for half in (slice(0, 100), slice(100, 200)))
+    assert few != pytest.approx(many)
+    assert quality.figures["ndcg_few_new"] == pytest.approx(few)
+    assert quality.figures["ndcg_many_new"] == pytest.approx(many)
+
+
 def test_purchases_after_a_cutoff_change_nothing_that_was_known_before():
     interactions, products = simulated_purchases()
     cutoff = AS_OF - timedelta(days=28)
@@ -195,6 +213,8 @@ def test_the_protocol_leaves_out_returns_and_products_with_few_lines():
     )
     found = Purchases.of(interactions, products)
     assert found.customer_ids.tolist() == ["a", "b"]
+    shelves = ["", "fuel", "tea"]
+    assert [shelves[code] for code in found.categories_of(np.array(["rare", "often"]))] == ["", "tea"]
     assert catalogue(found, before=day + timedelta(days=1)).tolist() == ["often"]
     assert catalogue(found, before=day).tolist() == []
 
@@ -317,8 +337,8 @@ def test_ease_is_the_ridge_regression_of_each_product_on_the_others(shape):
 
 def test_transitions_are_shares_of_days_that_have_a_next_one():
     names = np.array(["a", "b", "c"])
-    # customer a: a, then b, then b and c on one day; customer b: a, then c; customer c: b once
-    rows = [(0, 0, 9), (0, 1, 5), (0, 1, 1), (0, 2, 1), (1, 0, 4), (1, 2, 2), (2, 1, 14)]
+    # customer a: a (twice that day), then b, then b and c on one day; customer b: a, then c; customer c: b once
+    rows = [(0, 0, 9), (0, 0, 9), (0, 1, 5), (0, 1, 1), (0, 2, 1), (1, 0, 4), (1, 2, 2), (2, 1, 14)]
     customers, products, ages = (np.array(each) for each in zip(*rows, strict=True))
     model = METHODS["transitions"]().fit(
         Histories.of(names, names, customers, products, ages, np.ones(len(rows), dtype=np.float32)), seed=1
@@ -327,6 +347,62 @@ def test_transitions_are_shares_of_days_that_have_a_next_one():
     expected = np.array([[0, 1 / 7, 1 / 7], [0, 1 / 6, 1 / 6], [0, 0, 0]])
     everything = np.arange(3)
     np.testing.assert_allclose(model.resemblance(everything, everything).T, expected, rtol=1e-6)
+    fortnight = Histories.of(
+        names[:1], names, *(np.array(each) for each in ([0, 0], [0, 1], [14, 28], [1, 1]))
+    )
+    np.testing.assert_allclose(model.scores(fortnight), [[0, 1 / 14 + 1 / 24, 1 / 14 + 1 / 24]], rtol=1e-6)
+
+
+def test_transitions_keep_the_greatest_shares_of_each_product(monkeypatch):
+    monkeypatch.setattr("ml.recommend.methods.transitions.NEIGHBOURS", 1)
+    names = np.array(["a", "b", "c"])
+    # a is followed by c twice, by b once
+    rows = [(0, 0, 9), (0, 2, 8), (1, 0, 9), (1, 2, 8), (2, 0, 9), (2, 1, 8)]
+    customers, products, ages = (np.array(each) for each in zip(*rows, strict=True))
+    model = METHODS["transitions"]().fit(
+        Histories.of(names, names, customers, products, ages, np.ones(6, dtype=np.float32)), seed=1
+    )
+    everything = np.arange(3)
+    expected = np.array([[0, 0, 2 / 8], [0, 0, 0], [0, 0, 0]])
+    np.testing.assert_allclose(model.resemblance(everything, everything).T, expected, rtol=1e-6)
+
+
+def test_own_purchases_fade_by_half_in_ninety_days():
+    names = np.array(["a", "b"])
+    found = Histories.of(names[:1], names, *(np.array(each) for each in ([0, 0], [0, 1], [90, 180], [4, 4])))
+    assert METHODS["own_lately"]().fit(found, seed=1).scores(found).tolist() == [[2.0, 1.0]]
+
+
+def test_ease_links_only_products_with_most_buyers_and_keeps_the_greatest_weights(monkeypatch):
+    monkeypatch.setattr("ml.recommend.methods.ease.MOST_PRODUCTS", 8)
+    monkeypatch.setattr("ml.recommend.methods.ease.KEPT", 3)
+    found = drawn(30, 12)
+    buyers = (found.counts.toarray() > 0).sum(axis=0)
+    most = np.sort(np.lexsort((np.arange(12), -buyers))[:8])
+    weights = np.sqrt(found.decayed(60.0).toarray().astype(np.float64))[:, most]
+    expected = np.zeros((12, 12))
+    for place, product in enumerate(most):
+        others = np.delete(weights, place, axis=1)
+        ridge = np.linalg.solve(others.T @ others + 300.0 * np.eye(7), others.T @ weights[:, place])
+        ridge[np.argsort(-np.abs(ridge))[3:]] = 0
+        expected[np.delete(most, place), product] = ridge
+    everything = np.arange(12)
+    found_weights = METHODS["ease"]().fit(found, seed=1).resemblance(everything, everything).T
+    np.testing.assert_allclose(found_weights, expected, rtol=1e-3, atol=1e-7)
+
+
+def test_the_next_basket_is_seven_parts_own_and_three_parts_of_those_alike():
+    names = np.array(["a", "b", "c"])
+    # both bought a, the second also b, on the same day: cosine 1/sqrt(2); the third shares nothing with them
+    rows = [(0, 0), (1, 0), (1, 1), (2, 2)]
+    customers, products = (np.array(each) for each in zip(*rows, strict=True))
+    found = Histories.of(
+        names, names, customers, products, np.ones(4, dtype=int), np.ones(4, dtype=np.float32)
+    )
+    alike = np.array([[1, 0.5**0.5, 0], [0.5**0.5, 1, 0], [0, 0, 1]])
+    own = np.array([[1, 0, 0], [0.5, 0.5, 0], [0, 0, 1]])
+    expected = 0.7 * own + 0.3 * (alike @ own) / alike.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(METHODS["next_basket"]().fit(found, seed=1).scores(found), expected, rtol=1e-6)
 
 
 def test_the_next_basket_counts_a_week_once_and_lets_it_fade():
@@ -352,3 +428,14 @@ def test_the_blend_is_the_sum_of_both_scores_in_their_own_units():
             scores = member.scores(one)[0]
             expected[row] += scores / np.sqrt(sum(scores[never] ** 2) / never.sum())
     np.testing.assert_allclose(blend.scores(found), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_blends_reason_adds_up_how_much_its_members_see_a_product_like_a_purchase():
+    found, everything = drawn(60, 25), np.arange(25)
+    blend, als, ease = (METHODS[name]().fit(found, seed=1) for name in ("blend", "als", "ease"))
+    cosines, weights = (member.resemblance(everything, everything) for member in (als, ease))
+    for product in range(25):
+        expected = cosines[product] + weights[product] / max(weights[product])
+        np.testing.assert_allclose(
+            blend.resemblance(everything, everything)[product], expected, rtol=1e-4, atol=1e-5
+        )

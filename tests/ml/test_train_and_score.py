@@ -143,6 +143,7 @@ def test_figures_of_a_model_stand_beside_each_baseline(scored):
     )
     assert beside["recommender", "ndcg_new", "own"]["baseline_value"] == 0.0
     assert ("recommender", "ndcg_new", "popular") in beside
+    assert beside["recommender", "novelty_new", None]["value"] > 0.0
     assert beside["churn", "pr_auc_gain_over_recency_low", None]["baseline_value"] is None
     assert {row["is_champion"] for row in rows} == {True}
 

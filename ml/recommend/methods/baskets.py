@@ -35,20 +35,15 @@ class NextBasket(Recommender):
     def scores(self, asked: Histories) -> Floats:
         """Return shares, 0 to 1, shape (n_customers, n_products)."""
         own = weekly_shares(asked)
-        likeness = nearest(cosine(own, self.known), NEIGHBOURS)
-        total = likeness.sum(axis=1, keepdims=True)
-        likeness /= np.where(total > 0, total, np.float32(1))
-        scores: Floats = np.float32(OWN_SHARE) * own.toarray() + np.float32(1 - OWN_SHARE) * (
-            likeness @ self.known
-        )
+        theirs = nearest(cosine(own, self.known), NEIGHBOURS) @ self.known
+        scores: Floats = np.float32(OWN_SHARE) * own.toarray() + np.float32(1 - OWN_SHARE) * theirs
         return scores
 
 
 def weekly_shares(found: Histories) -> csr_array:
     """Return each product's share of a customer's weekly purchases, faded, shape (n_customers, n_products)."""
     weeks = (found.ages - 1) // DAYS_IN_WEEK
-    customers = np.repeat(np.arange(found.shape[0]), np.diff(found.starts))
     same = (np.diff(weeks, prepend=-1) == 0) & (np.diff(found.products, prepend=-1) == 0)
-    same &= np.diff(customers, prepend=-1) == 0
+    same &= np.diff(found.customers, prepend=-1) == 0
     fresh = np.float32(0.5) ** ((weeks * DAYS_IN_WEEK + 1) / np.float32(HALF_LIFE_DAYS))
     return csr_array(normalize(found.weighed(np.where(same, np.float32(0), fresh)), norm="l1"))

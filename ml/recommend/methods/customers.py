@@ -15,9 +15,9 @@ NEIGHBOURS = 200
 
 
 class ByCustomer(Recommender):
-    """Scores a product by its weight with the `NEIGHBOURS` customers most alike, each counting by their likeness.
+    """Scores a product by its mean weight with the `NEIGHBOURS` customers most alike, each counting by their likeness.
 
-    The mean is over all neighbours' likenesses. Who is among the customers of the fit is his own first neighbour.
+    Who is among the customers of the fit is his own first neighbour.
     """
 
     def __init__(self) -> None:
@@ -33,10 +33,7 @@ class ByCustomer(Recommender):
         return self
 
     def scores(self, asked: Histories) -> Floats:
-        likeness = nearest(self.likeness(log_orders(asked.counts)), NEIGHBOURS)
-        total = likeness.sum(axis=1, keepdims=True)
-        likeness /= np.where(total > 0, total, np.float32(1))
-        scores: Floats = likeness @ self.known
+        scores: Floats = nearest(self.likeness(log_orders(asked.counts)), NEIGHBOURS) @ self.known
         return scores
 
 
@@ -79,12 +76,16 @@ def cosine(asked: csr_array, known: csr_array) -> Floats:
 
 
 def nearest(likeness: Floats, count: int) -> Floats:
-    """Return likenesses with all but the greatest `count` above 0 of each row set to 0; ties at the end stay together."""
+    """Return the greatest `count` likenesses above 0 of each row as shares of their sum, the others as 0.
+
+    Ties at the end stay together; a row without any is 0 throughout.
+    """
     likeness = np.maximum(likeness, np.float32(0))
     if likeness.shape[1] > count:
         least = np.partition(likeness, -count, axis=1)[:, -count]
         likeness = np.where(likeness >= least[:, None], likeness, np.float32(0))
-    return likeness
+    total = likeness.sum(axis=1, keepdims=True)
+    return (likeness / np.where(total > 0, total, 1)).astype(np.float32)
 
 
 def _mean_and_spread(rows: csr_array) -> tuple[np.ndarray, np.ndarray]:

@@ -30,9 +30,9 @@ class Ease(ByProduct):
     method = "ease"
 
     def history(self, asked: Histories) -> csr_array:
-        weights = asked.decayed(HALF_LIFE_DAYS)
-        weights.data = np.sqrt(weights.data)
-        return weights
+        faded = asked.decayed(HALF_LIFE_DAYS)
+        faded.data = np.sqrt(faded.data)
+        return faded
 
     def fit(self, found: Histories, *, seed: int) -> Self:
         """Solve for the weights among the products with most buyers."""

@@ -37,9 +37,8 @@ class Transitions(ByProduct):
 
 def shopping_days(found: Histories) -> tuple[csr_array, csr_array]:
     """Return each shopping day that has a next one, and that next one, as 0 or 1, shape (n_days, n_products)."""
-    customers = np.repeat(np.arange(found.shape[0]), np.diff(found.starts))
     oldest = int(found.ages.max(initial=0)) + 1
-    visits, visit = np.unique(customers * oldest + (oldest - found.ages), return_inverse=True)
+    visits, visit = np.unique(found.customers * oldest + (oldest - found.ages), return_inverse=True)
     ones = np.ones(len(visit), dtype=np.float32)
     bought = csr_array((ones, (visit, found.products)), shape=(len(visits), found.shape[1]))
     bought.sum_duplicates()
