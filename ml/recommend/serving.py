@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from ml.provenance import SEED
 from ml.recommend.baselines import Popular
-from ml.recommend.lists import NONE, best, blocks, filled, never_bought, stacked
+from ml.recommend.lists import NONE, filled
 from ml.recommend.methods.protocol import Recommender
 from ml.recommend.purchases import Purchases, histories, rows_of
 from ml.recommend.reasons import because
@@ -60,12 +60,9 @@ def recommend(
     popular = Popular().fit(everybody, seed=SEED)
     asked = rows_of(everybody, customer_ids)
     in_trade = np.isin(model.product_ids, np.array(allowed, dtype=str))
-    primary, instead = [], []
-    for block in blocks(asked):
-        may = never_bought(block.counts) & in_trade
-        primary.append(best(model.scores(block), may, LISTED))
-        instead.append(best(popular.scores(block), may, LISTED))
-    lists, from_fallback = filled(stacked(primary), stacked(instead))
+    lists, from_fallback = filled(
+        *(each.recommend(asked, LISTED, exclude=asked.counts, only=in_trade) for each in (model, popular))
+    )
     reasons = because(model, asked.counts, lists, from_fallback)
     rows, places = np.nonzero(lists.products != NONE)
     why = reasons[rows, places]

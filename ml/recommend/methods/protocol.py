@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from ml.recommend.lists import NONE, Floats, Ints, best, never_bought
+from ml.recommend.lists import NONE, Bools, Floats, Ints, Lists, best, blocks, never_bought, stacked
 from ml.recommend.purchases import Histories, Strings
 
 SHOWN = 12
@@ -34,6 +34,24 @@ class Recommender(ABC):
     def scores(self, asked: Histories) -> Floats:
         """Return shape (n_customers, n_products); 0 or less says nothing in favour of the product."""
 
+    def recommend(
+        self, asked: Histories, k: int, *, exclude: csr_array | None = None, only: Bools | None = None
+    ) -> Lists:
+        """Return the k best products of each customer, best first; of equals the first in the catalogue.
+
+        `exclude`: shape (n_customers, n_products), an entry for each product a customer must not be shown; `only`: shape
+        (n_products,), True where a product may be shown at all.
+        """
+        start, found = 0, []
+        for block in blocks(asked):
+            end = start + block.shape[0]
+            allowed = (
+                np.ones(block.shape, dtype=bool) if exclude is None else never_bought(exclude[start:end])
+            )
+            found.append(best(self.scores(block), allowed if only is None else allowed & only, k))
+            start = end
+        return stacked(found)
+
     def resemblance(self, products: Ints, bought: Ints) -> Floats:
         """Return shape (n_products, n_bought): how much a product resembles a bought one; 0 or less: not at all.
 
@@ -53,7 +71,7 @@ class Recommender(ABC):
         ages = purchases["days_ago"].to_numpy(dtype=np.int64)[known]
         lines = purchases["line_count"].to_numpy(dtype=np.float32)[known]
         asked = Histories.of(customers, self.product_ids, rows[known], columns[known], ages, lines)
-        found = best(self.scores(asked), never_bought(asked.counts), SHOWN)
+        found = self.recommend(asked, SHOWN, exclude=asked.counts)
         row, rank = np.nonzero(found.products != NONE)
         return pd.DataFrame(
             {
