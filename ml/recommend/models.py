@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from ml.recommend.baselines import OwnPurchases, OwnPurchasesLately, Popular, RecentlyPopular
-from ml.recommend.methods import ease, factors, products
+from ml.recommend.methods import ease, factors, hybrid, products
 from ml.recommend.methods.baskets import NextBasket
 from ml.recommend.methods.blend import Blend
 from ml.recommend.methods.customers import CosineCustomers, PearsonCustomers
 from ml.recommend.methods.ease import Ease
 from ml.recommend.methods.factors import AlsRecommender
+from ml.recommend.methods.hybrid import Hybrid
 from ml.recommend.methods.products import Bm25Neighbours, ItemNeighbours
 from ml.recommend.methods.protocol import Recommender
 from ml.recommend.methods.transitions import Transitions
@@ -31,10 +32,13 @@ METHODS: dict[str, Maker] = {
         AlsRecommender,
         Ease,
         Blend,
+        Hybrid,
     )
 }
-CANDIDATES: dict[str, Maker] = {each.method: each for each in (AlsRecommender, ItemNeighbours, Ease, Blend)}
-"""They go from what was bought to what is new, so they can say why; and what they keep is of products, not of customers."""
+CANDIDATES: dict[str, Maker] = {
+    each.method: each for each in (AlsRecommender, ItemNeighbours, Ease, Blend, Hybrid)
+}
+"""They go from what was bought to what is new, so they can say why; and what is saved of them holds nobody's purchases."""
 BASELINES: dict[str, Maker] = {each.method: each for each in (Popular, OwnPurchases)}
 
 EASE = {
@@ -48,10 +52,12 @@ PARAMETERS: dict[str, dict[str, float]] = {
     ItemNeighbours.method: {"neighbours": products.NEIGHBOURS},
     Ease.method: EASE,
     Blend.method: factors.ALS | EASE,
+    Hybrid.method: factors.ALS | EASE | hybrid.BOOSTER,
 }
 
 TRUSTED_TYPES = [
     "scipy.sparse._csr.csr_array",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     *sorted(f"{make.__module__}.{make.__qualname__}" for make in METHODS.values()),
 ]
 """What skops may build when it loads a recommender, besides what it trusts by itself."""

@@ -1,7 +1,7 @@
 """Purchases as numbers: who bought what on which day, coded once and cut at any day."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 
@@ -16,7 +16,9 @@ from ml.tables import CATEGORY, CUSTOMER_ID, IS_RECOMMENDABLE, LINE_COUNT, ORDER
 Strings = npt.NDArray[np.str_]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
 
+ATTRIBUTES = [CATEGORY, "subcategory", "name", "brand"]
 LEAST_LINES = 20
 """A product needs this many purchase lines before a cut-off to be compared with others (issue 5's protocol)."""
 
@@ -25,7 +27,7 @@ LEAST_LINES = 20
 class Purchases:
     """Purchases of recommendable products. Ids are sorted, so codes do not depend on the order of rows.
 
-    `categories`: a code per product; products without one share a code.
+    `attributes`: for each of `ATTRIBUTES` a code per product; products without one share a code.
     """
 
     customer_ids: Strings
@@ -34,7 +36,7 @@ class Purchases:
     products: Ints
     days: npt.NDArray[np.datetime64]
     line_counts: npt.NDArray[np.float32]
-    categories: Ints
+    attributes: Mapping[str, Ints]
 
     @classmethod
     def of(cls, interactions: pa.Table, products: pa.Table) -> "Purchases":
@@ -50,14 +52,15 @@ class Purchases:
         product_ids, codes = _coded(kept[PRODUCT_ID])
         days = kept[ORDERED_DATE].cast(pa.date32()).to_numpy().astype("datetime64[D]")
         lines = kept[LINE_COUNT].to_numpy().astype(np.float32)
-        listed = products.select([PRODUCT_ID, CATEGORY]).sort_by(PRODUCT_ID)
-        _, categories = _coded(pc.fill_null(listed[CATEGORY], ""))
-        place = _positions(product_ids, listed[PRODUCT_ID].to_numpy().astype(str))
-        return cls(customer_ids, product_ids, customers, codes, days, lines, categories[place])
+        listed = products.select([PRODUCT_ID, *ATTRIBUTES]).sort_by(PRODUCT_ID)
+        place = positions(product_ids, listed[PRODUCT_ID].to_numpy().astype(str))
+        attributes = {name: _coded(pc.fill_null(listed[name], ""))[1][place] for name in ATTRIBUTES}
+        return cls(customer_ids, product_ids, customers, codes, days, lines, attributes)
 
-    def categories_of(self, product_ids: Strings) -> Ints:
-        """Return the category codes of some of the products, shape (n_products,)."""
-        return self.categories[_positions(product_ids, self.product_ids)]
+    def attributes_of(self, product_ids: Strings) -> dict[str, Ints]:
+        """Return the codes of some of the products, shape (n_products,) each."""
+        place = positions(product_ids, self.product_ids)
+        return {name: codes[place] for name, codes in self.attributes.items()}
 
     def first_day(self) -> date | None:
         return self.days.min().item() if len(self.days) else None
@@ -69,6 +72,7 @@ class Histories:
 
     The purchases of customer `i` are entries `starts[i]` to `starts[i + 1]` of the last three arrays, by product and then
     from the newest on: position of the product, days from the purchase to the cut-off (1 or more), order lines.
+    `attributes`: a code per product by name of the attribute, where they are known.
     """
 
     customer_ids: Strings
@@ -77,6 +81,7 @@ class Histories:
     products: Ints
     ages: npt.NDArray[np.int32]
     line_counts: Floats
+    attributes: Mapping[str, Ints] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -87,6 +92,7 @@ class Histories:
         products: Ints,
         ages: Ints,
         lines: Floats,
+        attributes: Mapping[str, Ints] | None = None,
     ) -> "Histories":
         """Put purchases in order, whatever order they come in: equal purchases make equal histories, bit for bit."""
         oldest = int(ages.max(initial=0)) + 1
@@ -100,6 +106,7 @@ class Histories:
             products[order],
             ages[order].astype(np.int32),
             lines[order].astype(np.float32),
+            attributes or {},
         )
 
     @property
@@ -139,6 +146,26 @@ class Histories:
             self.products[rows],
             self.ages[rows],
             self.line_counts[rows],
+            self.attributes,
+        )
+
+    def days_earlier(self, days: int) -> "Histories":
+        """Return what was known so many days earlier: older purchases, their ages counted from then."""
+        older = self._chosen(self.ages > days)
+        return replace(older, ages=older.ages - np.int32(days))
+
+    def lately(self, days: int) -> "Histories":
+        """Return the purchases of the last days."""
+        return self._chosen(self.ages <= days)
+
+    def _chosen(self, entries: Bools) -> "Histories":
+        before = np.concatenate([[0], np.cumsum(entries)])
+        return replace(
+            self,
+            starts=before[self.starts],
+            products=self.products[entries],
+            ages=self.ages[entries],
+            line_counts=self.line_counts[entries],
         )
 
     def of_customers(self, rows: Ints, names: Strings) -> "Histories":
@@ -154,6 +181,33 @@ class Histories:
             self.products[entries],
             self.ages[entries],
             self.line_counts[entries],
+            self.attributes,
+        )
+
+    def of_buyers(self) -> "Histories":
+        """Return the customers who bought anything."""
+        rows = np.flatnonzero(np.diff(self.starts))
+        return self.of_customers(rows, self.customer_ids[rows])
+
+    def some(self, most: int) -> "Histories":
+        """Return at most so many customers, evenly drawn."""
+        n = self.shape[0]
+        if n <= most:
+            return self
+        rows = np.linspace(0, n - 1, most).astype(np.int64)
+        return self.of_customers(rows, self.customer_ids[rows])
+
+    def of_products(self, columns: Ints) -> "Histories":
+        """Return the purchases of some products, given by ascending positions; all customers stay."""
+        place = np.full(self.shape[1], -1, dtype=np.int64)
+        place[columns] = np.arange(len(columns))
+        theirs = self._chosen(place[self.products] >= 0)
+        attributes = {name: codes[columns] for name, codes in self.attributes.items()}
+        return replace(
+            theirs,
+            product_ids=self.product_ids[columns],
+            products=place[theirs.products],
+            attributes=attributes,
         )
 
 
@@ -176,7 +230,7 @@ def histories(
     rows = purchases.days < np.datetime64(before)
     if since is not None:
         rows &= purchases.days >= np.datetime64(since)
-    columns = _positions(purchases.product_ids, product_ids)[purchases.products[rows]]
+    columns = positions(purchases.product_ids, product_ids)[purchases.products[rows]]
     known = columns >= 0
     ages = (np.datetime64(before) - purchases.days[rows][known]).astype("timedelta64[D]").astype(np.int64)
     return Histories.of(
@@ -186,13 +240,14 @@ def histories(
         columns[known],
         ages,
         purchases.line_counts[rows][known],
+        purchases.attributes_of(product_ids),
     )
 
 
-def rows_of(found: Histories, customer_ids: Sequence[str]) -> Histories:
+def rows_of(found: Histories, customer_ids: Sequence[str] | Strings) -> Histories:
     """Return the histories of these customers in this order; one who is not known has an empty history."""
     wanted = np.array(customer_ids, dtype=str)
-    return found.of_customers(_positions(wanted, found.customer_ids), wanted)
+    return found.of_customers(positions(wanted, found.customer_ids), wanted)
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[Strings, Ints]:
@@ -205,7 +260,7 @@ def _coded(column: pa.ChunkedArray) -> tuple[Strings, Ints]:
     return names[order], rank[codes] if len(names) else codes
 
 
-def _positions(names: Strings, among: Strings) -> Ints:
+def positions(names: Strings, among: Strings) -> Ints:
     """Return where each name stands in the sorted array `among`; -1 where it does not."""
     if not len(among):
         return np.full(len(names), -1, dtype=np.int64)

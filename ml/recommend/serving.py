@@ -57,6 +57,7 @@ def recommend(
     products (`method` popular, no reason).
     """
     everybody = histories(purchases, model.product_ids, before=as_of)
+    model.meet(everybody)
     popular = Popular().fit(everybody, seed=SEED)
     asked = rows_of(everybody, customer_ids)
     in_trade = np.isin(model.product_ids, np.array(allowed, dtype=str))

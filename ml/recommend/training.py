@@ -13,7 +13,8 @@ from ml.figures import coverage_figure, folds_figure, quality_figure
 from ml.promotion import Bar, judge
 from ml.provenance import SEED, Source
 from ml.recommend.baselines import Popular
-from ml.recommend.models import CANDIDATES, PARAMETERS, TRUSTED_TYPES
+from ml.recommend.methods.protocol import Recommender
+from ml.recommend.models import CANDIDATES, METHODS, PARAMETERS, TRUSTED_TYPES
 from ml.recommend.purchases import LEAST_LINES, Histories, Purchases, catalogue, histories
 from ml.recommend.trial import (
     BESIDE,
@@ -50,9 +51,9 @@ def train_recommender_model(interactions: pa.Table, products: pa.Table, source: 
             f"too little history: {len(splits)} usable cut-offs before {source.as_of}, 2 or more are needed"
         )
         return refused_for_want_of_history(RECOMMENDER, source, reason)
-    choice = _compete(splits[0])
+    fitted, choice = _compete(splits[0])
     method = max(CANDIDATES, key=lambda name: choice[name].figures["ndcg_new"])
-    judged = {at.cutoff: _judge(method, at) for at in splits[1:]}
+    judged = {at.cutoff: _judge(fitted[method], at) for at in splits[1:]}
     figures = {name: _per_cutoff(name, judged) for name in next(iter(judged.values()))}
     mine = figures.pop(method)
     verdict = judge(mine, figures, BARS)
@@ -93,15 +94,16 @@ def _splits(purchases: Purchases, as_of: date) -> list[Split]:
     return [at for at in splits if at.is_usable()]
 
 
-def _compete(at: Split) -> Methods:
-    models = {name: model_quality(make().fit(at.before, seed=SEED), at) for name, make in CANDIDATES.items()}
-    return models | baseline_qualities(at)
+def _compete(at: Split) -> tuple[dict[str, Recommender], Methods]:
+    """Fit and judge all methods: those that may serve compete, the others are there to compare."""
+    fitted = {name: make().fit(at.before, seed=SEED) for name, make in METHODS.items()}
+    models = {name: model_quality(model, at) for name, model in fitted.items()}
+    return fitted, models | baseline_qualities(at)
 
 
-def _judge(method: str, at: Split) -> Methods:
-    return {method: model_quality(CANDIDATES[method]().fit(at.before, seed=SEED), at)} | baseline_qualities(
-        at
-    )
+def _judge(model: Recommender, at: Split) -> Methods:
+    """Judge a model that learns anew from what was known by then; what a hybrid was taught stays from before."""
+    return {model.method: model_quality(model.renew(at.before, seed=SEED), at)} | baseline_qualities(at)
 
 
 def _per_cutoff(name: str, judged: Mapping[date, Methods]) -> dict[str, list[float]]:

@@ -19,7 +19,8 @@ from ml.recommend.lists import NONE, Bools, Ints, Lists, best, blocks, filled, n
 from ml.recommend.methods.protocol import Recommender
 from ml.recommend.metrics import FEW, MANY, by_slice, few_or_many, list_figures
 from ml.recommend.models import BASELINES
-from ml.recommend.purchases import Histories, Purchases, catalogue, histories
+from ml.recommend.purchases import Histories, Purchases, catalogue, histories, rows_of
+from ml.tables import CATEGORY
 from ml.threads import THREADS, limit_this_thread
 from ml.windows import window
 
@@ -69,11 +70,11 @@ def split(purchases: Purchases, cutoff: date) -> Split:
     first, end = window(cutoff, HORIZON_DAYS)
     product_ids = catalogue(purchases, before=cutoff)
     before = histories(purchases, product_ids, before=cutoff)
-    known = np.flatnonzero(np.diff(before.starts))
-    bought = histories(purchases, product_ids, before=end, since=first).counts[known].toarray() > 0
-    ours = before.of_customers(known, before.customer_ids[known])
+    after = histories(purchases, product_ids, before=end, since=first)
+    ours = before.of_buyers()
+    bought = rows_of(after, ours.customer_ids).counts.toarray() > 0
     asked = {EVERYTHING: bought, NEW: bought & never_bought(ours.counts)}
-    return Split(cutoff, ours, asked, purchases.categories_of(product_ids))
+    return Split(cutoff, ours, asked, ours.attributes[CATEGORY])
 
 
 def baseline_qualities(at: Split) -> dict[str, Quality]:

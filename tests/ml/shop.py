@@ -102,6 +102,9 @@ def product_table() -> pa.Table:
             ),
             "is_recommendable": pa.array([each != "fuel" for each in ids]),
             "category": pa.array([f"shelf {place % 5}" for place in range(len(ids))]),
+            "subcategory": pa.array([f"kind {place % 15}" for place in range(len(ids))]),
+            "name": pa.array([f"product {each}" for each in ids]),
+            "brand": pa.array(["ours" if place % 2 else None for place in range(len(ids))]),
         }
     )
 

@@ -209,12 +209,16 @@ def test_the_protocol_leaves_out_returns_and_products_with_few_lines():
             "product_id": ["often", "rare", "fuel"],
             "is_recommendable": [True, True, False],
             "category": ["tea", None, "fuel"],
+            "subcategory": ["green", None, None],
+            "name": ["Green tea", "Black tea", "Petrol"],
+            "brand": pa.nulls(3, pa.string()),
         }
     )
     found = Purchases.of(interactions, products)
     assert found.customer_ids.tolist() == ["a", "b"]
     shelves = ["", "fuel", "tea"]
-    assert [shelves[code] for code in found.categories_of(np.array(["rare", "often"]))] == ["", "tea"]
+    categories = found.attributes_of(np.array(["rare", "often"]))["category"]
+    assert [shelves[code] for code in categories] == ["", "tea"]
     assert catalogue(found, before=day + timedelta(days=1)).tolist() == ["often"]
     assert catalogue(found, before=day).tolist() == []
 

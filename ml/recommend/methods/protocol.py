@@ -30,6 +30,14 @@ class Recommender(ABC):
     def fit(self, found: Histories, *, seed: int) -> Self:
         """Learn from the histories of all customers; the catalogue becomes theirs."""
 
+    def renew(self, found: Histories, *, seed: int) -> Self:
+        """Learn from newer histories what is cheap to learn anew: of most methods, everything."""
+        return self.fit(found, seed=seed)
+
+    def meet(self, everybody: Histories) -> Self:
+        """Take in those whose purchases may speak for others'; they are not part of what is saved."""
+        return self
+
     @abstractmethod
     def scores(self, asked: Histories) -> Floats:
         """Return shape (n_customers, n_products); 0 or less says nothing in favour of the product."""

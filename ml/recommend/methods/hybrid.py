@@ -1,0 +1,198 @@
+"""Learned from past weeks: how to weigh what the single methods say against what is known of customer and product."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from ml.recommend import pairs
+from ml.recommend.lists import BLOCK, NONE, Bools, Floats, Ints, best, never_bought
+from ml.recommend.methods.baskets import NextBasket
+from ml.recommend.methods.blend import Blend
+from ml.recommend.methods.customers import CosineCustomers
+from ml.recommend.methods.products import ItemNeighbours
+from ml.recommend.methods.protocol import Recommender
+from ml.recommend.pairs import Pairs
+from ml.recommend.purchases import LEAST_LINES, Histories, rows_of
+from ml.threads import THREADS, limit_this_thread
+
+QUESTIONS = AGAIN, NEW = "again", "new"
+WINDOW_DAYS, LESSONS = 28, 2
+CANDIDATES, NEGATIVES, LEAST_BOUGHT = 50, 0.15, 500
+MOST_FITTED, MOST_TAUGHT, MOST_MET = 50_000, 10_000, 5_000
+"""Customers that the methods are fitted on, that the trees learn from, and among whom neighbours are looked for."""
+BY_NEIGHBOURS = (CosineCustomers, NextBasket)
+# Looked for on Complete Journey at 2017-10-09 to 2017-12-04, which are judged too; each of them was taught on earlier weeks only.
+BOOSTER: dict[str, float] = {
+    "max_iter": 120,
+    "learning_rate": 0.05,
+    "max_leaf_nodes": 31,
+    "min_samples_leaf": 200,
+    "l2_regularization": 10.0,
+    "max_features": 0.2,
+}
+
+
+@dataclass(frozen=True)
+class Known:
+    """Pairs of customers and products with a row of columns each."""
+
+    pairs: Pairs
+    columns: Floats
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What was known of some pairs when four weeks began, shape (n_pairs, n_columns), and which were bought in them."""
+
+    columns: Floats
+    bought: Bools
+
+    @classmethod
+    def of_all(cls, parts: Iterable["Lesson"]) -> "Lesson":
+        found = list(parts) or [cls(np.zeros((0, 0), dtype=np.float32), np.zeros(0, dtype=bool))]
+        return cls(
+            np.concatenate([each.columns for each in found]), np.concatenate([each.bought for each in found])
+        )
+
+
+class Hybrid(Recommender):
+    """The chance that a customer buys a product in the next four weeks, by boosted trees: one set for each question.
+
+    The trees learn from two lessons, each four weeks that have closed. For each the single methods are fitted on what was known
+    when the weeks began and name their `CANDIDATES` best new products per customer; the trees learn which of these, and which
+    of those bought before, were bought, from the methods' scores and from `ml.recommend.pairs` (stacking: Wolpert, "Stacked
+    Generalization", Neural Networks 5, 1992; trees: Friedman, "Greedy Function Approximation", Annals of Statistics
+    29, 2001). Of a product never bought nothing of one's own is known, so the questions *again* and *new* are learned apart; both
+    answers are chances of one event, and one list can hold both. Of pairs not bought a share of `NEGATIVES` is
+    learned from, so scores rank, but are too high for chances. With fewer than `LEAST_BOUGHT` pairs bought for
+    either question in its lessons it is no more than `Blend`.
+
+    Neighbours are looked for among customers it has met, whose purchases are not saved with it.
+    """
+
+    method = "hybrid"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blend = Blend()
+        self.items = ItemNeighbours()
+        self.neighbours: list[Recommender] = []
+        self.products: Floats = np.zeros((0, 0), dtype=np.float32)
+        self.attributes: list[Ints] = []
+        self.trees: dict[str, HistGradientBoostingClassifier] = {}
+
+    def fit(self, found: Histories, *, seed: int) -> Self:
+        taught = [lesson(found, WINDOW_DAYS * place, seed) for place in range(1, LESSONS + 1)]
+        whole = [Lesson.of_all(each[question] for each in taught if each) for question in QUESTIONS]
+        if all(each.bought.sum() >= LEAST_BOUGHT for each in whole):
+            self.trees = {name: _trees(each, seed) for name, each in zip(QUESTIONS, whole, strict=True)}
+        return self.renew(found, seed=seed)
+
+    def renew(self, found: Histories, *, seed: int) -> Self:
+        """Fit the single methods and count how products sell; the trees stay what they are."""
+        some = found.some(MOST_FITTED)
+        self.product_ids, self.attributes = found.product_ids, list(found.attributes.values())
+        self.blend, self.items = Blend().fit(some, seed=seed), ItemNeighbours().fit(some, seed=seed)
+        self.products = pairs.of_products(some)
+        return self.meet(found)
+
+    def meet(self, everybody: Histories) -> Self:
+        some = everybody.some(MOST_MET)
+        self.neighbours = [make().fit(some, seed=0) for make in BY_NEIGHBOURS]
+        return self
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "neighbours": []}  # a model that is saved holds nobody's purchases
+
+    def scores(self, asked: Histories) -> Floats:
+        """Return chances, 0 to 1, shape (n_customers, n_products); 0 where nothing spoke for the product."""
+        if not self.trees:
+            return self.blend.scores(asked)
+        scores = np.zeros(asked.shape, dtype=np.float32)
+        for question, known in self.known(asked).items():
+            place = known.pairs.rows, known.pairs.columns
+            if len(known.columns):
+                scores[place] = self.trees[question].predict_proba(known.columns)[:, 1]
+        return scores
+
+    def known(self, asked: Histories) -> dict[str, Known]:
+        """Return the pairs to score, by question, and what is known of them."""
+        said = self._said(asked)
+        liked, shops = pairs.affinities(asked, self.attributes), pairs.of_customers(asked)
+
+        def columns(found: Pairs) -> Floats:
+            rows, products = found.rows, found.columns
+            return np.column_stack(
+                [
+                    *(scores[rows, products] for scores in said),
+                    *(of_code[rows, codes[products]] for of_code, codes in liked),
+                    shops[rows],
+                    self.products[products],
+                ]
+            )
+
+        again, new = pairs.bought(asked), _candidates(said, never_bought(asked.counts))
+        return {
+            AGAIN: Known(again, np.column_stack([columns(again), pairs.own(asked)])),
+            NEW: Known(new, columns(new)),
+        }
+
+    def _said(self, asked: Histories) -> list[Floats]:
+        by_purchases = [member.scores(asked) for member in (*self.blend.members, self.items)]
+        if self.neighbours:
+            return by_purchases + [each.scores(asked) for each in self.neighbours]
+        return by_purchases + [np.zeros(asked.shape, dtype=np.float32)] * len(BY_NEIGHBOURS)
+
+    def resemblance(self, products: Ints, bought: Ints) -> Floats:
+        return self.blend.resemblance(products, bought)
+
+
+def _trees(whole: Lesson, seed: int) -> HistGradientBoostingClassifier:
+    trees = HistGradientBoostingClassifier(early_stopping=False, random_state=seed, **BOOSTER)
+    return trees.fit(whole.columns, whole.bought)
+
+
+def lesson(found: Histories, days: int, seed: int) -> dict[str, Lesson]:
+    """Return by question what was known so many days ago, and what was bought in the four weeks from then; nothing if nothing was.
+
+    As a training of that day would have seen it: only products with `LEAST_LINES` order lines by then.
+    """
+    earlier = found.days_earlier(days)
+    lines = np.bincount(earlier.products, earlier.line_counts, minlength=found.shape[1])
+    sold = np.flatnonzero(lines >= LEAST_LINES)
+    then = earlier.of_products(sold).of_buyers()
+    if not len(then.products):
+        return {}
+    model = Hybrid().renew(then, seed=seed)
+    taught = then.some(MOST_TAUGHT)
+    after = found.days_earlier(days - WINDOW_DAYS).lately(WINDOW_DAYS).of_products(sold)
+    truth = rows_of(after, taught.customer_ids)
+    bought = np.unique(truth.customers * len(sold) + truth.products)
+
+    def answers(start: int, known: Known) -> Lesson:
+        keys = (known.pairs.rows + start) * len(sold) + known.pairs.columns
+        were_bought = np.isin(keys, bought)
+        learned = were_bought | (np.random.default_rng((seed, start)).random(len(keys)) < NEGATIVES)
+        return Lesson(known.columns[learned], were_bought[learned])
+
+    def of_block(start: int) -> dict[str, Lesson]:
+        known = model.known(taught.between(start, start + BLOCK))
+        return {question: answers(start, each) for question, each in known.items()}
+
+    with ThreadPoolExecutor(THREADS, initializer=limit_this_thread) as threads:
+        parts = list(threads.map(of_block, range(0, taught.shape[0], BLOCK)))
+    return {question: Lesson.of_all(part[question] for part in parts) for question in QUESTIONS}
+
+
+def _candidates(said: list[Floats], unknown: Bools) -> Pairs:
+    """Return the best `CANDIDATES` of each method among the products a customer never bought."""
+    named = np.zeros(unknown.shape, dtype=bool)
+    for scores in said:
+        products = best(scores, unknown, CANDIDATES).products
+        row, place = np.nonzero(products != NONE)
+        named[row, products[row, place]] = True
+    return Pairs(*np.nonzero(named))

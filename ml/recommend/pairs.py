@@ -1,0 +1,166 @@
+"""What is known of a customer and a product before a day: the columns a hybrid learns from.
+
+Three kinds: how a customer bought that product (columns of `OWN`), how the product and those like it sell (`of_products`), and how
+the customer shops (`CUSTOMER`). Everything comes from a history alone, so it is the same however the history was cut.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+from ml.recommend.lists import Bools, Floats, Ints
+from ml.recommend.purchases import Histories
+
+HALF_LIVES_DAYS = (14.0, 30.0, 60.0, 120.0, 365.0)
+WITHIN_DAYS = (7, 28, 56, 91, 182)
+DAYS_IN_WEEK, WEEKS_HALF_LIFE_DAYS, WEEKS_OFFSET = 7, 90.0, 8
+OWN = [
+    *(f"lines_{days:.0f}d" for days in HALF_LIVES_DAYS),
+    *(f"weeks_{days}d" for days in WITHIN_DAYS),
+    "weeks_faded",
+    "weeks_by_age",
+    "days",
+    "last",
+    "first",
+    "gap_ratio",
+]
+AFFINITY_HALF_LIVES_DAYS = (60.0, 365.0)
+RETURN_DAYS = 28
+CUSTOMER = ["days_28d", "days_90d", "lines_90d", "last_order"]
+PRODUCT = [
+    "buyers_14d_faded",
+    "buyers_60d_faded",
+    "buyers_7d",
+    "buyers_28d",
+    "share_of_repeaters",
+    "days_per_buyer",
+    "return_share",
+]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Customers (rows of a history) and products (its columns), one entry per pair, by customer."""
+
+    rows: Ints
+    columns: Ints
+
+
+def bought(found: Histories) -> Pairs:
+    """Return every customer with every product they bought, in the order of the history."""
+    begins = np.flatnonzero(_begins(found))
+    return Pairs(found.customers[begins], found.products[begins])
+
+
+def own(found: Histories) -> Floats:
+    """Return how each pair of `bought` was bought, shape (n_pairs, len(OWN)).
+
+    Order lines that fade by half-life; weeks with a purchase, within some days and fading; days with one; days since the last and
+    the first; days since the last in units of the mean gap (missing for a product bought on one day only).
+    """
+    if not len(found.products):
+        return np.zeros((0, len(OWN)), dtype=np.float32)
+    begins = np.flatnonzero(_begins(found))
+    ages = found.ages.astype(np.float32)
+    weeks = (found.ages - 1) // DAYS_IN_WEEK
+    pair_begins = _begins(found)
+    new_day = (pair_begins | (np.diff(found.ages, prepend=0) != 0)).astype(np.float32)
+    new_week = (pair_begins | (np.diff(weeks, prepend=-1) != 0)).astype(np.float32)
+
+    def total(values: Floats) -> Floats:
+        sums: Floats = np.add.reduceat(values, begins)
+        return sums
+
+    halves = [np.float32(0.5) ** (ages / np.float32(days)) for days in HALF_LIVES_DAYS]
+    week_halves = np.float32(0.5) ** ((weeks * DAYS_IN_WEEK + 1) / np.float32(WEEKS_HALF_LIFE_DAYS))
+    days = total(new_day)
+    last, first = ages[begins], ages[np.append(begins[1:], len(ages)) - 1]
+    gap = (first - last) / np.maximum(days - 1, 1)
+    columns = [
+        *(total(found.line_counts * half) for half in halves),
+        *(total(new_week * (found.ages <= within)) for within in WITHIN_DAYS),
+        total(new_week * week_halves),
+        total((new_week / (weeks + WEEKS_OFFSET)).astype(np.float32)),
+        days,
+        last,
+        first,
+        np.where(days > 1, last / np.maximum(gap, 1), np.nan),
+    ]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def of_customers(found: Histories) -> Floats:
+    """Return how customers shop, shape (n_customers, len(CUSTOMER)): shopping days and order lines lately, days since the last."""
+    n = found.shape[0]
+    oldest = int(found.ages.max(initial=0)) + 1
+    visits = np.unique(found.customers * oldest + found.ages)
+    of_visit, age = visits // oldest, visits % oldest
+    last = np.full(n, np.nan)
+    last[of_visit[::-1]] = age[::-1]  # the newest comes last and stays
+    lines = np.bincount(found.customers, found.line_counts * (found.ages <= 90), minlength=n)
+    days_28, days_90 = (np.bincount(of_visit[age <= within], minlength=n) for within in (28, 90))
+    return np.column_stack([days_28, days_90, lines, last]).astype(np.float32)
+
+
+def of_products(found: Histories) -> Floats:
+    """Return how products sell, shape (n_products, len(PRODUCT) + 2 · len(found.attributes)).
+
+    Shares of customers that bought it, fading or lately; of its buyers, those with a second day, and days of each; of those who
+    bought it in the four weeks before the last four, who came back for it. Then, by attribute, the product's share of
+    the faded buyers of its like, and how often its like is bought again.
+    """
+    n_customers, n = found.shape
+    pairs, mine = bought(found), own(found)
+    by_name = dict(zip(OWN, mine.T, strict=True))
+
+    def share(weights: Floats) -> Floats:
+        return (np.bincount(pairs.columns, weights, minlength=n) / max(n_customers, 1)).astype(np.float32)
+
+    buyers = np.maximum(np.bincount(pairs.columns, minlength=n), 1)
+    faded = share(np.minimum(by_name["lines_60d"], 1))
+    before, again = returns(found)
+    columns: list[npt.NDArray[np.floating]] = [
+        share(np.minimum(by_name["lines_14d"], 1)),
+        faded,
+        share(by_name["weeks_7d"] > 0),
+        share(by_name["weeks_28d"] > 0),
+        np.bincount(pairs.columns, by_name["days"] > 1, minlength=n) / buyers,
+        np.bincount(pairs.columns, by_name["days"], minlength=n) / buyers,
+        again / np.maximum(before, 1),
+    ]
+    for codes in found.attributes.values():
+        alike = np.bincount(codes, faded)[codes]
+        columns += [faded / np.maximum(alike, 1e-9)]
+        columns += [np.bincount(codes, again)[codes] / np.maximum(np.bincount(codes, before)[codes], 1)]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def returns(found: Histories) -> tuple[Floats, Floats]:
+    """Return how many bought each product from 56 to 29 days ago, and how many of them again since."""
+    n = found.shape[1]
+    pairs = found.customers * n + found.products
+    then = np.unique(pairs[(found.ages > RETURN_DAYS) & (found.ages <= 2 * RETURN_DAYS)])
+    since = np.unique(pairs[found.ages <= RETURN_DAYS])
+    again = np.intersect1d(then, since, assume_unique=True)
+    counts = [np.bincount(each % n, minlength=n).astype(np.float32) for each in (then, again)]
+    return counts[0], counts[1]
+
+
+def affinities(found: Histories, attributes: Sequence[Ints]) -> list[tuple[Floats, Ints]]:
+    """Return, by attribute and half-life, what customers bought of each code, faded, shape (n_customers, n_codes), and the codes."""
+    decayed = [found.decayed(days) for days in AFFINITY_HALF_LIVES_DAYS]
+    liked = []
+    for codes in attributes:
+        ones = np.ones(len(codes), dtype=np.float32)
+        of_code = csr_array((ones, (np.arange(len(codes)), codes)))
+        liked += [((each @ of_code).toarray(), codes) for each in decayed]
+    return liked
+
+
+def _begins(found: Histories) -> Bools:
+    begins: Bools = np.diff(found.products, prepend=-1) != 0
+    begins[found.starts[:-1][np.diff(found.starts) > 0]] = True
+    return begins

@@ -1,0 +1,151 @@
+"""The hybrid: what it knows of a pair, that it learns from closed weeks only, and that it learns."""
+
+import numpy as np
+import pytest
+import skops.io
+
+from ml.recommend import pairs
+from ml.recommend.baselines import OwnPurchasesLately
+from ml.recommend.lists import best
+from ml.recommend.methods import hybrid
+from ml.recommend.methods.hybrid import AGAIN, NEW, Hybrid, lesson
+from ml.recommend.models import TRUSTED_TYPES
+from ml.recommend.purchases import Histories
+
+STAPLES, DURABLES = 30, 30
+
+
+def histories_of(rows: list[tuple[str, str, int]], customers: list[str], products: list[str]) -> Histories:
+    """Rows are customer, product, days ago, one line each; even products are of kind 0, odd ones of kind 1."""
+    people, goods = np.array(customers), np.array(products)
+    codes = [np.searchsorted(names, [row[at] for row in rows]) for at, names in enumerate((people, goods))]
+    ages = np.array([row[2] for row in rows], dtype=np.int64)
+    kinds = {"kind": np.arange(len(goods)) % 2}
+    return Histories.of(people, goods, *codes, ages, np.ones(len(rows), dtype=np.float32), kinds)
+
+
+def test_what_is_known_of_a_pair_is_what_a_calculator_says():
+    rows = [("a", "milk", 2), ("a", "milk", 9), ("a", "milk", 30), ("a", "tea", 100), ("b", "tea", 10)]
+    found = histories_of(rows, ["a", "b", "c"], ["milk", "tea"])
+    bought = pairs.bought(found)
+    assert list(zip(bought.rows, bought.columns, strict=True)) == [(0, 0), (0, 1), (1, 1)]
+    milk, tea, _ = (dict(zip(pairs.OWN, row, strict=True)) for row in pairs.own(found).tolist())
+    expected = {
+        "lines_14d": 2 ** (-2 / 14) + 2 ** (-9 / 14) + 2 ** (-30 / 14),
+        "weeks_7d": 1,
+        "weeks_28d": 2,
+        "weeks_56d": 3,
+        "weeks_faded": 2 ** (-1 / 90) + 2 ** (-8 / 90) + 2 ** (-29 / 90),
+        "weeks_by_age": 1 / 8 + 1 / 9 + 1 / 12,
+        "days": 3,
+        "last": 2,
+        "first": 30,
+        "gap_ratio": 2 / 14,
+    }
+    assert {name: milk[name] for name in expected} == pytest.approx(expected, rel=1e-5)
+    assert (tea["days"], tea["last"], tea["first"]) == (1, 100, 100)
+    assert np.isnan(tea["gap_ratio"])
+    shops = pairs.of_customers(found)
+    assert shops[:2].tolist() == [[2, 3, 3, 2], [1, 1, 1, 10]]
+    assert shops[2, :3].tolist() == [0, 0, 0]
+    assert np.isnan(shops[2, 3])
+
+
+def test_how_products_sell_is_what_a_calculator_says():
+    rows = [("a", "milk", 5), ("a", "milk", 40), ("b", "milk", 50), ("b", "tea", 10), ("c", "soap", 40)]
+    found = histories_of(rows, ["a", "b", "c", "d"], ["milk", "soap", "tea"])
+    names = [*pairs.PRODUCT, "share_of_kind", "return_share_of_kind"]
+    milk, soap, tea = (dict(zip(names, row, strict=True)) for row in pairs.of_products(found).tolist())
+    assert (milk["buyers_7d"], milk["buyers_28d"], tea["buyers_28d"]) == (1 / 4, 1 / 4, 1 / 4)
+    assert (milk["share_of_repeaters"], milk["days_per_buyer"]) == (1 / 2, 3 / 2)
+    assert (milk["return_share"], soap["return_share"], tea["return_share"]) == (1 / 2, 0, 0)
+    assert (milk["return_share_of_kind"], tea["return_share_of_kind"]) == (
+        1 / 2,
+        1 / 2,
+    )  # one kind: even ones
+    faded = {"milk": min(2 ** (-5 / 60) + 2 ** (-40 / 60), 1) + 2 ** (-50 / 60), "tea": 2 ** (-10 / 60)}
+    assert tea["buyers_60d_faded"] == pytest.approx(faded["tea"] / 4)
+    assert tea["share_of_kind"] == pytest.approx(faded["tea"] / sum(faded.values()))
+    assert soap["share_of_kind"] == 1
+
+
+def shop(seed: int, customers: int = 250) -> tuple[Histories, np.ndarray]:
+    """A simulated shop: staples come back every two weeks, durables many times in one week and never again.
+
+    Returns what was known, and what was bought in the 28 days after, shape (n_customers, n_products).
+    """
+    rng = np.random.default_rng(seed)
+    names = [f"c{number:03d}" for number in range(customers)]
+    products = [f"p{number:02d}" for number in range(STAPLES + DURABLES)]
+    rows, after = [], np.zeros((customers, len(products)), dtype=bool)
+    for row, name in enumerate(names):
+        side = row % 2  # customers of one side like the staples and durables of that side
+        for product in rng.choice(np.arange(side, STAPLES, 2), 6, replace=False):
+            for day in np.arange(rng.integers(14), 200, 14):
+                if day < 28:
+                    after[row, product] = True
+                else:
+                    rows.append((name, products[product], int(day) - 27))
+        for product in rng.choice(np.arange(STAPLES + side, STAPLES + DURABLES, 2), 6, replace=False):
+            week = int(rng.integers(28, 190))
+            rows += [(name, products[product], week - 27 + piece % 4) for piece in range(20)]
+    return histories_of(rows, names, products), after
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Let trees grow on the little that a simulated shop has."""
+    monkeypatch.setattr(hybrid, "LEAST_BOUGHT", 50)
+    monkeypatch.setattr(hybrid, "BOOSTER", hybrid.BOOSTER | {"min_samples_leaf": 20, "max_iter": 40})
+
+
+def precision(model, found: Histories, after: np.ndarray, k: int = 6) -> float:
+    lists = best(model.scores(found), np.ones(found.shape, dtype=bool), k).products
+    return float(np.take_along_axis(after, lists, axis=1).mean())
+
+
+def test_it_learns_which_purchases_come_back(small):
+    found, after = shop(seed=4)
+    learned = Hybrid().fit(found, seed=1)
+    own = OwnPurchasesLately().fit(found, seed=1)  # many lines in a week look to it like a habit
+    assert precision(learned, found, after) > 0.95
+    assert precision(own, found, after) < 0.8
+
+
+def test_lessons_know_nothing_of_their_answers(small, monkeypatch):
+    monkeypatch.setattr(hybrid, "NEGATIVES", 1.0)
+    found, _ = shop(seed=4)
+    altered = found.ages.copy()
+    last = found.ages <= hybrid.WINDOW_DAYS
+    altered[last] = 29 - altered[last]
+    mirrored = Histories.of(
+        found.customer_ids,
+        found.product_ids,
+        found.customers,
+        np.where(last, (found.products + 2) % (STAPLES + DURABLES), found.products),
+        altered,
+        found.line_counts,
+        found.attributes,
+    )
+    first, second = (lesson(each, hybrid.WINDOW_DAYS, seed=1) for each in (found, mirrored))
+    for question in (AGAIN, NEW):
+        assert np.array_equal(first[question].columns, second[question].columns, equal_nan=True)
+        assert not np.array_equal(first[question].bought, second[question].bought)
+
+
+def test_with_trees_a_refit_and_a_saved_model_score_the_same_and_nobodys_purchases_are_saved(small):
+    found, _ = shop(seed=4)
+    model, twin = (Hybrid().fit(found, seed=1) for _ in range(2))
+    assert model.trees
+    assert np.array_equal(model.scores(found), twin.scores(found))
+    loaded = skops.io.loads(skops.io.dumps(model), trusted=TRUSTED_TYPES)
+    assert loaded.neighbours == []
+    assert (loaded.scores(found) > 0).any()  # among strangers it still answers
+    assert np.array_equal(model.scores(found), loaded.meet(found).scores(found))
+
+
+def test_too_little_history_leaves_it_to_the_blend():
+    found, _ = shop(seed=4, customers=20)
+    model = Hybrid().fit(found, seed=1)
+    assert not model.trees
+    assert np.array_equal(model.scores(found), model.blend.scores(found))
