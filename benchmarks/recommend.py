@@ -19,7 +19,8 @@ from benchmarks.results import Result, write
 from core.dbt import build
 from core.settings import Settings
 from ml.provenance import SEED
-from ml.recommend.models import CANDIDATES, METHODS
+from ml.recommend.methods.hybrid import Hybrid
+from ml.recommend.models import METHODS
 from ml.recommend.purchases import Purchases
 from ml.recommend.trial import EVERYTHING, NEW, Split, model_quality, split
 from ml.tables import IS_RECOMMENDABLE
@@ -33,7 +34,7 @@ COLUMNS = [
     f"{metric}_{question}" for question in (EVERYTHING, NEW) for metric in ("recall", "ndcg", "coverage")
 ]
 BARS = {"recall_everything": 0.182, "ndcg_everything": 0.375, "recall_new": 0.045, "ndcg_new": 0.054}
-"""What a hybrid is to reach, mean of the cut-offs."""
+"""What the hybrid is to reach, mean of the cut-offs."""
 Figures = Mapping[str, float]
 
 
@@ -55,7 +56,9 @@ def main() -> None:
         for name, each in found.items()
     }
     what = f"Complete Journey, {len(CUTOFFS)} cut-offs, lists of 20"
-    write("recommend", what, results(mean), tables=table("Mean of the cut-offs", mean) + by_cutoff(found))
+    write(
+        "recommend", what, results(found, mean), tables=table("Mean of the cut-offs", mean) + by_cutoff(found)
+    )
 
 
 def of_complete_journey(folder: Path) -> Purchases:
@@ -84,14 +87,25 @@ def judged(name: str, at: Split) -> Figures:
     }
 
 
-def results(mean: Mapping[str, Figures]) -> Iterator[Result]:
-    """Yield the best of all methods for each bar, and of those that may serve for what they serve."""
+def results(found: Mapping[str, list[Figures]], mean: Mapping[str, Figures]) -> Iterator[Result]:
+    """Yield the hybrid's figures beside their bars, and on how many cut-offs it is ahead of each single method."""
+    single = [name for name in found if name != Hybrid.method]
     for metric, bar in BARS.items():
-        best = max(mean, key=lambda name: mean[name][metric])
-        value = mean[best][metric]
-        yield Result(f"{metric} at 20, best single method ({best})", value, "", f"≥ {bar}", value >= bar)
-    best = max(CANDIDATES, key=lambda name: mean[name]["ndcg_new"])
-    yield Result(f"ndcg_new at 20, best that can serve ({best})", mean[best]["ndcg_new"], "", "no target")
+        value = mean[Hybrid.method][metric]
+        best = max(single, key=lambda name: mean[name][metric])
+        yield Result(f"{metric} at 20, hybrid", value, "", f"≥ {bar}", value >= bar)
+        yield Result(f"{metric} at 20, best single method ({best})", mean[best][metric], "", "no target")
+        ahead = sum(
+            found[Hybrid.method][place][metric] > max(found[name][place][metric] for name in single)
+            for place in range(len(CUTOFFS))
+        )
+        yield Result(
+            f"{metric}, cut-offs where the hybrid beats every single method",
+            ahead,
+            "",
+            f"{len(CUTOFFS)}",
+            ahead == len(CUTOFFS),
+        )
 
 
 def by_cutoff(found: Mapping[str, list[Figures]]) -> str:

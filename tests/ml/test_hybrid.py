@@ -25,11 +25,18 @@ def histories_of(rows: list[tuple[str, str, int]], customers: list[str], product
 
 
 def test_what_is_known_of_a_pair_is_what_a_calculator_says():
-    rows = [("a", "milk", 2), ("a", "milk", 9), ("a", "milk", 30), ("a", "tea", 100), ("b", "tea", 10)]
+    rows = [
+        ("a", "milk", 2),
+        ("a", "milk", 9),
+        ("a", "milk", 30),
+        ("a", "tea", 100),
+        ("b", "tea", 10),
+        ("b", "tea", 30),
+    ]
     found = histories_of(rows, ["a", "b", "c"], ["milk", "tea"])
     bought = pairs.bought(found)
     assert list(zip(bought.rows, bought.columns, strict=True)) == [(0, 0), (0, 1), (1, 1)]
-    milk, tea, _ = (dict(zip(pairs.OWN, row, strict=True)) for row in pairs.own(found).tolist())
+    milk, tea, twice = (dict(zip(pairs.OWN, row, strict=True)) for row in pairs.own(found).tolist())
     expected = {
         "lines_14d": 2 ** (-2 / 14) + 2 ** (-9 / 14) + 2 ** (-30 / 14),
         "weeks_7d": 1,
@@ -45,8 +52,9 @@ def test_what_is_known_of_a_pair_is_what_a_calculator_says():
     assert {name: milk[name] for name in expected} == pytest.approx(expected, rel=1e-5)
     assert (tea["days"], tea["last"], tea["first"]) == (1, 100, 100)
     assert np.isnan(tea["gap_ratio"])
+    assert (twice["days"], twice["gap_ratio"]) == (2, 10 / 20)
     shops = pairs.of_customers(found)
-    assert shops[:2].tolist() == [[2, 3, 3, 2], [1, 1, 1, 10]]
+    assert shops[:2].tolist() == [[2, 3, 3, 2], [1, 2, 2, 10]]
     assert shops[2, :3].tolist() == [0, 0, 0]
     assert np.isnan(shops[2, 3])
 
@@ -131,6 +139,19 @@ def test_lessons_know_nothing_of_their_answers(small, monkeypatch):
     for question in (AGAIN, NEW):
         assert np.array_equal(first[question].columns, second[question].columns, equal_nan=True)
         assert not np.array_equal(first[question].bought, second[question].bought)
+
+
+def test_each_lesson_asks_for_the_four_weeks_that_followed_it(small, monkeypatch):
+    """Only purchases of products bought before are counted here: all of them are asked for, whatever the methods name."""
+    monkeypatch.setattr(hybrid, "NEGATIVES", 1.0)
+    found, _ = shop(seed=4)
+    entries = list(zip(found.customers.tolist(), found.products.tolist(), found.ages.tolist(), strict=True))
+    for days in (28, 56):
+        before = {(customer, product) for customer, product, age in entries if age > days}
+        after = {(customer, product) for customer, product, age in entries if days - 28 < age <= days}
+        asked = lesson(found, days, seed=1)[AGAIN]
+        assert len(asked.bought) == len(before)
+        assert asked.bought.sum() == len(before & after)
 
 
 def test_with_trees_a_refit_and_a_saved_model_score_the_same_and_nobodys_purchases_are_saved(small):

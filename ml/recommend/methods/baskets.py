@@ -35,7 +35,7 @@ class NextBasket(Recommender):
     def scores(self, asked: Histories) -> Floats:
         """Return shares, 0 to 1, shape (n_customers, n_products)."""
         own = weekly_shares(asked)
-        theirs = nearest(cosine(own, self.known), NEIGHBOURS) @ self.known
+        theirs = (nearest(cosine(own, self.known), NEIGHBOURS) @ self.known).toarray()
         scores: Floats = np.float32(OWN_SHARE) * own.toarray() + np.float32(1 - OWN_SHARE) * theirs
         return scores
 

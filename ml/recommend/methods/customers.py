@@ -33,7 +33,8 @@ class ByCustomer(Recommender):
         return self
 
     def scores(self, asked: Histories) -> Floats:
-        scores: Floats = nearest(self.likeness(log_orders(asked.counts)), NEIGHBOURS) @ self.known
+        near = nearest(self.likeness(log_orders(asked.counts)), NEIGHBOURS)
+        scores: Floats = (near @ self.known).toarray()
         return scores
 
 
@@ -75,17 +76,16 @@ def cosine(asked: csr_array, known: csr_array) -> Floats:
     return alike
 
 
-def nearest(likeness: Floats, count: int) -> Floats:
-    """Return the greatest `count` likenesses above 0 of each row as shares of their sum, the others as 0.
+def nearest(likeness: Floats, count: int) -> csr_array:
+    """Return the greatest `count` likenesses above 0 of each row as shares of their sum.
 
-    Ties at the end stay together; a row without any is 0 throughout.
+    Ties at the end stay together; a row without any stays empty.
     """
     likeness = np.maximum(likeness, np.float32(0))
     if likeness.shape[1] > count:
         least = np.partition(likeness, -count, axis=1)[:, -count]
         likeness = np.where(likeness >= least[:, None], likeness, np.float32(0))
-    total = likeness.sum(axis=1, keepdims=True)
-    return (likeness / np.where(total > 0, total, 1)).astype(np.float32)
+    return csr_array(normalize(csr_array(likeness), norm="l1"))
 
 
 def _mean_and_spread(rows: csr_array) -> tuple[np.ndarray, np.ndarray]:
