@@ -92,6 +92,7 @@ class Histories:
         products: Ints,
         ages: Ints,
         lines: Floats,
+        *,
         attributes: Mapping[str, Ints] | None = None,
     ) -> "Histories":
         """Put purchases in order, whatever order they come in: equal purchases make equal histories, bit for bit."""
@@ -240,7 +241,7 @@ def histories(
         columns[known],
         ages,
         purchases.line_counts[rows][known],
-        purchases.attributes_of(product_ids),
+        attributes=purchases.attributes_of(product_ids),
     )
 
 

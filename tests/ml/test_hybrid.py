@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import skops.io
 
-from ml.recommend import pairs
+from ml.recommend import features
 from ml.recommend.baselines import OwnPurchasesLately
 from ml.recommend.lists import best
 from ml.recommend.methods import hybrid
@@ -18,10 +18,14 @@ STAPLES, DURABLES = 30, 30
 def histories_of(rows: list[tuple[str, str, int]], customers: list[str], products: list[str]) -> Histories:
     """Rows are customer, product, days ago, one line each; even products are of kind 0, odd ones of kind 1."""
     people, goods = np.array(customers), np.array(products)
-    codes = [np.searchsorted(names, [row[at] for row in rows]) for at, names in enumerate((people, goods))]
+    buyers, columns = (
+        np.searchsorted(names, [row[at] for row in rows]) for at, names in enumerate((people, goods))
+    )
     ages = np.array([row[2] for row in rows], dtype=np.int64)
     kinds = {"kind": np.arange(len(goods)) % 2}
-    return Histories.of(people, goods, *codes, ages, np.ones(len(rows), dtype=np.float32), kinds)
+    return Histories.of(
+        people, goods, buyers, columns, ages, np.ones(len(rows), dtype=np.float32), attributes=kinds
+    )
 
 
 def test_what_is_known_of_a_pair_is_what_a_calculator_says():
@@ -34,9 +38,9 @@ def test_what_is_known_of_a_pair_is_what_a_calculator_says():
         ("b", "tea", 30),
     ]
     found = histories_of(rows, ["a", "b", "c"], ["milk", "tea"])
-    bought = pairs.bought(found)
+    bought = features.bought(found)
     assert list(zip(bought.rows, bought.columns, strict=True)) == [(0, 0), (0, 1), (1, 1)]
-    milk, tea, twice = (dict(zip(pairs.OWN, row, strict=True)) for row in pairs.own(found).tolist())
+    milk, tea, twice = (dict(zip(features.OWN, row, strict=True)) for row in features.own(found).tolist())
     expected = {
         "lines_14d": 2 ** (-2 / 14) + 2 ** (-9 / 14) + 2 ** (-30 / 14),
         "weeks_7d": 1,
@@ -53,7 +57,7 @@ def test_what_is_known_of_a_pair_is_what_a_calculator_says():
     assert (tea["days"], tea["last"], tea["first"]) == (1, 100, 100)
     assert np.isnan(tea["gap_ratio"])
     assert (twice["days"], twice["gap_ratio"]) == (2, 10 / 20)
-    shops = pairs.of_customers(found)
+    shops = features.of_customers(found)
     assert shops[:2].tolist() == [[2, 3, 3, 2], [1, 2, 2, 10]]
     assert shops[2, :3].tolist() == [0, 0, 0]
     assert np.isnan(shops[2, 3])
@@ -62,8 +66,8 @@ def test_what_is_known_of_a_pair_is_what_a_calculator_says():
 def test_how_products_sell_is_what_a_calculator_says():
     rows = [("a", "milk", 5), ("a", "milk", 40), ("b", "milk", 50), ("b", "tea", 10), ("c", "soap", 40)]
     found = histories_of(rows, ["a", "b", "c", "d"], ["milk", "soap", "tea"])
-    names = [*pairs.PRODUCT, "share_of_kind", "return_share_of_kind"]
-    milk, soap, tea = (dict(zip(names, row, strict=True)) for row in pairs.of_products(found).tolist())
+    names = [*features.PRODUCT, "share_of_kind", "return_share_of_kind"]
+    milk, soap, tea = (dict(zip(names, row, strict=True)) for row in features.of_products(found).tolist())
     assert (milk["buyers_7d"], milk["buyers_28d"], tea["buyers_28d"]) == (1 / 4, 1 / 4, 1 / 4)
     assert (milk["share_of_repeaters"], milk["days_per_buyer"]) == (1 / 2, 3 / 2)
     assert (milk["return_share"], soap["return_share"], tea["return_share"]) == (1 / 2, 0, 0)
@@ -123,7 +127,7 @@ def test_it_learns_which_purchases_come_back(small):
 def test_lessons_know_nothing_of_their_answers(small, monkeypatch):
     monkeypatch.setattr(hybrid, "NEGATIVES", 1.0)
     found, _ = shop(seed=4)
-    altered = found.ages.copy()
+    altered = found.ages.astype(np.int64)
     last = found.ages <= hybrid.WINDOW_DAYS
     altered[last] = 29 - altered[last]
     mirrored = Histories.of(
@@ -133,7 +137,7 @@ def test_lessons_know_nothing_of_their_answers(small, monkeypatch):
         np.where(last, (found.products + 2) % (STAPLES + DURABLES), found.products),
         altered,
         found.line_counts,
-        found.attributes,
+        attributes=found.attributes,
     )
     first, second = (lesson(each, hybrid.WINDOW_DAYS, seed=1) for each in (found, mirrored))
     for question in (AGAIN, NEW):

@@ -8,14 +8,14 @@ from typing import Self
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from ml.recommend import pairs
+from ml.recommend import features
+from ml.recommend.features import Pairs
 from ml.recommend.lists import BLOCK, NONE, Bools, Floats, Ints, best, never_bought
 from ml.recommend.methods.baskets import NextBasket
 from ml.recommend.methods.blend import Blend
 from ml.recommend.methods.customers import CosineCustomers
 from ml.recommend.methods.products import ItemNeighbours
 from ml.recommend.methods.protocol import Recommender
-from ml.recommend.pairs import Pairs
 from ml.recommend.purchases import LEAST_LINES, Histories, rows_of
 from ml.threads import THREADS, limit_this_thread
 
@@ -64,7 +64,7 @@ class Hybrid(Recommender):
 
     The trees learn from two lessons, each four weeks that have closed. For each the single methods are fitted on what was known
     when the weeks began and name their `CANDIDATES` best new products per customer; the trees learn which of these, and which
-    of those bought before, were bought, from the methods' scores and from `ml.recommend.pairs` (stacking: Wolpert, "Stacked
+    of those bought before, were bought, from the methods' scores and from `ml.recommend.features` (stacking: Wolpert, "Stacked
     Generalization", Neural Networks 5, 1992; trees: Friedman, "Greedy Function Approximation", Annals of Statistics
     29, 2001). Of a product never bought nothing of one's own is known, so the questions *again* and *new* are learned apart; both
     answers are chances of one event, and one list can hold both. Of pairs not bought a share of `NEGATIVES` is
@@ -97,7 +97,7 @@ class Hybrid(Recommender):
         some = found.some(MOST_FITTED)
         self.product_ids, self.attributes = found.product_ids, list(found.attributes.values())
         self.blend, self.items = Blend().fit(some, seed=seed), ItemNeighbours().fit(some, seed=seed)
-        self.products = pairs.of_products(some)
+        self.products = features.of_products(some)
         return self.meet(found)
 
     def meet(self, everybody: Histories) -> Self:
@@ -122,7 +122,7 @@ class Hybrid(Recommender):
     def known(self, asked: Histories) -> dict[str, Known]:
         """Return the pairs to score, by question, and what is known of them."""
         said = self._said(asked)
-        liked, shops = pairs.affinities(asked, self.attributes), pairs.of_customers(asked)
+        liked, shops = features.affinities(asked, self.attributes), features.of_customers(asked)
 
         def columns(found: Pairs) -> Floats:
             rows, products = found.rows, found.columns
@@ -135,9 +135,9 @@ class Hybrid(Recommender):
                 ]
             )
 
-        again, new = pairs.bought(asked), _candidates(said, never_bought(asked.counts))
+        again, new = features.bought(asked), _candidates(said, never_bought(asked.counts))
         return {
-            AGAIN: Known(again, np.column_stack([columns(again), pairs.own(asked)])),
+            AGAIN: Known(again, np.column_stack([columns(again), features.own(asked)])),
             NEW: Known(new, columns(new)),
         }
 
