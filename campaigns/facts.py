@@ -7,9 +7,10 @@ characters that turn the direction of the text around it); markup is harmless, b
 import re
 import unicodedata
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from campaigns.definitions import explain
 from core.errors import CampaignInvalid
@@ -26,6 +27,16 @@ _HOST_LIKE = re.compile(r"\.\w\w|^www", re.IGNORECASE)
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 
+def _iso_day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError(f"{text!r} is no day like 2017-12-04") from None
+
+
+Day = Annotated[str, AfterValidator(_iso_day)]
+
+
 class Product(BaseModel):
     """One product as a mail may show it. Amounts are in the currency's minor unit."""
 
@@ -40,6 +51,7 @@ class Product(BaseModel):
     url: str
     reason: str
     reason_product_name: str | None = None
+    bought_date: Day | None = None
     times_bought: int | None = Field(None, ge=0)
     usual_gap_days: float | None = Field(None, ge=0)
     days_since: int | None = Field(None, ge=0)

@@ -14,7 +14,7 @@ from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date
+from babel.dates import format_date, format_skeleton
 from babel.messages.catalog import Catalog
 from babel.messages.catalog import Message as TranslatedMessage
 from babel.messages.mofile import write_mo
@@ -26,6 +26,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from core.errors import CampaignInvalid
 
 SOURCE_LOCALE = "en"
+LONGEST_BARE_MONTH = 330
+"""Days back to which a month without a year can only be the last of its name."""
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8}){0,3}")
 _PLACEHOLDER = re.compile(r"%\((\w+)\)")
 _GETTEXT = ("_", "gettext", "ngettext")
@@ -127,8 +129,18 @@ def environment(speech: NullTranslations, formats: Locale, *, html: bool) -> Imm
             value if isinstance(value, date) else date.fromisoformat(value), form, locale=formats
         )
 
+    def month(value: str, days_ago: int) -> str:
+        """Return the month of an ISO date, with its year where the month alone might be this year's."""
+        if days_ago <= LONGEST_BARE_MONTH:
+            return day(value, "LLLL")
+        return format_skeleton("yMMMM", date.fromisoformat(value), locale=formats)
+
     env.filters.update(
-        money=money, day=day, number=lambda value: format_decimal(value, locale=formats), clip=clip
+        money=money,
+        day=day,
+        month=month,
+        number=lambda value: format_decimal(value, locale=formats),
+        clip=clip,
     )
     return env
 

@@ -168,6 +168,30 @@ def roll_back_recommender(version: Version, as_json: Json = False) -> None:
     answer(_move_champion("recommender", version), as_json=as_json)
 
 
+@recommender.command("rules")
+def rules_of_trade(as_of: Day, as_json: Json = False) -> None:
+    """Check the file of rules of trade, and show what each rule removed from a scored day; exit with 1 on a doubtful name.
+
+    Pairs are of a customer and a product in trade. A rule whose data the shop does not bring is off, and says why.
+    """
+    from core.published import Published
+    from ml.recommend.trade.rules import doubts, load_rules
+    from ml.tables import PRODUCTS, REMOVALS
+
+    settings, day = load_settings(), day_of(as_of)
+    rules, published = load_rules(settings.rules_file), Published(settings.published)
+    doubtful = list(doubts(rules, published.read(PRODUCTS, day)))
+    for doubt in doubtful:
+        speech.print(f"{settings.rules_file.name}: {doubt}")
+    if not published.exists(REMOVALS, day):
+        speech.print(f"the file is valid; {day} has not been scored under it yet")
+    answer(
+        published.read(REMOVALS, day).to_pylist() if published.exists(REMOVALS, day) else [], as_json=as_json
+    )
+    if doubtful:
+        raise typer.Exit(1)
+
+
 @lifetime.command("train")
 def train_lifetime(as_of: Day, as_json: Json = False) -> None:
     """Train beside its baseline, judge its intervals, log to MLflow, promote if both pass."""

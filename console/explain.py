@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from console.listed import Listed, day_lists
 from console.population import Standing, standing
 from console.readers import Readers
 from console.snapshots import Row
@@ -78,6 +79,7 @@ class Why:
     known: list[Fact]
     expected: list[Fact]
     products: list[Product]
+    lists: dict[str, list[Listed]]
     candidates: list[Candidate]
     customers: int
 
@@ -128,6 +130,7 @@ def explain(readers: Readers, plan: Row) -> Why:
         known=[said(name, value) for name, value in known.items() if name not in decided],
         expected=_expected(readers, day, customer_id),
         products=_products(readers, plan, facts.get("products") or []),
+        lists=day_lists(readers, day, customer_id),
         candidates=_candidates(readers, day, customer_id),
         customers=max((values.size for values in population.values()), default=0),
     )
@@ -206,7 +209,7 @@ def _product(readers: Readers, product: dict[str, Any], ranked: Row | None) -> P
     price = product.get("price_cents")
     currency = product.get("currency") or readers.settings.currency
     # Favourites and products that are due follow from counting; only the other reasons come from a model.
-    by_model = ranked if product.get("reason") in {"because", "popular"} else None
+    by_model = None if product.get("reason") in {"favourite", "due"} else ranked
     ranking = None
     if by_model:
         method = by_model["method"].replace("_", " ")
@@ -220,7 +223,7 @@ def _product(readers: Readers, product: dict[str, Any], ranked: Row | None) -> P
             part for part in (product.get(key) for key in ("category", "brand", "size")) if part
         ),
         price=None if price is None else money(price, currency),
-        reason=product_reason(product),
+        reason=product_reason(product, ranked),
         ranking=ranking,
         model=None if by_model is None else model_run(readers, by_model),
     )

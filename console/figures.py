@@ -143,6 +143,12 @@ def drift_alerts(readers: Readers, day: date) -> list[Row]:
     return readers.snapshots.rows("score_drift", day, ("is_alert", "=", True))
 
 
+def removals(readers: Readers, day: date) -> list[Row]:
+    """Return what rules of trade removed from the day's recommendations, most first (rows of `recommendation_removals`)."""
+    rows = readers.snapshots.rows("recommendation_removals", day)
+    return sorted(rows, key=lambda row: (-row["pair_count"], row["rule"], row["question"] or ""))
+
+
 def stage_times(readers: Readers, day: date) -> list[StageTime]:
     """Return the last time of each stage of a day, in the order in which they first ran."""
     latest: dict[str, dict[str, Any]] = {}

@@ -171,21 +171,39 @@ def local_time(moment: datetime, zone: str) -> str | None:
     )
 
 
-def product_reason(product: Mapping[str, Any]) -> str:
-    """Return why a product is in the mail, from the facts of the plan row."""
+def product_reason(product: Mapping[str, Any], listed: Mapping[str, Any] | None = None) -> str:
+    """Return why a product is in the mail, from the facts of the plan row and the product's row in `recommendations`."""
     bought = product.get("times_bought")
     match product.get("reason"):
         case "favourite":
             return f"A favourite: bought {counted(bought, 'time')}." if bought else "One of the favourites."
-        case "because":
-            other = product.get("reason_product_name")
-            return f"Because of an earlier purchase: {other}." if other else "Fits earlier purchases."
-        case "popular":
-            return "Popular in the whole shop, and new to this customer."
         case "due":
             return _due(product, bought)
-        case other_reason:
-            return humanised(str(other_reason or "no reason given")) + "."
+        case "because":
+            when = product.get("bought_date")
+            return _because(product.get("reason_product_name"), date.fromisoformat(when) if when else None)
+        case kind:
+            return list_reason({**(listed or {}), "reason": kind})
+
+
+def list_reason(listed: Mapping[str, Any], other: str | None = None) -> str:
+    """Return why a product stands on a list, from its row in `recommendations`; `other`: name of the product that led to it.
+
+    >>> list_reason({"reason": "due_again", "every_days": 42.0, "last_bought_date": date(2017, 5, 3)})
+    'Due again: bought every 42 days in the middle; the last time was 3 May 2017.'
+    """
+    kind, last = str(listed.get("reason") or "no reason given"), listed.get("last_bought_date")
+    write = _REASONS.get(kind)
+    return (
+        write(listed, other, f"; the last time was {day(last)}." if last else ".")
+        if write
+        else humanised(kind) + "."
+    )
+
+
+def _because(other: str | None, last: date | None) -> str:
+    named = f"Because of an earlier purchase: {other}" if other else "Fits earlier purchases"
+    return named + (f", last bought {day(last)}." if last else ".")
 
 
 def _due(product: Mapping[str, Any], bought: int | None) -> str:
@@ -196,6 +214,29 @@ def _due(product: Mapping[str, Any], bought: int | None) -> str:
     return sentence + (f"; the last time was {days(since)} ago." if since is not None else ".")
 
 
+def _taste(listed: Mapping[str, Any]) -> str:
+    count, of = listed.get("buyer_count"), listed.get("neighbour_count")
+    who = f"{count:,} of the {of:,} customers" if count and of else "customers"
+    return f"Bought by {who} whose purchases are most like this one's."
+
+
+def _bought_before(listed: Mapping[str, Any], last: str) -> str:
+    every = listed.get("every_days")
+    return ("Bought before" if every is None else f"Bought every {days(every)} in the middle, not due") + last
+
+
+_REASONS: Mapping[str, Callable[[Mapping[str, Any], str | None, str], str]] = {
+    "because": lambda listed, other, _: _because(other, listed.get("last_bought_date")),
+    "taste": lambda listed, *_: _taste(listed),
+    "popular": lambda *_: "Popular in the whole shop, and new to this customer.",
+    "pinned": lambda *_: "Put there by the shop's rules of trade.",
+    "history": lambda *_: "Fits all of the customer's purchases together; none explains it by itself.",
+    "due_again": lambda listed, _, last: (
+        f"Due again: bought every {days(listed['every_days'])} in the middle{last}"
+    ),
+    "bought_before": lambda listed, _, last: _bought_before(listed, last),
+}
+"""Kinds of reasons in `recommendations`, from the row, the name of the product that led to it, and when the last time was."""
 _UNITS: Mapping[str, Callable[[Any], str]] = {
     "days": days,
     "share": percent,

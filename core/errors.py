@@ -7,6 +7,7 @@
     ├── GateFailed           a critical expectation failed: nothing behind the gate happens
     ├── NotPublished         a published table has no snapshot for the day asked for
     ├── CampaignInvalid      a campaign folder, a template or a fact is not what it must be
+    ├── RulesInvalid         the file of rules of trade is not what it must be
     ├── LedgerBroken         the accounting identity does not hold, or the ledger is not usable
     ├── SendingPaused        too many errors in a row: what is left stays planned
     ├── ModelRefused         a model did not beat its baselines, or is not what was registered
@@ -42,6 +43,10 @@ class NotPublished(LapwingError):
 
 class CampaignInvalid(LapwingError):
     """A campaign folder, a template or a fact is not what it must be."""
+
+
+class RulesInvalid(LapwingError):
+    """The file of rules of trade cannot be read, or breaks its form."""
 
 
 class LedgerBroken(LapwingError):

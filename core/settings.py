@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     """Where people who run the shop reach the console: inbox, why-page, report."""
     pause_after_errors: int = Field(20, ge=1)
     """Consecutive unreachable-server errors after which a batch stops."""
+    rules_of_trade: str = ""
+    """File of the rules of trade for recommendations; empty: `rules_of_trade.yml` beside the code."""
     churn_horizon_days: int = Field(28, ge=1)
     """A customer without an order for this many days after a day has lapsed by its label."""
     churn_tuning_trials: int = Field(0, ge=0)
@@ -116,6 +118,10 @@ class Settings(BaseSettings):
     @property
     def ledger(self) -> str:
         return self.ledger_url or f"sqlite:///{self.data_dir / 'ledger.sqlite'}"
+
+    @property
+    def rules_file(self) -> Path:
+        return Path(self.rules_of_trade) if self.rules_of_trade else PROJECT / "rules_of_trade.yml"
 
     @property
     def mlflow(self) -> str:

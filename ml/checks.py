@@ -5,21 +5,35 @@ import pyarrow.compute as pc
 
 from core.errors import GateFailed
 from ml.churn.rhythm import log_odds
+from ml.recommend.reasons import Kind
 from ml.tables import (
     AS_OF_DATE,
     BASE_LOG_ODDS,
+    BECAUSE_PRODUCT_ID,
+    BUYER_COUNT,
     CHURN_PROBABILITY,
     CHURN_REASONS,
     CHURN_SCORES,
     CUSTOMER_ID,
     CUSTOMER_VALUE,
+    EVERY_DAYS,
     EXPECTED_PROFIT_CENTS,
+    LAST_BOUGHT_DATE,
+    NEIGHBOUR_COUNT,
     PRODUCT_ID,
+    QUESTION,
     RECOMMENDATIONS,
     SHIFT_LOG_ODDS,
     VALUE_AT_STAKE_CENTS,
 )
 
+STATED = {
+    Kind.BECAUSE: (BECAUSE_PRODUCT_ID, LAST_BOUGHT_DATE),
+    Kind.DUE_AGAIN: (LAST_BOUGHT_DATE, EVERY_DAYS),
+    Kind.BOUGHT_BEFORE: (LAST_BOUGHT_DATE,),
+    Kind.TASTE: (BUYER_COUNT, NEIGHBOUR_COUNT),
+}
+"""By kind of reason, the columns that say it."""
 ROUNDING = 1e-9
 """A base and a handful of parts, each right to sixteen digits, sum to their total far closer than this."""
 
@@ -91,23 +105,33 @@ def check_customer_value(rows: pa.Table, customers: pa.ChunkedArray) -> None:
 
 
 def check_recommendations(rows: pa.Table, *, allowed: set[str], most: int) -> None:
-    """Require ranks 1, 2, … to `most` without a gap, no product twice for a customer, and allowed products only."""
+    """Require of each list ranks 1, 2, … to `most` without a gap, and allowed products only; of each customer no product twice.
+
+    Every reason must state what its kind says.
+    """
     _require_no_null(RECOMMENDATIONS, rows)
-    _require_unique(RECOMMENDATIONS, rows, [CUSTOMER_ID, "rank"])
+    _require_unique(RECOMMENDATIONS, rows, [CUSTOMER_ID, QUESTION, "rank"])
     _require_unique(RECOMMENDATIONS, rows, [CUSTOMER_ID, PRODUCT_ID])
+    for kind, stated in STATED.items():
+        of_kind = rows.filter(pc.equal(rows["reason"], kind))
+        silent = [name for name in stated if of_kind[name].null_count]
+        if silent:
+            raise GateFailed(f"{RECOMMENDATIONS}: '{silent[0]}' is missing for reason '{kind}'")
     wrong = set(rows[PRODUCT_ID].to_pylist()) - allowed
     if wrong:
         raise GateFailed(
             f"{RECOMMENDATIONS}: product '{min(wrong)}' may not be recommended; score the day again"
         )
-    per_customer = rows.group_by(CUSTOMER_ID).aggregate([("rank", "min"), ("rank", "max"), ("rank", "count")])
+    per_list = rows.group_by([CUSTOMER_ID, QUESTION]).aggregate(
+        [("rank", "min"), ("rank", "max"), ("rank", "count")]
+    )
     for first, last, count in zip(
-        *(per_customer[f"rank_{what}"].to_pylist() for what in ("min", "max", "count")),
+        *(per_list[f"rank_{what}"].to_pylist() for what in ("min", "max", "count")),
         strict=True,
     ):
         if first != 1 or last != count or count > most:
             raise GateFailed(
-                f"{RECOMMENDATIONS}: a customer has {count} ranks from {first} to {last}, not 1 to {most}"
+                f"{RECOMMENDATIONS}: a list has {count} ranks from {first} to {last}, not 1 to {most}"
             )
 
 

@@ -34,6 +34,8 @@ from ml.lifetime.serving import value_columns
 from ml.recommend.models import TRUSTED_TYPES as RECOMMENDER_TYPES
 from ml.recommend.purchases import Purchases
 from ml.recommend.serving import LISTED, may_be_listed, recommend
+from ml.recommend.trade.loading import trade_of
+from ml.recommend.trade.shop import Trade
 from ml.registry import LoggedModel, Registry
 from ml.segments.models import TRUSTED_TYPES as SEGMENT_TYPES
 from ml.segments.serving import DaySegments, check_segments
@@ -54,10 +56,11 @@ from ml.tables import (
     LIFETIME,
     MODEL_FIGURES,
     MODEL_FIGURES_SCHEMA,
-    PRODUCTS,
     RECOMMENDATIONS,
     RECOMMENDATIONS_SCHEMA,
     RECOMMENDER,
+    REMOVALS,
+    REMOVALS_SCHEMA,
     SCORE_DRIFT,
     SCORE_DRIFT_SCHEMA,
     SEGMENT_ID,
@@ -98,7 +101,12 @@ def score(settings: Settings, as_of: date) -> dict[str, int]:
         tables = {
             CHURN_SCORES: scores,
             CHURN_REASONS: churn_reasons(settings, champions[CHURN], scores, segments[SEGMENTS], as_of),
-            RECOMMENDATIONS: recommendations(published, registry, champions[RECOMMENDER], as_of),
+            **recommendations(
+                published,
+                registry,
+                champions[RECOMMENDER],
+                trade_of(settings, published, segments[SEGMENTS], as_of),
+            ),
             **segments,
             CUSTOMER_VALUE: customer_value(published, registry, champions[LIFETIME], as_of),
             MODEL_FIGURES: model_figures(registry, champions, as_of),
@@ -238,37 +246,33 @@ def churn_reasons(
 
 
 def recommendations(
-    published: Published, registry: Registry, champion: LoggedModel | None, as_of: date
-) -> pa.Table:
-    """Return `recommendations` of a day, checked: for every customer with features, products never bought before."""
-    wanted = {CUSTOMER_FEATURES: [CUSTOMER_ID], INTERACTIONS: None, PRODUCTS: None}
-    features, interactions, products = published.read_together(wanted, as_of).values()
+    published: Published, registry: Registry, champion: LoggedModel | None, trade: Trade
+) -> dict[str, pa.Table]:
+    """Return `recommendations` of a day, checked, and what rules of trade removed.
+
+    For every customer with features there is what is new and what is bought again.
+    """
+    as_of, wanted = trade.as_of, {CUSTOMER_FEATURES: [CUSTOMER_ID], INTERACTIONS: None}
+    features, interactions = published.read_together(wanted, as_of).values()
     if champion is None or not len(features):
-        return RECOMMENDATIONS_SCHEMA.empty_table()
-    allowed = may_be_listed(products, as_of)
+        return {
+            RECOMMENDATIONS: RECOMMENDATIONS_SCHEMA.empty_table(),
+            REMOVALS: REMOVALS_SCHEMA.empty_table(),
+        }
+    allowed = may_be_listed(trade.products, as_of)
     found = recommend(
         registry.load(champion, RECOMMENDER_TYPES),
-        Purchases.of(interactions, products),
+        Purchases.of(interactions, trade.products),
         sorted(features[CUSTOMER_ID].to_pylist()),
-        as_of=as_of,
+        trade=trade,
         allowed=allowed,
     )
-    count = len(found.customer_ids)
-    rows = pa.table(
-        [
-            pa.array(found.customer_ids, pa.string()),
-            _same(as_of, count),
-            pa.array(found.ranks, pa.int64()),
-            pa.array(found.product_ids, pa.string()),
-            pa.array(found.scores, pa.float64()),
-            pa.array(found.methods, pa.string()),
-            pa.array(found.because, pa.string()),
-            *_made_by(champion, count),
-        ],
-        schema=RECOMMENDATIONS_SCHEMA,
-    )
+    count = len(found.lists)
+    columns = [*found.lists.columns, _same(as_of, count), *_made_by(champion, count)]
+    rows = pa.table(columns, schema=RECOMMENDATIONS_SCHEMA)
     check_recommendations(rows, allowed=set(allowed), most=LISTED)
-    return rows
+    removals = [_same(as_of, len(found.removals)), *found.removals.columns]
+    return {RECOMMENDATIONS: rows, REMOVALS: pa.table(removals, schema=REMOVALS_SCHEMA)}
 
 
 def segment_tables(

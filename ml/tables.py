@@ -7,6 +7,8 @@ CUSTOMER_FEATURES = "customer_features"
 CHURN_EXAMPLES = "churn_examples"
 INTERACTIONS = "interactions"
 PRODUCTS = "products"
+PRODUCT_OBJECTIONS = "product_objections"
+CUSTOMER_TRAITS = "customer_traits"
 CHURN_WARNING_FIGURES = "churn_warning_figures"
 
 # written
@@ -15,6 +17,13 @@ CHURN_WATCH = "churn_watch"
 TOUCHED_FEATURES = "touched_features"
 CHURN_REASONS = "churn_reasons"
 RECOMMENDATIONS = "recommendations"
+REMOVALS = "recommendation_removals"
+QUESTION = "question"
+BECAUSE_PRODUCT_ID = "because_product_id"
+LAST_BOUGHT_DATE = "last_bought_date"
+EVERY_DAYS = "every_days"
+BUYER_COUNT = "buyer_count"
+NEIGHBOUR_COUNT = "neighbour_count"
 SEGMENTS = "segments"
 SEGMENT_PROFILES = "segment_profiles"
 CUSTOMER_VALUE = "customer_value"
@@ -37,6 +46,10 @@ PRICE_CENTS = "price_cents"
 LAST_SOLD_DATE = "last_sold_date"
 IS_RECOMMENDABLE = "is_recommendable"
 CATEGORY = "category"
+SUBCATEGORY = "subcategory"
+BRAND = "brand"
+COST_CENTS = "cost_cents"
+STOCK_COUNT = "stock_count"
 CHURN_PROBABILITY = "churn_probability"
 CHURN_BAND = "churn_band"
 VALUE_AT_STAKE_CENTS = "value_at_stake_cents"
@@ -97,19 +110,43 @@ typical customer's, and all shifts of a customer sum to the log odds of `churn_p
 lapse. The values are the feature the group states, in its own unit: now, by the customer's own past (null: too little of
 it), of the typical customer of the segment (null: no segments) and of the shop. `text`: all of it in English words."""
 
-RECOMMENDATIONS_SCHEMA = pa.schema(
+LISTS_SCHEMA = pa.schema(
     [
         _required(CUSTOMER_ID, pa.string()),
-        _required(AS_OF_DATE, pa.date32()),
+        _required(QUESTION, pa.string()),
         _required("rank", pa.int64()),
         _required(PRODUCT_ID, pa.string()),
         _required("score", pa.float64()),
         _required("method", pa.string()),
-        pa.field("because_product_id", pa.string()),
-        *_MADE_BY,
+        _required("reason", pa.string()),
+        pa.field(BECAUSE_PRODUCT_ID, pa.string()),
+        pa.field(LAST_BOUGHT_DATE, pa.date32()),
+        pa.field(EVERY_DAYS, pa.float64()),
+        pa.field(BUYER_COUNT, pa.int64()),
+        pa.field(NEIGHBOUR_COUNT, pa.int64()),
     ]
 )
-"""One row per customer and rank (1, 2, …). `score` orders products of one method only; it has no unit."""
+"""What a recommender says. `reason`: a `Kind` of `ml.recommend.reasons`. `last_bought_date`: when the customer last bought
+`because_product_id` or, for what is bought again, the product itself. `every_days`: median gap between the customer's shopping days
+with it. `buyer_count` of the `neighbour_count` customers most alike bought it."""
+
+RECOMMENDATIONS_SCHEMA = pa.schema([*LISTS_SCHEMA, _required(AS_OF_DATE, pa.date32()), *_MADE_BY])
+"""One row per customer, question ("new", "again") and rank (1, 2, …). `score` orders products of one method only; it has no unit."""
+
+REMOVALS_SCHEMA = pa.schema(
+    [
+        _required(AS_OF_DATE, pa.date32()),
+        _required("rule", pa.string()),
+        pa.field(QUESTION, pa.string()),
+        _required("pair_count", pa.int64()),
+        _required("customer_count", pa.int64()),
+        _required("product_count", pa.int64()),
+        pa.field("off_because", pa.string()),
+    ]
+)
+"""One row per rule of trade and question: of the pairs of a customer and a product in trade that the question is about, how many
+the rule forbade (a pair that two rules forbid counts for both); for `in_stock` and `category_caps`, how many it kept off lists. A rule whose
+data the shop does not bring has one row without a question, which says why."""
 
 SEGMENTS_SCHEMA = pa.schema(
     [

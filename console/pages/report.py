@@ -5,7 +5,7 @@ from datetime import date
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from console.figures import drift_alerts, funnels, model_figures, stage_times, warnings
+from console.figures import drift_alerts, funnels, model_figures, removals, stage_times, warnings
 from console.readers import Readers
 from console.rendering import Pages, parsed_day
 
@@ -36,6 +36,7 @@ def router(readers: Readers, pages: Pages) -> APIRouter:
             warnings=warnings(readers, day),
             models=model_figures(readers, day),
             alerts=drift_alerts(readers, day),
+            removals=removals(readers, day),
             stages=stage_times(readers, day),
             mlflow_url=readers.mlflow_url,
         )

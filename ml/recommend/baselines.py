@@ -4,9 +4,10 @@ from typing import Self
 
 import numpy as np
 
-from ml.recommend.lists import Bools, Floats
-from ml.recommend.methods.protocol import Recommender
+from ml.recommend.lists import NONE, Bools, Floats, Lists
+from ml.recommend.methods.protocol import AGAIN, Recommender
 from ml.recommend.purchases import Histories
+from ml.recommend.reasons import Kind, Reasons
 
 POPULAR_HALF_LIFE_DAYS, OWN_HALF_LIFE_DAYS = 28.0, 90.0
 
@@ -31,6 +32,9 @@ class Popular(Recommender):
 
     def scores(self, asked: Histories) -> Floats:
         return np.broadcast_to(self.shares, asked.shape)
+
+    def explain_new(self, asked: Histories, lists: Lists) -> Reasons:
+        return Reasons.of(np.where(lists.products != NONE, Kind.POPULAR.value, ""))
 
 
 class RecentlyPopular(Popular):
@@ -63,6 +67,7 @@ class OwnPurchases(Recommender):
     """Scores each product by the customer's own order lines of it: of products they never had it says nothing."""
 
     method = "own"
+    answers = frozenset({AGAIN})
 
     def fit(self, found: Histories, *, seed: int) -> Self:
         self.product_ids = found.product_ids

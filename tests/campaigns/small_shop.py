@@ -224,31 +224,40 @@ def write_scores(settings: Settings, as_of: date) -> None:
         }
         for row in customers
     ]
-    interactions = published.read("interactions", DAY, ["customer_id", "product_id"]).to_pylist()
+    interactions = published.read(
+        "interactions", DAY, ["customer_id", "product_id", "ordered_date"]
+    ).to_pylist()
     bought: dict[str, Counter[str]] = {}
+    last: dict[tuple[str, str], date] = {}
     for row in interactions:
         bought.setdefault(row["customer_id"], Counter())[row["product_id"]] += 1
+        pair = row["customer_id"], row["product_id"]
+        last[pair] = max(last.get(pair, row["ordered_date"]), row["ordered_date"])
     sold = Counter(row["product_id"] for row in interactions)
     bestsellers = [product_id for product_id, _ in sorted(sold.items(), key=lambda item: (-item[1], item[0]))]
     recommendations = []
     for number, row in enumerate(customers):
         own = bought[str(row["customer_id"])]
         best = min(own, key=lambda product_id: (-own[product_id], product_id))
+        bought_last = last[str(row["customer_id"]), best]
         new = [product_id for product_id in bestsellers[:200] if product_id not in own]
+        about = {"customer_id": row["customer_id"], "as_of_date": as_of, "method": "by hand", **MADE_BY}
         # One product is too few for a mail: every fifth customer has no content.
         for rank, product_id in enumerate(new[: 1 if number % 5 == 0 else 8], start=1):
             recommendations.append(
-                {
-                    "customer_id": row["customer_id"],
-                    "as_of_date": as_of,
+                about
+                | {
+                    "question": "new",
                     "rank": rank,
                     "product_id": product_id,
                     "score": 1 / rank,
-                    "method": "by hand",
+                    "reason": "because" if rank % 2 else "popular",
                     "because_product_id": best if rank % 2 else None,
-                    **MADE_BY,
+                    "last_bought_date": bought_last if rank % 2 else None,
                 }
             )
+        again = {"question": "again", "rank": 1, "product_id": best, "score": 9.0, "reason": "bought_before"}
+        recommendations.append(about | again | {"last_bought_date": bought_last})
     reasons = [
         {
             "customer_id": row["customer_id"],

@@ -221,6 +221,28 @@ def test_a_regional_catalogue_says_what_differs_and_leaves_the_rest_to_its_langu
 
 
 @pytest.mark.parametrize(
+    ("locale", "bare", "with_year"),
+    [
+        ("en", "bought Tea in November", "bought Tea in January 2017"),
+        ("de", "Weil Sie im November Tea gekauft haben", "Weil Sie im Januar 2017 Tea gekauft haben"),
+        ("zh", "因为您十一月买过 Tea", "因为您2017年1月买过 Tea"),
+    ],
+)
+def test_a_purchase_that_led_to_a_product_is_named_with_its_month_and_an_old_one_with_its_year(
+    locale, bare, with_year
+):
+    reason = {"reason": "because", "reason_product_name": "Tea"}
+    for bought_date, days_since, said in [("2017-11-20", 14, bare), ("2017-01-03", 335, with_year)]:
+        facts = with_product("picked_for_you", **reason, bought_date=bought_date, days_since=days_since)
+        assert said in mail("picked_for_you", facts, locale).text
+
+
+def test_a_day_of_purchase_that_is_no_day_is_refused():
+    with pytest.raises(CampaignInvalid, match="'2017-02-30' is no day like 2017-12-04"):
+        mail("picked_for_you", with_product("picked_for_you", bought_date="2017-02-30"))
+
+
+@pytest.mark.parametrize(
     ("locale", "day"), [("en", "December 4, 2017"), ("de", "4. Dezember 2017"), ("zh", "2017年12月4日")]
 )
 def test_a_date_is_written_as_the_locale_writes_it(locale, day):

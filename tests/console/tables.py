@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from core.published import Published
 from core.settings import Settings
-from ml.tables import CUSTOMER_VALUE_SCHEMA
+from ml.tables import CUSTOMER_VALUE_SCHEMA, RECOMMENDATIONS_SCHEMA, REMOVALS_SCHEMA
 from tests.console.made_up import (
     DAY,
     DAY_BEFORE,
@@ -35,7 +35,8 @@ def facts(customer: str) -> dict[str, Any]:
         "reason_product_name": "White Milk, 1 gallon",
         "times_bought": None,
         "usual_gap_days": None,
-        "days_since": None,
+        "bought_date": "2017-05-14",
+        "days_since": 204,
     }
     due = {
         "product_id": "7",
@@ -127,19 +128,7 @@ SCORES = pa.schema(
         *[(name, pa.string()) for name in ("churn_band", "model_name", "model_version", "run_id")],
     ]
 )
-RECOMMENDATIONS = pa.schema(
-    [
-        ("customer_id", pa.string()),
-        ("as_of_date", pa.date32()),
-        ("rank", pa.int64()),
-        ("product_id", pa.string()),
-        ("score", pa.float64()),
-        *[
-            (name, pa.string())
-            for name in ("method", "because_product_id", "model_name", "model_version", "run_id")
-        ],
-    ]
-)
+PRODUCTS = pa.schema([("product_id", pa.string()), ("name", pa.string())])
 FIGURES = pa.schema(
     [
         ("as_of_date", pa.date32()),
@@ -302,20 +291,21 @@ def publish_all(settings: Settings) -> None:
         settings,
         "recommendations",
         DAY,
-        [
-            recommender
-            | {
-                "customer_id": "1001",
-                "as_of_date": DAY,
-                "rank": 1,
-                "product_id": "1029743",
-                "score": 0.83,
-                "method": "item_item",
-                "because_product_id": "55",
-            },
-        ],
-        RECOMMENDATIONS,
+        recommendation_rows(recommender),
+        RECOMMENDATIONS_SCHEMA,
     )
+    publish(settings, "products", DAY, [{"product_id": "55", "name": "White Milk, 1 gallon"}], PRODUCTS)
+    removed = {"as_of_date": DAY, "rule": "own_cycle", "question": "again"} | {
+        "pair_count": 1234,
+        "customer_count": 7,
+        "product_count": 5,
+    }
+    off = {"as_of_date": DAY, "rule": "in_stock", "off_because": "the shop brings no stock_levels"} | {
+        "pair_count": 0,
+        "customer_count": 0,
+        "product_count": 0,
+    }
+    publish(settings, "recommendation_removals", DAY, [off, removed], REMOVALS_SCHEMA)
     publish(settings, "customer_value", DAY, [VALUE], CUSTOMER_VALUE_SCHEMA)
     figure = model | {"as_of_date": DAY, "trained_as_of_date": date(2017, 11, 6), "is_champion": True}
     publish(
@@ -386,6 +376,25 @@ def publish_all(settings: Settings) -> None:
         ],
         EVENTS,
     )
+
+
+def recommendation_rows(recommender: dict[str, str]) -> list[dict[str, Any]]:
+    """Return both lists of a customer: a reason of each kind but because it is popular."""
+    about = recommender | {"customer_id": "1001", "as_of_date": DAY, "score": 0.83, "method": "item_item"}
+    stated = [
+        {"question": "new", "rank": 1, "product_id": "1029743", "reason": "because"}
+        | {"because_product_id": "55", "last_bought_date": date(2017, 5, 14)},
+        {"question": "new", "rank": 2, "product_id": "61", "reason": "taste"}
+        | {"buyer_count": 12, "neighbour_count": 199},
+        {"question": "new", "rank": 3, "product_id": "62", "reason": "history"},
+        {"question": "again", "rank": 1, "product_id": "55", "reason": "due_again"}
+        | {"last_bought_date": date(2017, 5, 14), "every_days": 42.0},
+        {"question": "again", "rank": 2, "product_id": "63", "reason": "bought_before"}
+        | {"last_bought_date": date(2017, 12, 1), "every_days": 10.5},
+        {"question": "again", "rank": 3, "product_id": "64", "reason": "bought_before"}
+        | {"last_bought_date": date(2017, 11, 30)},
+    ]
+    return [about | each for each in stated]
 
 
 def funnel_rows() -> list[dict[str, Any]]:

@@ -87,3 +87,8 @@ def test_drawings_are_told_to_those_who_do_not_see_them(console):
     assert page.count("<svg") == page.count('role="img"') + page.count(
         'aria-hidden="true" focusable'
     ) + page.count('height="10" aria-hidden')
+
+
+def test_what_rules_of_trade_removed_is_counted_and_a_rule_that_is_off_says_why(console):
+    words = console.words(f"/report/{DAY}")
+    assert "Own cycle again 1,234 7 5 In stock off: the shop brings no stock_levels" in words

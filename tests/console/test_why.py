@@ -60,12 +60,29 @@ def test_a_bound_or_a_day_that_is_missing_is_said_in_words(missing, said):
 def test_why_these_products_is_answered_for_each_product(console):
     words = console.words(f"/mail/{WHY}")
     assert (
-        "Bananas $0.99 Produce · National · 40 LB Because of an earlier purchase: White Milk, 1 gallon."
-        in words
+        "Bananas $0.99 Produce · National · 40 LB Because of an earlier purchase: White Milk, 1 gallon, "
+        "last bought 14 May 2017." in words
     )
     assert "Rank 1 of this customer's list, score 0.83 by item item, recommend v2" in words
     assert "Bought 7 times, about every 14 days; the last time was 20 days ago." in words
     assert "A favourite: bought 1 time." in words
+
+
+def test_both_lists_of_the_day_are_told_with_the_kind_the_day_and_the_gap_of_each_reason(console):
+    words = console.words(f"/mail/{WHY}")
+    told = (
+        "Never bought before",
+        "1029743 Because of an earlier purchase: White Milk, 1 gallon, last bought 14 May 2017. by item item",
+        "61 Bought by 12 of the 199 customers whose purchases are most like this one's.",
+        "62 Fits all of the customer's purchases together; none explains it by itself.",
+        "Bought before",
+        "White Milk, 1 gallon Due again: bought every 42 days in the middle; the last time was 14 May 2017.",
+        "63 Bought every 10.5 days in the middle, not due; the last time was 1 December 2017.",
+        "64 Bought before; the last time was 30 November 2017.",
+    )
+    places = [words.index(part, words.index("All that was recommended")) for part in told]
+    assert places == sorted(places)
+    assert "All that was recommended" not in console.words(f"/mail/{HELD_OUT}")
 
 
 def test_why_now_names_the_customers_own_time_and_the_campaigns_that_yielded(console):

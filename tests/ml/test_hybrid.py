@@ -8,7 +8,8 @@ from ml.recommend import features
 from ml.recommend.baselines import OwnPurchasesLately
 from ml.recommend.lists import best
 from ml.recommend.methods import hybrid
-from ml.recommend.methods.hybrid import AGAIN, NEW, Hybrid, lesson
+from ml.recommend.methods.hybrid import Hybrid, lesson
+from ml.recommend.methods.protocol import AGAIN, NEW
 from ml.recommend.models import TRUSTED_TYPES
 from ml.recommend.purchases import Histories
 

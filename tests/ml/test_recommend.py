@@ -10,11 +10,19 @@ import skops.io
 from ml.recommend.lists import NONE, Lists, best, filled, never_bought
 from ml.recommend.models import CANDIDATES, METHODS, TRUSTED_TYPES
 from ml.recommend.purchases import Histories, Purchases, catalogue, histories, rows_of
-from ml.recommend.reasons import because
 from ml.recommend.serving import LISTED, may_be_listed, recommend
+from ml.recommend.trade.rules import TradeRules
+from ml.recommend.trade.shop import Trade
 from ml.recommend.trial import baseline_qualities, model_quality, split
-from tests.ml.shop import AS_OF, CUSTOMERS, NEWCOMER, simulated_purchases
+from tests.ml.shop import AS_OF, CUSTOMERS, NEWCOMER, product_table, simulated_purchases
 
+
+def pairs(interactions: pa.Table) -> set[tuple[str, str]]:
+    """Return who bought what."""
+    return set(zip(*(interactions[each].to_pylist() for each in ("customer_id", "product_id")), strict=True))
+
+
+NO_RULES = Trade(AS_OF, TradeRules(), product_table())
 EVERY_METHOD = pytest.mark.parametrize("name", METHODS)
 ALONE = ["popular", "popular_lately", "own", "own_lately"]
 """They learn nothing from who else bought a product."""
@@ -75,12 +83,17 @@ def test_lists_hold_no_product_that_is_excluded_or_was_bought(name, purchases, k
     allowed = may_be_listed(products, AS_OF)
     assert {"fuel", "gone", "p00"}.isdisjoint(allowed)
     assert len(allowed) == 59
-    found = recommend(model, purchases, CUSTOMERS, as_of=AS_OF, allowed=allowed[:40])
-    assert set(found.product_ids) <= set(allowed[:40])
-    bought = set(
-        zip(*(interactions[each].to_pylist() for each in ("customer_id", "product_id")), strict=True)
-    )
-    assert bought.isdisjoint(zip(found.customer_ids, found.product_ids, strict=True))
+    found = recommend(model, purchases, CUSTOMERS, trade=NO_RULES, allowed=allowed[:40]).lists.to_pylist()
+    assert {row["product_id"] for row in found} <= set(allowed[:40])
+    bought = pairs(interactions)
+    listed = {
+        question: [(row["customer_id"], row["product_id"]) for row in found if row["question"] == question]
+        for question in ("new", "again")
+    }
+    assert len(listed["new"]) == len(CUSTOMERS) * LISTED
+    assert len(listed["again"]) > 1_500
+    assert bought.isdisjoint(listed["new"])
+    assert bought >= set(listed["again"])
 
 
 @EVERY_METHOD
@@ -91,7 +104,9 @@ def test_rows_in_another_order_make_the_same_lists(name):
     def lists(rows: pa.Table):
         given = Purchases.of(rows, products)
         model = METHODS[name]().fit(histories(given, catalogue(given, before=AS_OF), before=AS_OF), seed=3)
-        return recommend(model, given, CUSTOMERS, as_of=AS_OF, allowed=may_be_listed(products, AS_OF))
+        return recommend(
+            model, given, CUSTOMERS, trade=NO_RULES, allowed=may_be_listed(products, AS_OF)
+        ).lists
 
     assert lists(interactions) == lists(shuffled)
 
@@ -102,7 +117,8 @@ def test_rows_in_another_order_make_the_same_lists(name):
 def test_a_customer_without_a_known_purchase_gets_the_most_popular_products(name, purchases, known):
     model = METHODS[name]().fit(known, seed=3)
     allowed = may_be_listed(simulated_purchases()[1], AS_OF)
-    found = recommend(model, purchases, [NEWCOMER], as_of=AS_OF, allowed=allowed)
+    found = recommend(model, purchases, [NEWCOMER], trade=NO_RULES, allowed=allowed).lists
+    assert set(found["question"].to_pylist()) == {"new"}  # nothing was bought that could be bought again
     buyers = dict.fromkeys(allowed, 0)
     pairs = {
         (c, p)
@@ -114,30 +130,34 @@ def test_a_customer_without_a_known_purchase_gets_the_most_popular_products(name
         if product in buyers:
             buyers[product] += 1
     expected = sorted(buyers, key=lambda product: (-buyers[product], product))[:LISTED]
-    assert found.product_ids == expected
-    assert found.ranks == list(range(1, LISTED + 1))
-    assert set(found.methods) == {"popular"}
-    assert set(found.because) == {None}
+    assert found["product_id"].to_pylist() == expected
+    assert found["rank"].to_pylist() == list(range(1, LISTED + 1))
+    assert set(found["method"].to_pylist()) == {"popular"}
+    assert set(found["reason"].to_pylist()) == {"popular"}
+    assert found["because_product_id"].null_count == LISTED
 
 
 @EVERY_CANDIDATE
 def test_the_reason_is_a_product_of_the_customers_own_taste(name, purchases, known):
     interactions, products = simulated_purchases()
     model = METHODS[name]().fit(known, seed=3)
-    found = recommend(model, purchases, CUSTOMERS, as_of=AS_OF, allowed=may_be_listed(products, AS_OF))
-    bought = set(
-        zip(*(interactions[each].to_pylist() for each in ("customer_id", "product_id")), strict=True)
-    )
-    reasons = [(c, why) for c, why in zip(found.customer_ids, found.because, strict=True) if why is not None]
+    found = recommend(
+        model, purchases, CUSTOMERS, trade=NO_RULES, allowed=may_be_listed(products, AS_OF)
+    ).lists
+    reasons = [
+        (row["customer_id"], row["because_product_id"])
+        for row in found.to_pylist()
+        if row["reason"] == "because"
+    ]
     assert len(reasons) > 500
-    assert set(reasons) <= bought
+    assert set(reasons) <= pairs(interactions)
 
 
 @EVERY_CANDIDATE
 def test_the_reason_is_the_own_purchase_with_the_greatest_cosine(name, known):
     model = METHODS[name]().fit(known, seed=3)
     lists = best(model.scores(known.between(0, 5)), never_bought(known.counts[:5]), 3)
-    reasons = because(model, known.counts[:5], lists, np.zeros((5, 3), dtype=bool))
+    reasons = model.explain(known.between(0, 5), lists).because
     for row in range(5):
         own = known.counts[row : row + 1].indices
         for rank in range(3):

@@ -1,7 +1,7 @@
 """From published tables to published scores, with real MLflow, on the simulated shop."""
 
 import math
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from ml.tables import (
     CUSTOMER_VALUE_SCHEMA,
     MODEL_FIGURES_SCHEMA,
     RECOMMENDATIONS_SCHEMA,
+    REMOVALS_SCHEMA,
     SCORE_DRIFT_SCHEMA,
     SEGMENT_PROFILES_SCHEMA,
     SEGMENTS_SCHEMA,
@@ -32,6 +33,7 @@ SCHEMAS = {
     "churn_scores": CHURN_SCORES_SCHEMA,
     "churn_reasons": CHURN_REASONS_SCHEMA,
     "recommendations": RECOMMENDATIONS_SCHEMA,
+    "recommendation_removals": REMOVALS_SCHEMA,
     "segments": SEGMENTS_SCHEMA,  # without a champion here; see test_segments_in_the_registry.py
     "segment_profiles": SEGMENT_PROFILES_SCHEMA,
     "customer_value": CUSTOMER_VALUE_SCHEMA,  # nor here; see test_lifetime_in_the_registry.py
@@ -107,7 +109,9 @@ def test_every_customer_gets_twelve_new_products_in_trade(scored, trained, tmp_p
     bought = set(
         zip(*(interactions[each].to_pylist() for each in ("customer_id", "product_id")), strict=True)
     )
-    rows = scored["recommendations"].to_pylist()
+    rows = (
+        scored["recommendations"].filter(pc.equal(scored["recommendations"]["question"], "new")).to_pylist()
+    )
     by_customer = {
         each: [row for row in rows if row["customer_id"] == each] for each in [*CUSTOMERS, NEWCOMER]
     }
@@ -123,13 +127,51 @@ def test_every_customer_gets_twelve_new_products_in_trade(scored, trained, tmp_p
     assert {row["method"] for row in by_customer[NEWCOMER]} == {"popular"}
 
 
+def test_what_is_bought_again_are_the_own_purchases_in_trade_latest_and_most_first(scored, trained, tmp_path):
+    interactions = Published(tmp_path / "shop" / "published").read("interactions", AS_OF).to_pylist()
+    weights: dict[tuple[str, str], float] = {}
+    days: dict[tuple[str, str], list[date]] = {}
+    for row in sorted(interactions, key=lambda row: row["ordered_date"]):
+        pair = row["customer_id"], row["product_id"]
+        days.setdefault(pair, []).append(row["ordered_date"])
+        # by hand: a line counts half for every 90 days
+        weights[pair] = weights.get(pair, 0) + 0.5 ** ((AS_OF - row["ordered_date"]).days / 90)
+    # a rule of the shop's own file: half of the customer's usual gap with it must have passed
+    too_soon = {
+        pair
+        for pair, each in days.items()
+        if len(each) > 2
+        and (AS_OF - each[-1]).days < 0.5 * np.median(np.diff([one.toordinal() for one in each]))
+    }
+    removed = [row for row in scored["recommendation_removals"].to_pylist() if row["rule"] == "own_cycle"]
+    assert {row["question"]: row["pair_count"] for row in removed} == {
+        "new": 0,
+        "again": sum(product in set(PRODUCTS) - {"p00"} for _, product in too_soon),
+    }
+    for customer in [*CUSTOMERS[:20], NEWCOMER]:
+        in_trade = {
+            product: weight
+            for (who, product), weight in weights.items()
+            if who == customer and product in set(PRODUCTS) - {"p00"} and (who, product) not in too_soon
+        }
+        listed = [
+            row
+            for row in scored["recommendations"].to_pylist()
+            if row["customer_id"] == customer and row["question"] == "again"
+        ]
+        assert [row["rank"] for row in listed] == list(range(1, min(len(in_trade), 12) + 1))
+        scores = sorted(in_trade.values(), reverse=True)[:12]
+        assert [in_trade[row["product_id"]] for row in listed] == pytest.approx(scores, rel=1e-5)
+        assert {row["method"] for row in listed} <= {"own_lately"}
+
+
 def test_customers_are_recommended_their_own_taste_first(scored):
     first = scored["recommendations"].filter(pc.equal(scored["recommendations"]["rank"], 1)).to_pylist()
     halves = {product: place // 30 for place, product in enumerate(PRODUCTS)}
     right = [
         halves[row["product_id"]] == CUSTOMERS.index(row["customer_id"]) % 2
         for row in first
-        if row["method"] != "popular"
+        if row["method"] not in ("popular", "own_lately")
     ]
     assert len(right) > 150
     assert np.mean(right) > 0.95
@@ -262,6 +304,10 @@ def test_a_list_with_a_gap_a_repeat_or_a_forbidden_product_stops_the_day(scored)
     same = rows.set_column(3, rows.schema.field(3), pa.array(["p01"] * len(rows)))
     with pytest.raises(GateFailed, match="repeat"):
         check_recommendations(same, allowed=allowed, most=12)
+    place = rows.schema.get_field_index("last_bought_date")
+    undated = rows.set_column(place, rows.schema.field(place), pa.nulls(len(rows), pa.date32()))
+    with pytest.raises(GateFailed, match="'last_bought_date' is missing for reason 'because'"):
+        check_recommendations(undated, allowed=allowed, most=12)
 
 
 @pytest.fixture

@@ -7,15 +7,14 @@ from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 
 from ml.recommend.lists import Floats
-from ml.recommend.methods.customers import cosine, nearest
-from ml.recommend.methods.protocol import Recommender
+from ml.recommend.methods.customers import ByNeighbours, cosine, nearest
 from ml.recommend.purchases import Histories
 
 HALF_LIFE_DAYS, NEIGHBOURS, OWN_SHARE = 90.0, 300, 0.7
 DAYS_IN_WEEK = 7
 
 
-class NextBasket(Recommender):
+class NextBasket(ByNeighbours):
     """Own shares of faded weekly purchases, seven parts, and those of the `NEIGHBOURS` most alike, three parts.
 
     Source: Hu, He, Gao & Zhang, "Modeling Personalized Item Frequency Information for Next-basket Recommendation" (TIFU-KNN),
@@ -24,13 +23,13 @@ class NextBasket(Recommender):
 
     method = "next_basket"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.known: csr_array = csr_array((0, 0), dtype=np.float32)
-
     def fit(self, found: Histories, *, seed: int) -> Self:
-        self.product_ids, self.known = found.product_ids, weekly_shares(found)
+        self.product_ids, self.known_ids = found.product_ids, found.customer_ids
+        self.known = weekly_shares(found)
         return self
+
+    def shares(self, asked: Histories) -> csr_array:
+        return nearest(cosine(weekly_shares(asked), self.known), NEIGHBOURS)
 
     def scores(self, asked: Histories) -> Floats:
         """Return shares, 0 to 1, shape (n_customers, n_products)."""

@@ -7,34 +7,60 @@ import numpy as np
 from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 
-from ml.recommend.lists import Floats
+from ml.recommend.lists import NONE, Floats, Lists, blocks
 from ml.recommend.methods.protocol import Recommender, log_orders
-from ml.recommend.purchases import Histories
+from ml.recommend.purchases import Histories, Strings
+from ml.recommend.reasons import Reasons, liked_by_neighbours
 
 NEIGHBOURS = 200
 
 
-class ByCustomer(Recommender):
-    """Scores a product by its mean weight with the `NEIGHBOURS` customers most alike, each counting by their likeness.
-
-    Who is among the customers of the fit is his own first neighbour.
-    """
+class ByNeighbours(Recommender):
+    """Whatever goes by the customers of the fit whose purchases are most alike; `known`: theirs, shape (n_known, n_products)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.known: csr_array = csr_array((0, 0), dtype=np.float32)
+        self.known_ids: Strings = np.array([], dtype=str)
+
+    @abstractmethod
+    def shares(self, asked: Histories) -> csr_array:
+        """Return the share of each customer of the fit in what is said of the asked, shape (n_asked, n_known)."""
+
+    def explain_new(self, asked: Histories, lists: Lists) -> Reasons:
+        """Count the neighbours, without the customer's own self, who had bought each listed product when this was fitted."""
+        buyers, neighbours = np.zeros(lists.products.shape, np.int64), np.zeros(asked.shape[0], np.int64)
+        start, has_bought = 0, csr_array(self.known > 0, dtype=np.float32)
+        for block in blocks(asked):
+            rows = slice(start, start + block.shape[0])
+            alike = (self.shares(block).toarray() > 0) & (block.customer_ids[:, None] != self.known_ids[None])
+            neighbours[rows] = alike.sum(axis=1)
+            counts = alike.astype(np.float32) @ has_bought
+            buyers[rows] = np.take_along_axis(counts, np.maximum(lists.products[rows], 0), axis=1)
+            start = rows.stop
+        return liked_by_neighbours(np.where(lists.products == NONE, 0, buyers), neighbours, lists)
+
+
+class ByCustomer(ByNeighbours):
+    """Scores a product by its mean weight with the `NEIGHBOURS` customers most alike, each counting by their likeness.
+
+    Who is among the customers of the fit is his own first neighbour.
+    """
 
     @abstractmethod
     def likeness(self, asked: csr_array) -> Floats:
         """Return shape (n_asked, n_known); 0 or less: not alike."""
 
     def fit(self, found: Histories, *, seed: int) -> Self:
-        self.product_ids, self.known = found.product_ids, log_orders(found.counts)
+        self.product_ids, self.known_ids = found.product_ids, found.customer_ids
+        self.known = log_orders(found.counts)
         return self
 
+    def shares(self, asked: Histories) -> csr_array:
+        return nearest(self.likeness(log_orders(asked.counts)), NEIGHBOURS)
+
     def scores(self, asked: Histories) -> Floats:
-        near = nearest(self.likeness(log_orders(asked.counts)), NEIGHBOURS)
-        scores: Floats = (near @ self.known).toarray()
+        scores: Floats = (self.shares(asked) @ self.known).toarray()
         return scores
 
 

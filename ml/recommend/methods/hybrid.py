@@ -10,16 +10,17 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ml.recommend import features
 from ml.recommend.features import Pairs
-from ml.recommend.lists import BLOCK, NONE, Bools, Floats, Ints, best, never_bought
+from ml.recommend.lists import BLOCK, NONE, Bools, Floats, Ints, Lists, best, never_bought
 from ml.recommend.methods.baskets import NextBasket
 from ml.recommend.methods.blend import Blend
-from ml.recommend.methods.customers import CosineCustomers
+from ml.recommend.methods.customers import ByNeighbours, CosineCustomers
 from ml.recommend.methods.products import ItemNeighbours
-from ml.recommend.methods.protocol import Recommender
+from ml.recommend.methods.protocol import AGAIN, NEW, Recommender
 from ml.recommend.purchases import LEAST_LINES, Histories, rows_of
+from ml.recommend.reasons import Kind, Reasons
 from ml.threads import THREADS, limit_this_thread
 
-QUESTIONS = AGAIN, NEW = "again", "new"
+QUESTIONS = (AGAIN, NEW)
 WINDOW_DAYS, LESSONS = 28, 2
 CANDIDATES, NEGATIVES, LEAST_BOUGHT = 50, 0.15, 500
 MOST_FITTED, MOST_TAUGHT, MOST_MET = 50_000, 10_000, 5_000
@@ -75,12 +76,13 @@ class Hybrid(Recommender):
     """
 
     method = "hybrid"
+    answers = frozenset(QUESTIONS)
 
     def __init__(self) -> None:
         super().__init__()
         self.blend = Blend()
         self.items = ItemNeighbours()
-        self.neighbours: list[Recommender] = []
+        self.neighbours: list[ByNeighbours] = []
         self.products: Floats = np.zeros((0, 0), dtype=np.float32)
         self.attributes: list[Ints] = []
         self.trees: dict[str, HistGradientBoostingClassifier] = {}
@@ -146,6 +148,13 @@ class Hybrid(Recommender):
         if self.neighbours:
             return by_purchases + [each.scores(asked) for each in self.neighbours]
         return by_purchases + [np.zeros(asked.shape, dtype=np.float32)] * len(BY_NEIGHBOURS)
+
+    def explain_new(self, asked: Histories, lists: Lists) -> Reasons:
+        """Name the bought product that each resembles, or else how many customers of like taste bought it."""
+        reasons = super().explain_new(asked, lists)
+        if not self.neighbours:
+            return reasons
+        return reasons.replaced(reasons.kinds == Kind.HISTORY, self.neighbours[0].explain_new(asked, lists))
 
     def resemblance(self, products: Ints, bought: Ints) -> Floats:
         return self.blend.resemblance(products, bought)

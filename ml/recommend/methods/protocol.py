@@ -12,15 +12,24 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from ml.recommend.lists import NONE, Bools, Floats, Ints, Lists, best, blocks, never_bought, stacked
+from ml.recommend.pairs import best_of, is_in
 from ml.recommend.purchases import Histories, Strings
+from ml.recommend.reasons import Reasons, bought, dated, resembling
+from ml.recommend.rhythms import Rhythms
 
 SHOWN = 12
+NEW, AGAIN = "new", "again"
+"""What is asked of a recommender: what would they love that they never had, and what will they buy again."""
 
 
 class Recommender(ABC):
-    """Scores products from a customer's own purchases, and names the purchase a product resembles most."""
+    """Scores products from a customer's own purchases, and says why each stands on a list.
+
+    `answers`: the questions whose published lists it may make; of products bought before most methods say too little.
+    """
 
     method: str
+    answers: frozenset[str] = frozenset({NEW})
     product_ids: Strings
 
     def __init__(self) -> None:
@@ -60,10 +69,43 @@ class Recommender(ABC):
             start = end
         return stacked(found)
 
+    def again(
+        self, asked: Histories, k: int, *, exclude: csr_array | None = None, only: Bools | None = None
+    ) -> Lists:
+        """Return lists as `recommend` does, of products that the customer bought before and of no others."""
+        start, found = 0, []
+        for block in blocks(asked):
+            end = start + block.shape[0]
+            counts = block.counts
+            rows, products = np.repeat(np.arange(block.shape[0]), np.diff(counts.indptr)), counts.indices
+            scores = self.scores(block)[rows, products]
+            if only is not None:
+                scores = np.where(only[products], scores, np.float32(0))
+            if exclude is not None:
+                scores[is_in(exclude[start:end], rows, products)] = 0
+            found.append(best_of(rows, products, scores, block.shape[0], k))
+            start = end
+        return stacked(found)
+
+    def explain(self, asked: Histories, lists: Lists) -> Reasons:
+        """Return why each product of the lists that this method made for these customers stands there.
+
+        Of what was bought before, the customer's own rhythm; of what is new, what `explain_new` says. All of it is read
+        off the same histories the lists were made from.
+        """
+        rhythms = Rhythms.of(asked)
+        own = bought(rhythms, lists)
+        new = Lists(np.where(own.kinds == "", lists.products, NONE), lists.scores)
+        return dated(own.or_else(self.explain_new(asked, new)), rhythms)
+
+    def explain_new(self, asked: Histories, lists: Lists) -> Reasons:
+        """Say why products that were never bought are listed: the bought product that each resembles most."""
+        return resembling(self.resemblance, asked, lists)
+
     def resemblance(self, products: Ints, bought: Ints) -> Floats:
         """Return shape (n_products, n_bought): how much a product resembles a bought one; 0 or less: not at all.
 
-        Methods that do not go from purchase to product see no resemblance, and give no reason.
+        Methods that do not go from purchase to product see no resemblance.
         """
         return np.zeros((len(products), len(bought)), dtype=np.float32)
 

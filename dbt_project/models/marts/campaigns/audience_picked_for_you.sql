@@ -9,16 +9,21 @@ with shown as (
         ) as namesake
     from {{ ref("stg_published__recommendations") }} as recommendations
     inner join {{ ref("products") }} as products on recommendations.product_id = products.product_id
-    where products.is_recommendable
+    where recommendations.question = 'new' and products.is_recommendable
 ),
 
 recommendations as (
     select
         recommendations.customer_id,
         list(
+            -- A purchase that a mail may not name is no reason to state, and a product is not popular for want of one.
             case
-                when because.name is null then {{ product_fact("products", "popular") }}
-                else {{ product_fact("products", "because", reason_product_name="because.name") }}
+                when recommendations.reason = 'because' and because.name is null
+                    then {{ product_fact("products", "'history'") }}
+                else
+                    {{ product_fact("products", "recommendations.reason", reason_product_name="because.name",
+                                    bought_date="recommendations.last_bought_date",
+                                    days_since="(" ~ as_of_date() ~ " - recommendations.last_bought_date)::bigint") }}
             end
             order by recommendations.rank
         )[1:6] as facts,

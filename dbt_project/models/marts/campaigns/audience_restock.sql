@@ -22,7 +22,7 @@ lists as (
     select
         due.customer_id,
         list(
-            {{ product_fact("products", "due", times_bought="due.times_bought",
+            {{ product_fact("products", "'due'", times_bought="due.times_bought",
                             usual_gap_days="round(due.usual_gap_days, 1)", days_since="due.days_since") }}
             order by due.times_bought desc, due.product_id
         )[1:4] as facts,

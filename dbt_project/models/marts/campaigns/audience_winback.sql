@@ -32,7 +32,7 @@ favourites as (
     select
         habits.customer_id,
         list(
-            {{ product_fact("products", "favourite", times_bought="habits.times_bought",
+            {{ product_fact("products", "'favourite'", times_bought="habits.times_bought",
                             usual_gap_days="round(habits.usual_gap_days, 1)", days_since="habits.days_since") }}
             order by habits.times_bought desc, habits.product_id
         )[1:3] as facts

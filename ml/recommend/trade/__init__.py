@@ -1,0 +1,1 @@
+"""Rules of trade: what may be recommended to whom, as a file says it."""
