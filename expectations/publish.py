@@ -15,6 +15,7 @@ DAILY = (
     "ml.customer_features",
     "ml.interactions",
     "shop.products",
+    "shop.product_objections",
     "shop.rejected_rows",
 )
 TRAINING = ("ml.churn_examples", "ml.interactions", "shop.products")

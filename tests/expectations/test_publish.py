@@ -14,7 +14,14 @@ from core.warehouse import KEYS, export
 from expectations.publish import DAILY, RAISED, REPORT, TOUCHED, TRAINING, publish
 
 DAY = date(2017, 12, 4)
-TABLES = ["landed_tables", "customer_features", "interactions", "products", "rejected_rows"]
+TABLES = [
+    "landed_tables",
+    "customer_features",
+    "interactions",
+    "products",
+    "product_objections",
+    "rejected_rows",
+]
 ONE_CUSTOMER = """
     1::bigint as recency_days, 30::bigint as tenure_days, 1::bigint as orders_7d_count, 2::bigint as orders_30d_count,
     3::bigint as orders_90d_count, 4::bigint as orders_lifetime_count, 2.0::double as basket_mean_lines,
@@ -51,6 +58,7 @@ def shop(tmp_path_factory) -> Settings:
         select 'orders' as table_name, date '2017-12-04' as as_of_date, true as is_required, 2::bigint as freshness_days,
             7::bigint as stops_after_days, 1::bigint as stale_days;
         create table shop.products as select 'p1' as product_id, 'Ice' as name;
+        create table shop.product_objections as select 'c1' as customer_id, 'p1' as product_id;
         create table shop.rejected_rows as
         select 'orders' as table_name, 'shop/orders/a.csv' as source_file, 7::bigint as row_number,
             'customer_id' as column_name;

@@ -57,11 +57,14 @@ class Trade:
             "not_returned": (self.rules.not_returned, self.objections, RETURNED_DATE, "returns"),
             "not_complained": (self.rules.not_complained, self.objections, STARS, "reviews"),
         }
-        return {
+        off = {
             rule: f"the shop brings no {source}"
             for rule, (is_asked, table, column, source) in asked.items()
             if is_asked is not None and not says(table, column)
         }
+        if self.rules.limits and self.traits is None:
+            off["limits"] = "nobody's age or country is known: limited products are shown to nobody"
+        return off
 
 
 @dataclass(frozen=True)

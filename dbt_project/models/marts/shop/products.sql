@@ -28,6 +28,14 @@ prices as (
         price_cents
     from {{ ref("price_history") }}
     where valid_from <= {{ as_of_date() }} and (valid_until is null or valid_until > {{ as_of_date() }})
+),
+
+stock as (
+    select
+        product_id,
+        quantity as stock_count
+    from {{ ref("stock_history") }}
+    where valid_from <= {{ as_of_date() }} and (valid_until is null or valid_until > {{ as_of_date() }})
 )
 
 select
@@ -41,6 +49,7 @@ select
     coalesce(prices.price_cents, sales.price_cents) as price_cents,
     sales.last_sold_date,
     coalesce(sales.sold_90d_count, 0) as sold_90d_count,
+    stock.stock_count,
     (
         products.name is not null
         and coalesce(prices.price_cents, sales.price_cents) is not null
@@ -52,4 +61,5 @@ select
 from {{ ref("stg_shop__products") }} as products
 left join sales on products.product_id = sales.product_id
 left join prices on products.product_id = prices.product_id
+left join stock on products.product_id = stock.product_id
 where {{ known_at_day("products", as_of_date()) }}
