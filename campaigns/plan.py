@@ -157,8 +157,14 @@ def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
 def _addresses(settings: Settings, as_of: date) -> dict[str, str]:
     """Return customer_id → address as known at the day, from the one model that holds addresses."""
     query = """
-        select customer_id, address from staging.stg_shop__customers
-        where address is not null and known_at < $1 and (known_until is null or known_until >= $1)"""
+        select customer_id, address
+        from (
+            select * from staging.stg_shop__customers where known_at < $1
+            qualify row_number() over (
+                partition by customer_id order by known_at desc, source_file desc, source_row desc
+            ) = 1
+        )
+        where address is not null"""
     with reading(settings) as connection:
         try:
             return dict(connection.execute(query, [as_of]).fetchall())

@@ -27,3 +27,13 @@
 {% macro known_until(key) -%}
     lead(known_at) over (partition by {{ key }} order by known_at, source_file, source_row)
 {%- endmacro %}
+
+{#- A relation with that beside its rows. Not in the staging view: it would be sorted out for every reader, wanted or not. -#}
+{% macro with_known_until(relation, key) -%}
+    (
+        select
+            *,
+            {{ known_until(key) }} as known_until
+        from {{ relation }}
+    )
+{%- endmacro %}

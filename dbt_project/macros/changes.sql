@@ -91,6 +91,7 @@
 {% macro known_sooner(relation, id) -%}
     select {{ id }}
     from {{ relation }}
+    where {{ id }} in (select newer.{{ id }} from {{ relation }} as newer where newer.load_number > {{ seen() }})
     group by {{ id }}
     having
         min(load_number) > {{ seen() }}

@@ -14,28 +14,51 @@
     ) }}
 {%- endmacro %}
 
-{#- The common table expression of where this model goes on from: the day and the newest file of its rows. -#}
+{#- The common table expression of where this model goes on from: the day and the newest file of its rows; without any
+    rows, the day itself with no file seen. -#}
 {% macro before() -%}
     before as (
         select
-            coalesce(max(as_of_date), date '0001-01-01') as as_of_date,
+            coalesce(max(as_of_date), date '{{ feature_days()[0] }}') as as_of_date,
             coalesce(max(load_number), 0) as load_number
         from {{ this }}
     )
 {%- endmacro %}
 
-{#- True for a row of `rollup` that may count differently for the day than it did `before`: it became known in between
-    or since, or its `column` of days reached one of the `ages` at which a measure stops or starts to count it. -#}
-{% macro counts_anew(column, ages) -%}
+{#- The rows of `rollup` that may count differently for the day than they did `before`: they became known since, or in
+    between, or their `column` of days reached one of the `ages` at which a measure stops or starts to count it. Three
+    queries, not an "or": the first two read only the blocks that can hold such rows. -#}
+{% macro counting_anew(rollup, column, ages) -%}
     {%- set day = "date '" ~ feature_days()[0] ~ "'" -%}
-    rollup.load_number > before.load_number
-    or rollup.known_date >= least(before.as_of_date, {{ day }})
-    {%- for age in ages %}
-    or (
-        rollup.{{ column }} >= least(before.as_of_date, {{ day }}) - {{ age }}
-        and rollup.{{ column }} < greatest(before.as_of_date, {{ day }}) - {{ age }}
-    )
-    {%- endfor %}
+    {%- set seen = "(select before.load_number from before)" -%}
+    {%- set earlier = "(select least(before.as_of_date, " ~ day ~ ") from before)" -%}
+    select *
+    from {{ rollup }}
+    where load_number > {{ seen }}
+    union all
+    select *
+    from {{ rollup }}
+    where load_number <= {{ seen }} and known_date >= {{ earlier }}
+    {%- if ages %}
+    union all
+    select *
+    from {{ rollup }}
+    where
+        load_number <= {{ seen }}
+        and known_date < {{ earlier }}
+        and {{ column }} in (
+            select between_them.moment::date - windows.age
+            from before
+            cross join unnest(
+                range(
+                    least(before.as_of_date, {{ day }})::timestamp,
+                    greatest(before.as_of_date, {{ day }})::timestamp,
+                    interval 1 day
+                )
+            ) as between_them (moment)
+            cross join (values ({{ ages | join("), (") }})) as windows (age)
+        )
+    {%- endif %}
 {%- endmacro %}
 
 {#- The common table expressions that say who is due, with a comma behind; nothing where everybody is.
@@ -47,10 +70,10 @@
     due as (
         {{ few("customer_id") }} (
         {%- for rollup, column, ages in rollups %}
-        select rollup.customer_id
-        from {{ rollup }} as rollup
-        cross join before
-        where {{ counts_anew(column, ages) }}
+        select rows_anew.customer_id
+        from (
+            {{ counting_anew(rollup, column, ages) }}
+        ) as rows_anew
         {% if not loop.last %}union all{% endif %}
         {%- endfor %}
         ) as changed
@@ -80,10 +103,7 @@
 
     -- Few rows, scattered: put together first, or each block of the rollup would be added up by itself.
     anew as materialized (
-        select rollup.*
-        from {{ rollup }} as rollup
-        cross join before
-        where {{ counts_anew(column, ages) }}
+        {{ counting_anew(rollup, column, ages) }}
     ),
 
     sides as (

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.dbt import build
+from core.errors import BuildFailed
 from core.published import Published
 from core.warehouse import DAY_COLUMNS, KEYS, SELECTIONS, export
 from sources.landing import load_landing
@@ -148,6 +149,17 @@ def test_a_day_built_alone_equals_the_day_built_among_others(shop, trained, tmp_
     # Building other days left the shop's own day as it was.
     days = {settings.data_dir: export(settings, mart, DAY).read_bytes() for settings in (alone, trained)}
     assert set(days.values()) == {Published(shop.published).path("customer_features", DAY).read_bytes()}
+
+
+@pytest.mark.parametrize(
+    "change", ["drop column recency_days", "add column of_another_release bigint"], ids=["lost", "left over"]
+)
+def test_a_day_is_not_put_beside_days_of_other_columns(shop, tmp_path, change):
+    settings = small_shop.copy_of(shop, tmp_path)
+    with duckdb.connect(str(settings.warehouse)) as db:
+        db.execute(f"alter table ml.customer_features {change}")
+    with pytest.raises(BuildFailed, match="has not the columns of its contract"):
+        build(settings, "customer_features", as_of=DAY)
 
 
 def test_the_key_of_each_exported_mart_fixes_the_order_of_its_rows(shop, trained):

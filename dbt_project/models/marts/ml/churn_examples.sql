@@ -59,7 +59,7 @@ select
 from {{ ref("customer_features") }} as features
 inner join {{ ref("churn_labels") }} as labels
     on features.customer_id = labels.customer_id and features.as_of_date = labels.as_of_date
-left join {{ ref("stg_shop__customers") }} as customers
+left join {{ with_known_until(ref("stg_shop__customers"), "customer_id") }} as customers
     on features.customer_id = customers.customer_id and {{ known_at_day("customers", "features.as_of_date") }}
 where
     {{ keyed_share("'churn_examples'", "labels.customer_id") }}

@@ -1,7 +1,4 @@
-{{ config(
-    materialized = "incremental", incremental_strategy = "delete+insert",
-    unique_key = "as_of_date", on_schema_change = "fail", tags = ["features"]
-) }}
+{{ config(materialized = "days_replaced", tags = ["features"]) }}
 
 {#- A group of activities is null for everybody until its first row was known: the shop does not bring it, and 0 would
     say that nobody ever did it. After that, a customer without any has 0. -#}

@@ -15,6 +15,6 @@ select
     coalesce(customers.time_zone, '{{ var("shop_time_zone") }}') as time_zone,
     coalesce(consents.has_consent, false) as has_consent,
     customers.address is not null as has_address
-from {{ ref("stg_shop__customers") }} as customers
+from {{ with_known_until(ref("stg_shop__customers"), "customer_id") }} as customers
 left join consents on customers.customer_id = consents.customer_id
 where {{ known_at_day("customers", as_of_date()) }}

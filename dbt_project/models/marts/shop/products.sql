@@ -58,7 +58,7 @@ select
         and coalesce(products.subcategory, '') not in ('{{ var("unrecommendable_subcategories") | join("', '") }}')
         -- noqa: enable=LT05
     ) as is_recommendable
-from {{ ref("stg_shop__products") }} as products
+from {{ with_known_until(ref("stg_shop__products"), "product_id") }} as products
 left join sales on products.product_id = sales.product_id
 left join prices on products.product_id = prices.product_id
 left join stock on products.product_id = stock.product_id

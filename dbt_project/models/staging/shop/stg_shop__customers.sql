@@ -9,6 +9,5 @@ select
     known_at,
     source_file,
     source_row,
-    load_number,
-    {{ known_until("customer_id") }} as known_until
+    load_number
 from {{ source("landing", "customers") }}

@@ -1,0 +1,33 @@
+{#- A table of many days, of which a build replaces those that features are asked for. dbt's own "delete+insert" writes
+    a temporary table and copies it; a day of a large shop is a gigabyte, so here it is written once. The
+    contract is compared with the query, and with the columns of the table that stands. -#}
+{% materialization days_replaced, adapter="duckdb" %}
+    {%- set target = this.incorporate(type="table") -%}
+    {%- set standing = load_cached_relation(this) -%}
+    {%- set anew = standing is none or should_full_refresh() -%}
+    {{ run_hooks(pre_hooks, inside_transaction=true) }}
+    {%- if anew -%}
+        {%- do drop_relation_if_exists(standing) -%}
+        {%- call statement("main") -%} {{ create_table_as(false, target, compiled_code) }} {%- endcall -%}
+    {%- else -%}
+        {%- do get_assert_columns_equivalent(compiled_code) -%}
+        {%- do require_columns(standing, model.columns) -%}
+        {%- call statement("main") -%}
+            delete from {{ target }} where as_of_date in (date '{{ feature_days() | join("', date '") }}');
+            insert into {{ target }} by name {{ compiled_code }}
+        {%- endcall -%}
+    {%- endif -%}
+    {{ run_hooks(post_hooks, inside_transaction=true) }}
+    {%- do adapter.commit() -%}
+    {{ return({"relations": [target]}) }}
+{% endmaterialization %}
+
+{#- Stops the model unless the table that stands has the columns of the contract: those of older days would be missing. -#}
+{% macro require_columns(standing, promised) -%}
+    {%- set has = adapter.get_columns_in_relation(standing) | map(attribute="name") | sort -%}
+    {%- if has != promised | sort -%}
+        {%- do exceptions.raise_compiler_error(
+            this ~ " has not the columns of its contract: build it with --full-refresh, all of its days"
+        ) -%}
+    {%- endif -%}
+{%- endmacro %}
