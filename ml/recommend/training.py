@@ -81,7 +81,7 @@ def train_recommender_model(interactions: pa.Table, products: pa.Table, source: 
         _drawings(method, choice, judged),
         verdict.is_promoted,
         verdict.reason,
-        _fit_on_all(method, known),
+        _fit_on_all(fitted[method], known),
     )
 
 
@@ -110,8 +110,8 @@ def _per_cutoff(name: str, judged: Mapping[date, Methods]) -> dict[str, list[flo
     return {metric: [methods[name].figures[metric] for methods in judged.values()] for metric in METRICS}
 
 
-def _fit_on_all(method: str, known: Histories) -> FittedModel:
-    model = CANDIDATES[method]().fit(known, seed=SEED)
+def _fit_on_all(judged: Recommender, known: Histories) -> FittedModel:
+    model = judged.renew(known, seed=SEED)
     some = known.between(0, 2)
     shown = pd.DataFrame(
         {

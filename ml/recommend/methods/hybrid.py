@@ -22,7 +22,7 @@ from ml.threads import THREADS, limit_this_thread
 
 QUESTIONS = (AGAIN, NEW)
 WINDOW_DAYS, LESSONS = 28, 2
-CANDIDATES, NEGATIVES, LEAST_BOUGHT = 50, 0.15, 500
+CANDIDATES, AGAIN_CANDIDATES, NEGATIVES, LEAST_BOUGHT = 50, 100, 0.15, 500
 MOST_FITTED, MOST_TAUGHT, MOST_MET = 50_000, 10_000, 5_000
 """Customers that the methods are fitted on, that the trees learn from, and among whom neighbours are looked for."""
 BY_NEIGHBOURS = (CosineCustomers, NextBasket)
@@ -65,7 +65,7 @@ class Hybrid(Recommender):
 
     The trees learn from two lessons, each four weeks that have closed. For each the single methods are fitted on what was known
     when the weeks began and name their `CANDIDATES` best new products per customer; the trees learn which of these, and which
-    of those bought before, were bought, from the methods' scores and from `ml.recommend.features` (stacking: Wolpert, "Stacked
+    of the `AGAIN_CANDIDATES` bought most before, were bought, from the methods' scores and from `ml.recommend.features` (stacking: Wolpert, "Stacked
     Generalization", Neural Networks 5, 1992; trees: Friedman, "Greedy Function Approximation", Annals of Statistics
     29, 2001). Of a product never bought nothing of one's own is known, so the questions *again* and *new* are learned apart; both
     answers are chances of one event, and one list can hold both. Of pairs not bought a share of `NEGATIVES` is
@@ -137,9 +137,10 @@ class Hybrid(Recommender):
                 ]
             )
 
-        again, new = features.bought(asked), _candidates(said, never_bought(asked.counts))
+        again, own = _habits(features.bought(asked), features.own(asked))
+        new = _candidates(said, never_bought(asked.counts))
         return {
-            AGAIN: Known(again, np.column_stack([columns(again), features.own(asked)])),
+            AGAIN: Known(again, np.column_stack([columns(again), own])),
             NEW: Known(new, columns(new)),
         }
 
@@ -195,6 +196,15 @@ def lesson(found: Histories, days: int, seed: int) -> dict[str, Lesson]:
     with ThreadPoolExecutor(THREADS, initializer=limit_this_thread) as threads:
         parts = list(threads.map(of_block, range(0, taught.shape[0], BLOCK)))
     return {question: Lesson.of_all(part[question] for part in parts) for question in QUESTIONS}
+
+
+def _habits(bought: Pairs, own: Floats) -> tuple[Pairs, Floats]:
+    """Return the `AGAIN_CANDIDATES` products that each customer bought in most weeks, late weeks counting more."""
+    weeks = own[:, features.OWN.index("weeks_faded")]
+    order = np.lexsort((bought.columns, -weeks, bought.rows))
+    place = np.arange(len(order)) - np.searchsorted(bought.rows, bought.rows)
+    kept = np.sort(order[place < AGAIN_CANDIDATES])
+    return Pairs(bought.rows[kept], bought.columns[kept]), own[kept]
 
 
 def _candidates(said: list[Floats], unknown: Bools) -> Pairs:
