@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from ml.recommend.lists import NONE, Bools, Floats, Ints, Lists, best, blocks, never_bought, stacked
+from ml.recommend.lists import BLOCK, NONE, Bools, Floats, Ints, Lists, stacked, starts, top
 from ml.recommend.purchases import Histories, Strings
+from ml.threads import side_by_side
 
 SHOWN = 12
 
@@ -32,7 +33,10 @@ class Recommender(ABC):
 
     @abstractmethod
     def scores(self, asked: Histories) -> Floats:
-        """Return shape (n_customers, n_products); 0 or less says nothing in favour of the product."""
+        """Return shape (n_customers, n_products); 0 or less says nothing in favour of the product.
+
+        The array is the caller's to change, or read-only.
+        """
 
     def recommend(
         self, asked: Histories, k: int, *, exclude: csr_array | None = None, only: Bools | None = None
@@ -42,15 +46,17 @@ class Recommender(ABC):
         `exclude`: shape (n_customers, n_products), an entry for each product a customer must not be shown; `only`: shape
         (n_products,), True where a product may be shown at all.
         """
-        start, found = 0, []
-        for block in blocks(asked):
-            end = start + block.shape[0]
-            allowed = (
-                np.ones(block.shape, dtype=bool) if exclude is None else never_bought(exclude[start:end])
-            )
-            found.append(best(self.scores(block), allowed if only is None else allowed & only, k))
-            start = end
-        return stacked(found)
+
+        def of_block(start: int) -> Lists:
+            block = asked.between(start, start + BLOCK)
+            scores = np.require(self.scores(block), requirements=["C", "W"])
+            if exclude is not None:
+                scores[exclude[start : start + BLOCK].nonzero()] = 0
+            if only is not None:
+                scores *= only.astype(np.float32)
+            return top(scores, k)
+
+        return stacked(side_by_side(of_block, starts(asked)))
 
     def resemblance(self, products: Ints, bought: Ints) -> Floats:
         """Return shape (n_products, n_bought): how much a product resembles a bought one; 0 or less: not at all.
