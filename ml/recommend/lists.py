@@ -15,8 +15,8 @@ Ints = npt.NDArray[np.int64]
 
 NONE = -1
 """In a list of products: no product."""
-BLOCK = 128
-"""Customers scored at once: with 20,000 products, 10 MB of float32; larger blocks leave the processor's cache."""
+BLOCK = 256
+"""Customers scored at once: with 20,000 products, 20 MB of float32."""
 GROUPS_PER_PLACE = 16
 """Groups of products per place of a list: with fewer, two of the best fall into one group more often; more cost time."""
 SMALLEST = np.finfo(np.float32).tiny
@@ -102,15 +102,16 @@ def filled(lists: Lists, fallback: Lists) -> tuple[Lists, Bools]:
     return Lists(products, scores), from_fallback
 
 
-def starts(asked: Histories) -> range:
-    """Return where blocks of `BLOCK` customers start, so that scoring takes memory for few of them, however many there are."""
-    return range(0, max(asked.shape[0], 1), BLOCK)  # nobody at all is one block of no rows
+def spans(asked: Histories) -> list[slice]:
+    """Return the rows of blocks of `BLOCK` customers, so that scoring takes memory for few, however many there are."""
+    starts = range(0, max(asked.shape[0], 1), BLOCK)  # nobody at all is one block of no rows
+    return [slice(start, start + BLOCK) for start in starts]
 
 
 def blocks(asked: Histories) -> Iterator[Histories]:
     """Yield the customers in blocks."""
-    for start in starts(asked):
-        yield asked.between(start, start + BLOCK)
+    for rows in spans(asked):
+        yield asked.between(rows.start, rows.stop)
 
 
 def stacked(found: Sequence[Lists]) -> Lists:

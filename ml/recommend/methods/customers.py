@@ -12,6 +12,8 @@ from ml.recommend.methods.protocol import Recommender, log_orders
 from ml.recommend.purchases import Histories
 
 NEIGHBOURS = 200
+SAME = np.float32(1 - 1e-6)
+"""Likenesses that are equal differ by rounding in 32 bits: by less than this share of them."""
 
 
 class ByCustomer(Recommender):
@@ -82,8 +84,8 @@ def nearest(likeness: Floats, count: int) -> Floats:
     """
     likeness = np.maximum(likeness, np.float32(0))
     if likeness.shape[1] > count:
-        least = np.partition(likeness, -count, axis=1)[:, -count]
-        likeness = np.where(likeness >= least[:, None], likeness, np.float32(0))
+        least = SAME * np.partition(likeness, -count, axis=1)[:, -count, None]
+        likeness = np.where(likeness >= least, likeness, np.float32(0))
     total = likeness.sum(axis=1, keepdims=True)
     return (likeness / np.where(total > 0, total, 1)).astype(np.float32)
 

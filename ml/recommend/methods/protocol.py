@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from ml.recommend.lists import BLOCK, NONE, Bools, Floats, Ints, Lists, stacked, starts, top
+from ml.recommend.lists import NONE, Bools, Floats, Ints, Lists, spans, stacked, top
 from ml.recommend.purchases import Histories, Strings
 from ml.threads import side_by_side
 
@@ -47,16 +47,15 @@ class Recommender(ABC):
         (n_products,), True where a product may be shown at all.
         """
 
-        def of_block(start: int) -> Lists:
-            block = asked.between(start, start + BLOCK)
-            scores = np.require(self.scores(block), requirements=["C", "W"])
+        def of_block(rows: slice) -> Lists:
+            scores = np.require(self.scores(asked.between(rows.start, rows.stop)), requirements=["C", "W"])
             if exclude is not None:
-                scores[exclude[start : start + BLOCK].nonzero()] = 0
+                scores[exclude[rows].nonzero()] = 0
             if only is not None:
                 scores *= only.astype(np.float32)
             return top(scores, k)
 
-        return stacked(side_by_side(of_block, starts(asked)))
+        return stacked(side_by_side(of_block, spans(asked)))
 
     def resemblance(self, products: Ints, bought: Ints) -> Floats:
         """Return shape (n_products, n_bought): how much a product resembles a bought one; 0 or less: not at all.
