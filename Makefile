@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash test-crash-publish test-histories test-bad-rows bench-features bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-publish test-histories test-bad-rows bench-features bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
@@ -56,6 +56,13 @@ bench-churn-scale: setup ## train and score churn for a million simulated custom
 
 bench-recommend: setup ## recommenders on Complete Journey, cut-off by cut-off; appends to benchmarks/RESULTS.md (minutes)
 	@PYTHONPATH=. $(python) -m benchmarks.recommend
+
+bench-recommend-speed: setup ## recommenders against implicit, 200,000 simulated customers; appends to benchmarks/RESULTS.md (half an hour)
+	@PYTHONPATH=. $(python) -m benchmarks.recommend_speed
+
+bench-recommend-elsewhere: setup ## recommenders on MovieLens and on sequences; appends to benchmarks/RESULTS.md (minutes)
+	@scripts/setup.sh peers
+	@PYTHONPATH=. $(python) -m benchmarks.recommend_elsewhere
 
 check: setup ## lint, type-check, and compare code, docs and settings with each other
 	@$(python) -m ruff check

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, get_index_dtype
 
 from ml.tables import CATEGORY, CUSTOMER_ID, IS_RECOMMENDABLE, LINE_COUNT, ORDERED_DATE, PRODUCT_ID
 
@@ -130,9 +130,11 @@ class Histories:
 
     def weighed(self, weights: npt.NDArray[np.floating]) -> csr_array:
         """Sum a weight of each purchase by customer and product, shape (n_customers, n_products)."""
-        # copies: SciPy sums duplicates in place
-        parts = (weights.astype(np.float32), self.products.copy(), self.starts.copy())
-        summed = csr_array(parts, shape=self.shape)
+        # copies, since SciPy sums duplicates in place; of 32 bits where they do, or each product of a block of customers
+        # with a matrix of 32 bits would first make that matrix anew with 64
+        index = get_index_dtype(maxval=max(len(self.products), *self.shape))
+        places = (self.products.astype(index), self.starts.astype(index))
+        summed = csr_array((weights.astype(np.float32), *places), shape=self.shape)
         summed.sum_duplicates()
         return summed
 

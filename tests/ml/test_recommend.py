@@ -6,8 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import skops.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
-from ml.recommend.lists import NONE, Lists, best, filled, never_bought
+from ml.recommend.lists import BLOCK, NONE, Lists, best, filled, never_bought, top
+from ml.recommend.methods.protocol import Recommender
 from ml.recommend.models import CANDIDATES, METHODS, TRUSTED_TYPES
 from ml.recommend.purchases import Histories, Purchases, catalogue, histories, rows_of
 from ml.recommend.serving import LISTED, may_be_listed, recommend
@@ -264,6 +268,79 @@ def test_best_agrees_with_sorting_everything():
         usable = [place for place in range(30) if allowed[row, place] and scores[row, place] > 0]
         expected = sorted(usable, key=lambda place: (-scores[row, place], place))[:10]
         assert found.products[row].tolist() == expected + [NONE] * (10 - len(expected))
+
+
+class Given(Recommender):
+    """Scores customer "007" by row 7 of a table, whatever they bought."""
+
+    method = "given"
+
+    def __init__(self, table: np.ndarray) -> None:
+        super().__init__()
+        self.table = table
+
+    def fit(self, found, *, seed):
+        return self
+
+    def scores(self, asked):
+        return self.table[asked.customer_ids.astype(int)]
+
+
+def sorted_by_score(scores: np.ndarray, k: int) -> np.ndarray:
+    """The k best of each row by sorting all of it; a stable sort leaves equals in the catalogue's order."""
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    found = np.where(np.take_along_axis(scores, order, axis=1) > 0, order, NONE)
+    return np.pad(found, ((0, 0), (0, k - order.shape[1])), constant_values=NONE)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    n_customers=st.sampled_from([0, 1, 7, BLOCK, 2 * BLOCK + 3]),
+    n_products=st.integers(1, 900),
+    k=st.integers(1, 30),
+    levels=st.sampled_from([1, 3, 40, 100_000]),  # few different scores: most are tied
+    excluded_share=st.sampled_from([0.0, 0.1, 0.97]),
+    only_share=st.sampled_from([None, 0.0, 0.5, 1.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_lists_are_what_sorting_all_scores_finds(
+    n_customers, n_products, k, levels, excluded_share, only_share, seed
+):
+    rng = np.random.default_rng(seed)
+    scores = (rng.integers(-levels, levels + 1, (n_customers, n_products)) / 8).astype(np.float32)
+    exclude = csr_array(rng.random(scores.shape) < excluded_share)
+    only = None if only_share is None else rng.random(n_products) < only_share
+    usable = np.where(exclude.toarray() | (False if only is None else ~only), np.float32(0), scores)
+    names = np.array([str(number) for number in range(n_customers)], dtype=str)
+    nothing = np.zeros(0, dtype=np.int64)
+    asked = Histories.of(
+        names, np.arange(n_products).astype(str), nothing, nothing, nothing, nothing.astype(np.float32)
+    )
+    found = Given(scores).recommend(asked, k, exclude=exclude, only=only)
+    expected = sorted_by_score(usable, k)
+    assert np.array_equal(found.products, expected)
+    values = np.take_along_axis(usable, np.maximum(expected, 0), axis=1)
+    assert np.array_equal(found.scores, np.where(expected == NONE, 0, values))
+
+
+@EVERY_METHOD
+def test_a_methods_lists_are_its_scores_sorted(name, known, monkeypatch):
+    monkeypatch.setattr("ml.recommend.lists.BLOCK", 60)
+    model = METHODS[name]().fit(known, seed=3)
+    found = model.recommend(known, 12, exclude=known.counts)
+    scores = np.concatenate(
+        [model.scores(known.between(start, start + 60)) for start in range(0, known.shape[0], 60)]
+    )
+    unknown = np.where(known.counts.toarray() > 0, np.float32(0), scores)
+    assert np.array_equal(found.products, sorted_by_score(unknown, 12))
+
+
+def test_scores_that_stand_in_order_are_listed_in_order():
+    falling = np.arange(5_000, 0, -1, dtype=np.float32)[None]  # the best stand next to each other
+    assert top(falling, 20).products.tolist() == [list(range(20))]
+    assert top(np.ascontiguousarray(falling[:, ::-1]), 20).products.tolist() == [
+        list(range(4_999, 4_979, -1))
+    ]
 
 
 def test_a_catalogue_shorter_than_the_list_leaves_the_rest_empty():

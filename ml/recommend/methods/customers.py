@@ -13,6 +13,8 @@ from ml.recommend.purchases import Histories, Strings
 from ml.recommend.reasons import Reasons, liked_by_neighbours
 
 NEIGHBOURS = 200
+SAME = np.float32(1 - 1e-6)
+"""Likenesses that are equal differ by rounding in 32 bits: by less than this share of them."""
 
 
 class ByNeighbours(Recommender):
@@ -109,8 +111,8 @@ def nearest(likeness: Floats, count: int) -> csr_array:
     """
     likeness = np.maximum(likeness, np.float32(0))
     if likeness.shape[1] > count:
-        least = np.partition(likeness, -count, axis=1)[:, -count]
-        likeness = np.where(likeness >= least[:, None], likeness, np.float32(0))
+        least = SAME * np.partition(likeness, -count, axis=1)[:, -count, None]
+        likeness = np.where(likeness >= least, likeness, np.float32(0))
     return csr_array(normalize(csr_array(likeness), norm="l1"))
 
 

@@ -29,13 +29,13 @@ class AlsRecommender(Recommender):
         self.factors: Floats = np.zeros((0, int(ALS["factors"])), dtype=np.float32)
 
     def fit(self, found: Histories, *, seed: int) -> Self:
-        model = self._solver(seed)
+        model = _solver(seed, THREADS)
         model.fit(csr_matrix(log_orders(found.counts)), show_progress=False)
         self.product_ids, self.factors = found.product_ids, np.asarray(model.item_factors)
         return self
 
     def scores(self, asked: Histories) -> Floats:
-        solver = self._solver(seed=0)
+        solver = _solver(seed=0, threads=1)  # blocks of customers are scored side by side
         solver.item_factors = self.factors
         customers = solver.recalculate_user(np.arange(asked.shape[0]), csr_matrix(log_orders(asked.counts)))
         scores: Floats = customers @ self.factors.T
@@ -45,16 +45,16 @@ class AlsRecommender(Recommender):
         cosine: Floats = _unit(self.factors[products]) @ _unit(self.factors[bought]).T
         return cosine
 
-    @staticmethod
-    def _solver(seed: int) -> AlternatingLeastSquares:
-        return AlternatingLeastSquares(
-            factors=int(ALS["factors"]),
-            regularization=ALS["regularization"],
-            alpha=ALS["alpha"],
-            iterations=int(ALS["iterations"]),
-            num_threads=THREADS,
-            random_state=seed,
-        )
+
+def _solver(seed: int, threads: int) -> AlternatingLeastSquares:
+    return AlternatingLeastSquares(
+        factors=int(ALS["factors"]),
+        regularization=ALS["regularization"],
+        alpha=ALS["alpha"],
+        iterations=int(ALS["iterations"]),
+        num_threads=threads,
+        random_state=seed,
+    )
 
 
 def _unit(vectors: Floats) -> Floats:

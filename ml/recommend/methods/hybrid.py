@@ -1,7 +1,6 @@
 """Learned from past weeks: how to weigh what the single methods say against what is known of customer and product."""
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,7 +9,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ml.recommend import features
 from ml.recommend.features import Pairs
-from ml.recommend.lists import BLOCK, NONE, Bools, Floats, Ints, Lists, best, never_bought
+from ml.recommend.lists import NONE, Bools, Floats, Ints, Lists, best, never_bought, spans
 from ml.recommend.methods.baskets import NextBasket
 from ml.recommend.methods.blend import Blend
 from ml.recommend.methods.customers import ByNeighbours, CosineCustomers
@@ -18,7 +17,7 @@ from ml.recommend.methods.products import ItemNeighbours
 from ml.recommend.methods.protocol import AGAIN, NEW, Recommender
 from ml.recommend.purchases import LEAST_LINES, Histories, rows_of
 from ml.recommend.reasons import Kind, Reasons
-from ml.threads import THREADS, limit_this_thread
+from ml.threads import side_by_side
 
 QUESTIONS = (AGAIN, NEW)
 WINDOW_DAYS, LESSONS = 28, 2
@@ -189,12 +188,11 @@ def lesson(found: Histories, days: int, seed: int) -> dict[str, Lesson]:
         learned = were_bought | (np.random.default_rng((seed, start)).random(len(keys)) < NEGATIVES)
         return Lesson(known.columns[learned], were_bought[learned])
 
-    def of_block(start: int) -> dict[str, Lesson]:
-        known = model.known(taught.between(start, start + BLOCK))
-        return {question: answers(start, each) for question, each in known.items()}
+    def of_block(rows: slice) -> dict[str, Lesson]:
+        known = model.known(taught.between(rows.start, rows.stop))
+        return {question: answers(rows.start, each) for question, each in known.items()}
 
-    with ThreadPoolExecutor(THREADS, initializer=limit_this_thread) as threads:
-        parts = list(threads.map(of_block, range(0, taught.shape[0], BLOCK)))
+    parts = side_by_side(of_block, spans(taught))
     return {question: Lesson.of_all(part[question] for part in parts) for question in QUESTIONS}
 
 

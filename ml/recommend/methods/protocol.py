@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from ml.recommend.lists import NONE, Bools, Floats, Ints, Lists, best, blocks, never_bought, stacked
+from ml.recommend.lists import NONE, Bools, Floats, Ints, Lists, spans, stacked, top
 from ml.recommend.pairs import best_of, is_in
 from ml.recommend.purchases import Histories, Strings
 from ml.recommend.reasons import Reasons, bought, dated, resembling
 from ml.recommend.rhythms import Rhythms
+from ml.threads import side_by_side
 
 SHOWN = 12
 NEW, AGAIN = "new", "again"
@@ -49,7 +50,10 @@ class Recommender(ABC):
 
     @abstractmethod
     def scores(self, asked: Histories) -> Floats:
-        """Return shape (n_customers, n_products); 0 or less says nothing in favour of the product."""
+        """Return shape (n_customers, n_products); 0 or less says nothing in favour of the product.
+
+        The array is the caller's to change, or read-only.
+        """
 
     def recommend(
         self, asked: Histories, k: int, *, exclude: csr_array | None = None, only: Bools | None = None
@@ -59,33 +63,34 @@ class Recommender(ABC):
         `exclude`: shape (n_customers, n_products), an entry for each product a customer must not be shown; `only`: shape
         (n_products,), True where a product may be shown at all.
         """
-        start, found = 0, []
-        for block in blocks(asked):
-            end = start + block.shape[0]
-            allowed = (
-                np.ones(block.shape, dtype=bool) if exclude is None else never_bought(exclude[start:end])
-            )
-            found.append(best(self.scores(block), allowed if only is None else allowed & only, k))
-            start = end
-        return stacked(found)
+
+        def of_block(rows: slice) -> Lists:
+            scores = np.require(self.scores(asked.between(rows.start, rows.stop)), requirements=["C", "W"])
+            if exclude is not None:
+                scores[exclude[rows].nonzero()] = 0
+            if only is not None:
+                scores *= only.astype(np.float32)
+            return top(scores, k)
+
+        return stacked(side_by_side(of_block, spans(asked)))
 
     def again(
         self, asked: Histories, k: int, *, exclude: csr_array | None = None, only: Bools | None = None
     ) -> Lists:
         """Return lists as `recommend` does, of products that the customer bought before and of no others."""
-        start, found = 0, []
-        for block in blocks(asked):
-            end = start + block.shape[0]
+
+        def of_block(rows: slice) -> Lists:
+            block = asked.between(rows.start, rows.stop)
             counts = block.counts
-            rows, products = np.repeat(np.arange(block.shape[0]), np.diff(counts.indptr)), counts.indices
-            scores = self.scores(block)[rows, products]
+            row, products = np.repeat(np.arange(block.shape[0]), np.diff(counts.indptr)), counts.indices
+            scores = self.scores(block)[row, products]
             if only is not None:
                 scores = np.where(only[products], scores, np.float32(0))
             if exclude is not None:
-                scores[is_in(exclude[start:end], rows, products)] = 0
-            found.append(best_of(rows, products, scores, block.shape[0], k))
-            start = end
-        return stacked(found)
+                scores[is_in(exclude[rows], row, products)] = 0
+            return best_of(row, products, scores, block.shape[0], k)
+
+        return stacked(side_by_side(of_block, spans(asked)))
 
     def explain(self, asked: Histories, lists: Lists) -> Reasons:
         """Return why each product of the lists that this method made for these customers stands there.
