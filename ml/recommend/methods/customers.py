@@ -4,6 +4,7 @@ from abc import abstractmethod
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 
@@ -13,8 +14,10 @@ from ml.recommend.purchases import Histories, Strings
 from ml.recommend.reasons import Reasons, liked_by_neighbours
 
 NEIGHBOURS = 200
-SAME = np.float32(1 - 1e-6)
-"""Likenesses that are equal differ by rounding in 32 bits: by less than this share of them."""
+SAME = 1 - 1e-9
+"""Likenesses that are equal may differ by rounding: a share of each that is above this is the same."""
+Likeness = npt.NDArray[np.floating]
+"""Of 64 bits where it can be: in 32, whose likeness is the 200th greatest is a matter of rounding."""
 
 
 class ByNeighbours(Recommender):
@@ -50,7 +53,7 @@ class ByCustomer(ByNeighbours):
     """
 
     @abstractmethod
-    def likeness(self, asked: csr_array) -> Floats:
+    def likeness(self, asked: csr_array) -> Likeness:
         """Return shape (n_asked, n_known); 0 or less: not alike."""
 
     def fit(self, found: Histories, *, seed: int) -> Self:
@@ -75,7 +78,7 @@ class CosineCustomers(ByCustomer):
 
     method = "customers_cosine"
 
-    def likeness(self, asked: csr_array) -> Floats:
+    def likeness(self, asked: csr_array) -> Likeness:
         return cosine(asked, self.known)
 
 
@@ -98,13 +101,14 @@ class PearsonCustomers(ByCustomer):
         return likeness.astype(np.float32)
 
 
-def cosine(asked: csr_array, known: csr_array) -> Floats:
+def cosine(asked: csr_array, known: csr_array) -> Likeness:
     """Return cosines of rows with rows, shape (n_asked, n_known); 0 where one is empty."""
-    alike: Floats = (csr_array(normalize(asked)) @ csr_array(normalize(known)).T).toarray()
+    asked_unit, known_unit = (csr_array(normalize(each.astype(np.float64))) for each in (asked, known))
+    alike: Likeness = (asked_unit @ known_unit.T).toarray()
     return alike
 
 
-def nearest(likeness: Floats, count: int) -> csr_array:
+def nearest(likeness: Likeness, count: int) -> csr_array:
     """Return the greatest `count` likenesses above 0 of each row as shares of their sum.
 
     Ties at the end stay together; a row without any stays empty.
@@ -113,7 +117,7 @@ def nearest(likeness: Floats, count: int) -> csr_array:
     if likeness.shape[1] > count:
         least = SAME * np.partition(likeness, -count, axis=1)[:, -count, None]
         likeness = np.where(likeness >= least, likeness, np.float32(0))
-    return csr_array(normalize(csr_array(likeness), norm="l1"))
+    return csr_array(normalize(csr_array(likeness), norm="l1"), dtype=np.float32)
 
 
 def _mean_and_spread(rows: csr_array) -> tuple[np.ndarray, np.ndarray]:
