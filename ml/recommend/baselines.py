@@ -4,7 +4,7 @@ from typing import Self
 
 import numpy as np
 
-from ml.recommend.lists import NONE, Bools, Floats, Lists
+from ml.recommend.lists import NONE, Floats, Lists
 from ml.recommend.methods.protocol import AGAIN, Recommender
 from ml.recommend.purchases import Histories
 from ml.recommend.reasons import Kind, Reasons
@@ -48,19 +48,12 @@ class RecentlyPopular(Popular):
     def fit(self, found: Histories, *, seed: int) -> Self:
         """Count each customer once per product, by the newest purchase."""
         fresh = np.float32(0.5) ** (found.ages / np.float32(POPULAR_HALF_LIFE_DAYS))
-        newest = _begins_pair(found)
+        newest = found.newest
         weights, products = fresh[newest], found.products[newest]
         total = np.bincount(products, weights, minlength=found.shape[1])
         self.product_ids = found.product_ids
         self.shares = (total / max(found.shape[0], 1)).astype(np.float32)
         return self
-
-
-def _begins_pair(found: Histories) -> Bools:
-    """Say which purchases are the newest of their customer and product: theirs lie together, newest first."""
-    begins: Bools = np.diff(found.products, prepend=-1) != 0
-    begins[found.starts[:-1][np.diff(found.starts) > 0]] = True
-    return begins
 
 
 class OwnPurchases(Recommender):

@@ -5,13 +5,13 @@ the customer shops (`CUSTOMER`). Everything comes from a history alone, so it is
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from ml.recommend.lists import Bools, Floats, Ints
+from ml.recommend.lists import Floats, Ints
+from ml.recommend.pairs import Pairs
 from ml.recommend.purchases import Histories
 
 HALF_LIVES_DAYS = (14.0, 30.0, 60.0, 120.0, 365.0)
@@ -41,17 +41,9 @@ PRODUCT = [
 ]
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """Customers (rows of a history) and products (its columns), one entry per pair, by customer."""
-
-    rows: Ints
-    columns: Ints
-
-
 def bought(found: Histories) -> Pairs:
     """Return every customer with every product they bought, in the order of the history."""
-    begins = np.flatnonzero(_begins(found))
+    begins = np.flatnonzero(found.newest)
     return Pairs(found.customers[begins], found.products[begins])
 
 
@@ -63,10 +55,10 @@ def own(found: Histories) -> Floats:
     """
     if not len(found.products):
         return np.zeros((0, len(OWN)), dtype=np.float32)
-    begins = np.flatnonzero(_begins(found))
+    pair_begins = found.newest
+    begins = np.flatnonzero(pair_begins)
     ages = found.ages.astype(np.float32)
     weeks = (found.ages - 1) // DAYS_IN_WEEK
-    pair_begins = _begins(found)
     new_day = (pair_begins | (np.diff(found.ages, prepend=0) != 0)).astype(np.float32)
     new_week = (pair_begins | (np.diff(weeks, prepend=-1) != 0)).astype(np.float32)
 
@@ -158,9 +150,3 @@ def affinities(found: Histories, attributes: Sequence[Ints]) -> list[tuple[Float
         of_code = csr_array((ones, (np.arange(len(codes)), codes)))
         liked += [((each @ of_code).toarray(), codes) for each in decayed]
     return liked
-
-
-def _begins(found: Histories) -> Bools:
-    begins: Bools = np.diff(found.products, prepend=-1) != 0
-    begins[found.starts[:-1][np.diff(found.starts) > 0]] = True
-    return begins

@@ -1,6 +1,6 @@
 """From scores to lists of products: what may be on a list, ties, and what fills a list that stays short."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,12 +106,6 @@ def spans(asked: Histories) -> list[slice]:
     """Return the rows of blocks of `BLOCK` customers, so that scoring takes memory for few, however many there are."""
     starts = range(0, max(asked.shape[0], 1), BLOCK)  # nobody at all is one block of no rows
     return [slice(start, start + BLOCK) for start in starts]
-
-
-def blocks(asked: Histories) -> Iterator[Histories]:
-    """Yield the customers in blocks."""
-    for rows in spans(asked):
-        yield asked.between(rows.start, rows.stop)
 
 
 def stacked(found: Sequence[Lists]) -> Lists:

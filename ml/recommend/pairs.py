@@ -1,9 +1,19 @@
 """Pairs of a customer and a product, where a table of all customers by all products would be mostly empty."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.sparse import csr_array
 
 from ml.recommend.lists import NONE, Bools, Floats, Ints, Lists
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Customers (rows of a history) and products (its columns), one entry per pair, by customer."""
+
+    rows: Ints
+    columns: Ints
 
 
 def best_of(rows: Ints, products: Ints, scores: Floats, n_customers: int, k: int) -> Lists:

@@ -58,9 +58,12 @@ class Purchases:
         return cls(customer_ids, product_ids, customers, codes, days, lines, attributes)
 
     def attributes_of(self, product_ids: Strings) -> dict[str, Ints]:
-        """Return the codes of some of the products, shape (n_products,) each."""
-        place = positions(product_ids, self.product_ids)
-        return {name: codes[place] for name, codes in self.attributes.items()}
+        """Return the codes of some products, shape (n_products,) each; those nobody bought share a code of their own."""
+        place = positions(product_ids, self.product_ids)  # -1: the code that is appended
+        return {
+            name: np.append(codes, codes.max(initial=-1) + 1)[place]
+            for name, codes in self.attributes.items()
+        }
 
     def first_day(self) -> date | None:
         return self.days.min().item() if len(self.days) else None
@@ -118,6 +121,13 @@ class Histories:
     def customers(self) -> Ints:
         """The row of each purchase."""
         return np.repeat(np.arange(self.shape[0]), np.diff(self.starts))
+
+    @property
+    def newest(self) -> Bools:
+        """Which purchases are the newest of their customer and product: those of a pair lie together, newest first."""
+        begins: Bools = np.diff(self.products, prepend=-1) != 0
+        begins[self.starts[:-1][np.diff(self.starts) > 0]] = True
+        return begins
 
     @cached_property
     def counts(self) -> csr_array:

@@ -14,7 +14,7 @@ from ml.promotion import Bar, judge
 from ml.provenance import SEED, Source
 from ml.recommend.baselines import Popular
 from ml.recommend.methods.protocol import Recommender
-from ml.recommend.models import CANDIDATES, METHODS, PARAMETERS, TRUSTED_TYPES
+from ml.recommend.models import BASELINES, CANDIDATES, METHODS, PARAMETERS, TRUSTED_TYPES
 from ml.recommend.purchases import LEAST_LINES, Histories, Purchases, catalogue, histories
 from ml.recommend.trial import (
     BESIDE,
@@ -71,6 +71,7 @@ def train_recommender_model(interactions: pa.Table, products: pa.Table, source: 
             f"choice/{name}/{metric}": value
             for name, q in choice.items()
             for metric, value in q.figures.items()
+            if name in CANDIDATES or name in BASELINES  # of the others the table `choice` has them
         },
         fold_figures,
         {
@@ -97,7 +98,7 @@ def _splits(purchases: Purchases, as_of: date) -> list[Split]:
 def _compete(at: Split) -> tuple[dict[str, Recommender], Methods]:
     """Fit and judge all methods: those that may serve compete, the others are there to compare."""
     fitted = {name: make().fit(at.before, seed=SEED) for name, make in METHODS.items()}
-    models = {name: model_quality(model, at) for name, model in fitted.items()}
+    models = {name: model_quality(model, at) for name, model in fitted.items() if name not in BASELINES}
     return fitted, models | baseline_qualities(at)
 
 

@@ -6,7 +6,6 @@ customers with a purchase before it and one of the asked kind in the 28 days aft
 """
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,13 +14,13 @@ import numpy.typing as npt
 
 from ml.provenance import SEED
 from ml.recommend.baselines import Popular
-from ml.recommend.lists import NONE, Bools, Ints, Lists, best, blocks, filled, never_bought, stacked
+from ml.recommend.lists import NONE, Bools, Ints, Lists, best, filled, never_bought, spans, stacked
 from ml.recommend.methods.protocol import Recommender
 from ml.recommend.metrics import FEW, MANY, by_slice, few_or_many, list_figures
 from ml.recommend.models import BASELINES
 from ml.recommend.purchases import Histories, Purchases, catalogue, histories, rows_of
 from ml.tables import CATEGORY
-from ml.threads import THREADS, limit_this_thread
+from ml.threads import side_by_side
 from ml.windows import window
 
 HORIZON_DAYS = 28
@@ -107,10 +106,10 @@ def judge_lists(model: Recommender, at: Split, *, fallback: Recommender | None =
 def _lists(model: Recommender, at: Split) -> dict[str, Lists]:
     """Return the lists for both questions; the scores are made once."""
 
-    def of_block(block: Histories) -> tuple[Lists, Lists]:
+    def of_block(rows: slice) -> tuple[Lists, Lists]:
+        block = at.before.between(rows.start, rows.stop)
         scores, unknown = model.scores(block), never_bought(block.counts)
         return best(scores, np.ones_like(unknown), K), best(scores, unknown, K)
 
-    with ThreadPoolExecutor(THREADS, initializer=limit_this_thread) as threads:
-        found = list(threads.map(of_block, blocks(at.before)))
+    found = side_by_side(of_block, spans(at.before))
     return {EVERYTHING: stacked([both[0] for both in found]), NEW: stacked([both[1] for both in found])}

@@ -13,7 +13,9 @@ import pytest
 
 from core.published import Published
 from ml.promotion import Bar
+from ml.recommend.methods import hybrid
 from ml.recommend.methods.customers import CosineCustomers
+from ml.recommend.methods.hybrid import Hybrid
 from ml.recommend.methods.products import ItemNeighbours
 from ml.recommend.models import PARAMETERS
 from ml.scoring import score
@@ -29,7 +31,9 @@ NEWCOMER = "newcomer"
 pytestmark = [pytest.mark.filterwarnings(line) for line in small_shop.WARNINGS]
 
 
-@pytest.fixture(scope="module", params=[ItemNeighbours, CosineCustomers], ids=lambda each: each.method)
+@pytest.fixture(
+    scope="module", params=[ItemNeighbours, CosineCustomers, Hybrid], ids=lambda each: each.method
+)
 def day(request, tmp_path_factory):
     """Recommendations of a day by one champion, and all that is needed to check them."""
     settings = small_shop.copy_of(
@@ -41,6 +45,10 @@ def day(request, tmp_path_factory):
         # whether it is good is not the question here
         patch.setattr("ml.recommend.training.BARS", [Bar("ndcg_new", margin=-1.0, in_every_fold=False)])
         patch.setattr("ml.recommend.methods.customers.NEIGHBOURS", NEIGHBOURS)
+        patch.setattr(
+            hybrid, "LEAST_BOUGHT", 50
+        )  # so that its trees, not the blend, make the lists of 160 households
+        patch.setattr(hybrid, "BOOSTER", hybrid.BOOSTER | {"min_samples_leaf": 20, "max_iter": 40})
         patch.setitem(PARAMETERS, request.param.method, {})
         assert train_recommender(settings, DAY).promoted
         score(settings, DAY)
@@ -100,6 +108,13 @@ def test_all_kinds_of_reasons_are_among_those_checked(day):
     assert min(counts[kind] for kind in (new, "due_again", "bought_before")) > 30, counts
     assert {"popular", "history"} >= counts.keys() - {new, "due_again", "bought_before"}
     assert len(day.sample) == CHECKED
+
+
+def test_what_the_champion_answers_itself_is_placed_by_it(day):
+    again = "hybrid" if day.method == "hybrid" else "own_lately"
+    placed = {(row["question"], row["method"]) for row in day.rows}
+    assert {("new", day.method), ("again", again)} <= placed
+    assert placed <= {("new", day.method), ("new", "popular"), ("again", again), ("again", "own_lately")}
 
 
 def test_new_is_what_was_never_bought_and_again_what_was_and_both_are_in_trade(day):

@@ -258,6 +258,16 @@ def test_a_pinned_product_stands_on_its_place_for_its_segment_and_for_nobody_who
     assert_full(rows)
 
 
+def test_a_pinned_product_obeys_its_stock(ruled):
+    pins = [{"product_id": "p40", "place": 1, "segment": name} for name in ("Regulars", "Others")]
+    segments = pa.table({"customer_id": CUSTOMERS, "segment_name": ["Regulars", "Others"] * 100})
+    rules = {"pins": pins, "in_stock": {"take_rate": 0.1}}
+    rows, _ = ruled(rules, segments=segments, stock_count={"p40": 9}.get)
+    again = sum(product == "p40" for _, product in listed(rows, "again"))
+    assert 0 < again < 90  # they have the first claim
+    assert sum(row["reason"] == "pinned" for row in rows) == 90 - again
+
+
 def test_a_pin_moves_the_rest_down_and_stands_at_the_end_of_a_short_list():
     lists = Lists(
         np.array([[4, 5, 6], [4, NONE, NONE], [5, 6, 7]]),
@@ -283,3 +293,21 @@ def test_a_rule_whose_data_is_not_brought_is_off_and_says_why(ruled):
     assert counts["in_stock", None]["off_because"] == "the shop brings no stock_levels"
     assert {row["pair_count"] for row in counts.values()} == {0}
     assert listed(rows) == listed(ruled({})[0])
+
+
+def test_what_is_limited_is_shown_to_nobody_where_no_age_is_known(ruled):
+    rows, counts = ruled({"limits": [{"products": ["p05"], "minimum_age": 18}]})
+    assert "p05" not in {product for _, product in [*listed(rows), *listed(rows, "again")]}
+    assert counts["limits", "new"]["pair_count"] > 0
+    assert_full(rows)
+
+
+def test_a_day_on_which_nobody_bought_what_may_be_listed_has_no_lists_and_no_error(model):
+    interactions, products = simulated_purchases()
+    nobody = Purchases.of(interactions.slice(0, 0), products)
+    rules = TradeRules.model_validate({"pins": [{"product_id": "p05", "place": 1}]})
+    trade = Trade(AS_OF, rules, products)
+    found = recommend(model, nobody, CUSTOMERS[:3], trade=trade, allowed=may_be_listed(products, AS_OF))
+    assert set(found.lists["reason"].to_pylist()) <= {"pinned"}
+    everybody = Purchases.of(interactions, products)
+    assert len(recommend(model, everybody, CUSTOMERS[:3], trade=trade, allowed=[]).lists) == 0

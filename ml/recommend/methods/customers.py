@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 
-from ml.recommend.lists import NONE, Floats, Lists, blocks
+from ml.recommend.lists import NONE, Floats, Lists, spans
 from ml.recommend.methods.protocol import Recommender, log_orders
 from ml.recommend.purchases import Histories, Strings
 from ml.recommend.reasons import Reasons, liked_by_neighbours
@@ -35,14 +35,13 @@ class ByNeighbours(Recommender):
     def explain_new(self, asked: Histories, lists: Lists) -> Reasons:
         """Count the neighbours, without the customer's own self, who had bought each listed product when this was fitted."""
         buyers, neighbours = np.zeros(lists.products.shape, np.int64), np.zeros(asked.shape[0], np.int64)
-        start, has_bought = 0, csr_array(self.known > 0, dtype=np.float32)
-        for block in blocks(asked):
-            rows = slice(start, start + block.shape[0])
+        has_bought = csr_array(self.known > 0, dtype=np.float32)
+        for rows in spans(asked):
+            block = asked.between(rows.start, rows.stop)
             alike = (self.shares(block).toarray() > 0) & (block.customer_ids[:, None] != self.known_ids[None])
             neighbours[rows] = alike.sum(axis=1)
             counts = alike.astype(np.float32) @ has_bought
             buyers[rows] = np.take_along_axis(counts, np.maximum(lists.products[rows], 0), axis=1)
-            start = rows.stop
         return liked_by_neighbours(np.where(lists.products == NONE, 0, buyers), neighbours, lists)
 
 

@@ -8,13 +8,13 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ml.recommend import features
-from ml.recommend.features import Pairs
 from ml.recommend.lists import NONE, Bools, Floats, Ints, Lists, best, never_bought, spans
 from ml.recommend.methods.baskets import NextBasket
 from ml.recommend.methods.blend import Blend
 from ml.recommend.methods.customers import ByNeighbours, CosineCustomers
 from ml.recommend.methods.products import ItemNeighbours
 from ml.recommend.methods.protocol import AGAIN, NEW, Recommender
+from ml.recommend.pairs import Pairs
 from ml.recommend.purchases import LEAST_LINES, Histories, rows_of
 from ml.recommend.reasons import Kind, Reasons
 from ml.threads import side_by_side
@@ -152,9 +152,10 @@ class Hybrid(Recommender):
     def explain_new(self, asked: Histories, lists: Lists) -> Reasons:
         """Name the bought product that each resembles, or else how many customers of like taste bought it."""
         reasons = super().explain_new(asked, lists)
-        if not self.neighbours:
+        unexplained = reasons.kinds == Kind.HISTORY
+        if not self.neighbours or not unexplained.any():
             return reasons
-        return reasons.replaced(reasons.kinds == Kind.HISTORY, self.neighbours[0].explain_new(asked, lists))
+        return reasons.replaced(unexplained, self.neighbours[0].explain_new(asked, lists))
 
     def resemblance(self, products: Ints, bought: Ints) -> Floats:
         return self.blend.resemblance(products, bought)

@@ -136,14 +136,16 @@ class Ruling:
     def _pins(self, asked: Asked, room: Ints) -> Iterator[tuple[int, int, Bools]]:
         """Yield position, place and rows of each pin, among those who may be shown it; takes its room from the stock."""
         where = {name: place for place, name in enumerate(self.shelf.product_ids.tolist())}
-        pins = [pin for pin in self.trade.rules.pins if self.only[where.get(pin.product_id, NONE)]]
-        if not pins or not where:
+        pins = [
+            pin
+            for pin in self.trade.rules.pins
+            if pin.product_id in where and self.only[where[pin.product_id]]
+        ]
+        if not pins:
             return
         segments = self.trade.segments
         named = texts(segments, SEGMENT_NAME, customer_places(segments, asked.shelf.customer_ids))
         for pin in sorted(pins, key=lambda pin: pin.place):
-            if pin.product_id not in where:
-                continue
             product = where[pin.product_id]
             rows = ~np.concatenate([self._forbids(some, product) for some in _parts(asked)])
             if pin.segment is not None:

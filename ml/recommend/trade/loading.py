@@ -24,6 +24,8 @@ def trade_of(settings: Settings, published: Published, segments: pa.Table, as_of
     trade = Trade(as_of, rules, products, objections, traits, segments)
     for rule, why in trade.off().items():
         log.info("rule of trade is off", as_of_date=str(as_of), rule=rule, why=why)
+    if rules.limits and traits is None:
+        log.warning("no age or country is known: limited products are shown to nobody", as_of_date=str(as_of))
     for doubt in doubts(rules, products):
         log.warning("rule of trade", as_of_date=str(as_of), doubt=doubt)
     return trade

@@ -44,7 +44,10 @@ class Trade:
     segments: pa.Table | None = None
 
     def off(self) -> dict[str, str]:
-        """Return each rule that the file asks for and the shop's data cannot serve, with what is missing."""
+        """Return each rule that the file asks for and the shop's data cannot serve, with what is missing.
+
+        Limits are never off: of whom nothing is known is not shown what is limited.
+        """
         asked = {
             "in_stock": (self.rules.in_stock, self.products, STOCK_COUNT, "stock_levels"),
             "minimum_margin": (
@@ -57,14 +60,11 @@ class Trade:
             "not_returned": (self.rules.not_returned, self.objections, RETURNED_DATE, "returns"),
             "not_complained": (self.rules.not_complained, self.objections, STARS, "reviews"),
         }
-        off = {
+        return {
             rule: f"the shop brings no {source}"
             for rule, (is_asked, table, column, source) in asked.items()
             if is_asked is not None and not says(table, column)
         }
-        if self.rules.limits and self.traits is None:
-            off["limits"] = "nobody's age or country is known: limited products are shown to nobody"
-        return off
 
 
 @dataclass(frozen=True)
