@@ -144,9 +144,9 @@ def drift_alerts(readers: Readers, day: date) -> list[Row]:
 
 
 def removals(readers: Readers, day: date) -> list[Row]:
-    """Return what rules of trade removed from the day's recommendations, most first (rows of `recommendation_removals`)."""
+    """Return what rules of trade removed from the day's recommendations, rule by rule, those that are off last (rows of `recommendation_removals`)."""
     rows = readers.snapshots.rows("recommendation_removals", day)
-    return sorted(rows, key=lambda row: (-row["pair_count"], row["rule"], row["question"] or ""))
+    return sorted(rows, key=lambda row: (row["question"] is None, row["rule"], row["question"] or ""))
 
 
 def stage_times(readers: Readers, day: date) -> list[StageTime]:

@@ -190,7 +190,7 @@ def list_reason(listed: Mapping[str, Any], other: str | None = None) -> str:
     """Return why a product stands on a list, from its row in `recommendations`; `other`: name of the product that led to it.
 
     >>> list_reason({"reason": "due_again", "every_days": 42.0, "last_bought_date": date(2017, 5, 3)})
-    'Due again: bought every 42 days in the middle; the last time was 3 May 2017.'
+    'Due again: usually bought every 42 days; the last time was 3 May 2017.'
     """
     kind, last = str(listed.get("reason") or "no reason given"), listed.get("last_bought_date")
     write = _REASONS.get(kind)
@@ -222,7 +222,7 @@ def _taste(listed: Mapping[str, Any]) -> str:
 
 def _bought_before(listed: Mapping[str, Any], last: str) -> str:
     every = listed.get("every_days")
-    return ("Bought before" if every is None else f"Bought every {days(every)} in the middle, not due") + last
+    return ("Bought before" if every is None else f"Usually bought every {days(every)}, not due yet") + last
 
 
 _REASONS: Mapping[str, Callable[[Mapping[str, Any], str | None, str], str]] = {
@@ -232,7 +232,7 @@ _REASONS: Mapping[str, Callable[[Mapping[str, Any], str | None, str], str]] = {
     "pinned": lambda *_: "Put there by the shop's rules of trade.",
     "history": lambda *_: "Fits all of the customer's purchases together; none explains it by itself.",
     "due_again": lambda listed, _, last: (
-        f"Due again: bought every {days(listed['every_days'])} in the middle{last}"
+        f"Due again: usually bought every {days(listed['every_days'])}{last}"
     ),
     "bought_before": lambda listed, _, last: _bought_before(listed, last),
 }

@@ -158,9 +158,13 @@ def quality_figure(title: str, by_method: Mapping[str, Mapping[str, float]]) -> 
 def coverage_figure(title: str, points: Mapping[str, tuple[float, float]]) -> Figure:
     """Show quality (NDCG) against coverage (share of the catalogue on anybody's list), a point per method."""
     figure, axes = _axes(title, "coverage of the catalogue", "NDCG@20, new products")
-    for name, (coverage, quality) in points.items():
-        axes.scatter([coverage], [quality])
-        axes.annotate(name, (coverage, quality), textcoords="offset points", xytext=(6, 4))
+    for number, (name, (coverage, quality)) in enumerate(sorted(points.items(), key=lambda point: point[1])):
+        axes.scatter([coverage], [quality], color="tab:blue")
+        offset = (
+            (6, 4) if number % 2 == 0 else (6, -11)
+        )  # of two that lie close, one name above and one below
+        axes.annotate(name, (coverage, quality), textcoords="offset points", xytext=offset)
+    axes.margins(x=0.15)  # room for the name of the one farthest right
     return figure
 
 

@@ -13,7 +13,7 @@ from ml.figures import coverage_figure, folds_figure, quality_figure
 from ml.promotion import Bar, judge
 from ml.provenance import SEED, Source
 from ml.recommend.baselines import Popular
-from ml.recommend.methods.protocol import Recommender
+from ml.recommend.methods.protocol import NEW, Recommender
 from ml.recommend.models import BASELINES, CANDIDATES, METHODS, PARAMETERS, TRUSTED_TYPES
 from ml.recommend.purchases import LEAST_LINES, Histories, Purchases, catalogue, histories
 from ml.recommend.trial import (
@@ -71,7 +71,7 @@ def train_recommender_model(interactions: pa.Table, products: pa.Table, source: 
             f"choice/{name}/{metric}": value
             for name, q in choice.items()
             for metric, value in q.figures.items()
-            if name in CANDIDATES or name in BASELINES  # of the others the table `choice` has them
+            if name in CANDIDATES | BASELINES  # of the others the table `choice` has them
         },
         fold_figures,
         {
@@ -174,11 +174,15 @@ def _drawings(method: str, choice: Methods, judged: Mapping[date, Methods]) -> d
         ),
         "choice_by_method": quality_figure(
             "Quality at 20, cut-off of the choice",
-            {n: {m: q.figures[m] for m in asked} for n, q in choice.items()},
+            {n: {m: q.figures[m] for m in asked} for n, q in choice.items() if n in CANDIDATES | BASELINES},
         ),
         "coverage": coverage_figure(
             "Quality and coverage, cut-off of the choice",
-            {name: (q.figures["coverage_new"], q.figures["ndcg_new"]) for name, q in choice.items()},
+            {
+                name: (q.figures["coverage_new"], q.figures["ndcg_new"])
+                for name, q in choice.items()
+                if NEW in METHODS[name]().answers
+            },
         ),
         "ndcg_new_by_cutoff": folds_figure(
             "NDCG@20, new products", days, {name: _per_cutoff(name, judged)["ndcg_new"] for name in names}

@@ -76,8 +76,8 @@ def test_both_lists_of_the_day_are_told_with_the_kind_the_day_and_the_gap_of_eac
         "61 Bought by 12 of the 199 customers whose purchases are most like this one's.",
         "62 Fits all of the customer's purchases together; none explains it by itself.",
         "Bought before",
-        "White Milk, 1 gallon Due again: bought every 42 days in the middle; the last time was 14 May 2017.",
-        "63 Bought every 10.5 days in the middle, not due; the last time was 1 December 2017.",
+        "White Milk, 1 gallon Due again: usually bought every 42 days; the last time was 14 May 2017.",
+        "63 Usually bought every 10.5 days, not due yet; the last time was 1 December 2017.",
         "64 Bought before; the last time was 30 November 2017.",
     )
     places = [words.index(part, words.index("All that was recommended")) for part in told]
