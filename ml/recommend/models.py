@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from ml.recommend import chances
 from ml.recommend.baselines import OwnPurchases, OwnPurchasesLately, Popular, RecentlyPopular
-from ml.recommend.methods import ease, factors, hybrid, products
+from ml.recommend.methods import ease, factors, products
 from ml.recommend.methods.baskets import NextBasket
 from ml.recommend.methods.blend import Blend
 from ml.recommend.methods.customers import CosineCustomers, PearsonCustomers
@@ -52,12 +53,14 @@ PARAMETERS: dict[str, dict[str, float]] = {
     ItemNeighbours.method: {"neighbours": products.NEIGHBOURS},
     Ease.method: EASE,
     Blend.method: factors.ALS | EASE,
-    Hybrid.method: factors.ALS | EASE | hybrid.BOOSTER,
+    Hybrid.method: factors.ALS | EASE | chances.BOOSTER,
 }
 
 TRUSTED_TYPES = [
     "scipy.sparse._csr.csr_array",
+    "ml.recommend.chances.Chances",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     *sorted(f"{make.__module__}.{make.__qualname__}" for make in METHODS.values()),
 ]
 """What skops may build when it loads a recommender, besides what it trusts by itself."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import skops.io
 
-from ml.recommend import features
+from ml.recommend import chances, features
 from ml.recommend.baselines import OwnPurchasesLately
 from ml.recommend.lists import best
 from ml.recommend.methods import hybrid
@@ -53,15 +53,50 @@ def test_what_is_known_of_a_pair_is_what_a_calculator_says():
         "last": 2,
         "first": 30,
         "gap_ratio": 2 / 14,
+        "longest_gap_ratio": 2 / 21,
+        "of_last_1_visits": 1,
+        "of_last_3_visits": 3,
+        "of_last_20_visits": 3,
+        "visits_since_last": 0,
+        "visits_since_first": 3,
+        "share_of_visits_since_first": 1,
+        "share_of_visits": 3 / 4,
+        "visit_gap_ratio": 0,
     }
     assert {name: milk[name] for name in expected} == pytest.approx(expected, rel=1e-5)
     assert (tea["days"], tea["last"], tea["first"]) == (1, 100, 100)
-    assert np.isnan(tea["gap_ratio"])
-    assert (twice["days"], twice["gap_ratio"]) == (2, 10 / 20)
+    assert all(np.isnan(tea[name]) for name in ("gap_ratio", "longest_gap_ratio", "visit_gap_ratio"))
+    visits = [tea[f"of_last_{number}_visits"] for number in (3, 5)]
+    assert visits == [0, 1]  # the fourth visit back
+    assert (tea["visits_since_last"], tea["visits_since_first"], tea["share_of_visits"]) == (3, 4, 1 / 4)
+    assert (twice["days"], twice["gap_ratio"], twice["share_of_visits"]) == (2, 10 / 20, 1)
     shops = features.of_customers(found)
-    assert shops[:2].tolist() == [[2, 3, 3, 2], [1, 2, 2, 10]]
-    assert shops[2, :3].tolist() == [0, 0, 0]
+    assert shops[:2].tolist() == [[2, 3, 3, 2, 4], [1, 2, 2, 10, 2]]
+    assert shops[2, [0, 1, 2, 4]].tolist() == [0, 0, 0, 0]
     assert np.isnan(shops[2, 3])
+
+
+def test_how_a_product_stands_against_its_like_is_what_a_calculator_says():
+    often = [("a", "milk", 3 + 7 * week) for week in range(6)]  # five gaps of a week
+    rows = [*often, ("a", "tea", 60), ("b", "soap", 4), ("b", "soap", 9)]
+    found = histories_of(rows, ["a", "b"], ["milk", "soap", "tea"])  # milk and tea are of one kind
+    kinds, pairs = [found.attributes["kind"]], features.bought(found)
+    of_product = features.of_products(found)
+    gaps = of_product[:, features.PRODUCT.index("mean_gap")]
+    assert gaps[0] == 7
+    assert np.isnan(gaps[1:]).all()  # soap has one gap, tea none
+    against = features.against_its_like(found, pairs, features.own(found), kinds, of_product)
+    milk, tea = sum(2 ** (-(3 + 7 * week) / 60) for week in range(6)), 2 ** (-60 / 60)
+    assert against[0].tolist() == pytest.approx([3 / 7, milk / (milk + tea)])
+    assert against[1, 1] == pytest.approx(tea / (milk + tea))
+    assert against[2, 1] == 1
+    assert np.isnan(against[1:, 0]).all()
+    (last, codes), (fortnight, _), *_ = features.affinities(found, kinds)
+    assert codes.tolist() == [0, 1, 0]
+    assert last[0, 0] == 3
+    assert np.isnan(last[0, 1])
+    assert last[1].tolist() == pytest.approx([np.nan, 4], nan_ok=True)
+    assert fortnight[1, 1] == pytest.approx(2 ** (-4 / 14) + 2 ** (-9 / 14))
 
 
 def test_how_products_sell_is_what_a_calculator_says():
@@ -109,7 +144,7 @@ def shop(seed: int, customers: int = 250) -> tuple[Histories, np.ndarray]:
 def small(monkeypatch):
     """Let trees grow on the little that a simulated shop has."""
     monkeypatch.setattr(hybrid, "LEAST_BOUGHT", 50)
-    monkeypatch.setattr(hybrid, "BOOSTER", hybrid.BOOSTER | {"min_samples_leaf": 20, "max_iter": 40})
+    monkeypatch.setattr(chances, "BOOSTER", chances.BOOSTER | {"min_samples_leaf": 20, "max_iter": 40})
 
 
 def precision(model, found: Histories, after: np.ndarray, k: int = 6) -> float:
@@ -162,7 +197,7 @@ def test_each_lesson_asks_for_the_four_weeks_that_followed_it(small, monkeypatch
 def test_with_trees_a_refit_and_a_saved_model_score_the_same_and_nobodys_purchases_are_saved(small):
     found, _ = shop(seed=4)
     model, twin = (Hybrid().fit(found, seed=1) for _ in range(2))
-    assert model.trees
+    assert model.chances
     assert np.array_equal(model.scores(found), twin.scores(found))
     loaded = skops.io.loads(skops.io.dumps(model), trusted=TRUSTED_TYPES)
     assert loaded.neighbours == []
@@ -173,5 +208,5 @@ def test_with_trees_a_refit_and_a_saved_model_score_the_same_and_nobodys_purchas
 def test_too_little_history_leaves_it_to_the_blend():
     found, _ = shop(seed=4, customers=20)
     model = Hybrid().fit(found, seed=1)
-    assert not model.trees
+    assert not model.chances
     assert np.array_equal(model.scores(found), model.blend.scores(found))

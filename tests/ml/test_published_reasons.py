@@ -13,6 +13,7 @@ import pytest
 
 from core.published import Published
 from ml.promotion import Bar
+from ml.recommend import chances
 from ml.recommend.methods import hybrid
 from ml.recommend.methods.customers import CosineCustomers
 from ml.recommend.methods.hybrid import Hybrid
@@ -48,7 +49,7 @@ def day(request, tmp_path_factory):
         patch.setattr(
             hybrid, "LEAST_BOUGHT", 50
         )  # so that its trees, not the blend, make the lists of 160 households
-        patch.setattr(hybrid, "BOOSTER", hybrid.BOOSTER | {"min_samples_leaf": 20, "max_iter": 40})
+        patch.setattr(chances, "BOOSTER", chances.BOOSTER | {"min_samples_leaf": 20, "max_iter": 40})
         patch.setitem(PARAMETERS, request.param.method, {})
         assert train_recommender(settings, DAY).promoted
         score(settings, DAY)

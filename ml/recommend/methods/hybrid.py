@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ml.recommend import features
+from ml.recommend.chances import Chances
 from ml.recommend.lists import NONE, Bools, Floats, Ints, Lists, best, never_bought, spans
 from ml.recommend.methods.baskets import NextBasket
 from ml.recommend.methods.blend import Blend
@@ -23,17 +23,8 @@ QUESTIONS = (AGAIN, NEW)
 WINDOW_DAYS, LESSONS = 28, 2
 CANDIDATES, AGAIN_CANDIDATES, NEGATIVES, LEAST_BOUGHT = 50, 100, 0.15, 500
 MOST_FITTED, MOST_TAUGHT, MOST_MET = 50_000, 10_000, 5_000
-"""Customers that the methods are fitted on, that the trees learn from, and among whom neighbours are looked for."""
+"""Customers that the methods are fitted on, that the chances are learned from, and among whom neighbours are looked for."""
 BY_NEIGHBOURS = (CosineCustomers, NextBasket)
-# Looked for on Complete Journey at 2017-10-09 to 2017-12-04, which are judged too; each of them was taught on earlier weeks only.
-BOOSTER: dict[str, float] = {
-    "max_iter": 120,
-    "learning_rate": 0.05,
-    "max_leaf_nodes": 31,
-    "min_samples_leaf": 200,
-    "l2_regularization": 10.0,
-    "max_features": 0.2,
-}
 
 
 @dataclass(frozen=True)
@@ -60,13 +51,12 @@ class Lesson:
 
 
 class Hybrid(Recommender):
-    """The chance that a customer buys a product in the next four weeks, by boosted trees: one set for each question.
+    """The chance that a customer buys a product in the next four weeks, learned for each question apart.
 
-    The trees learn from two lessons, each four weeks that have closed. For each the single methods are fitted on what was known
-    when the weeks began and name their `CANDIDATES` best new products per customer; the trees learn which of these, and which
+    They are learned from two lessons, each four weeks that have closed. For each the single methods are fitted on what was known
+    when the weeks began and name their `CANDIDATES` best new products per customer; learned is which of these, and which
     of the `AGAIN_CANDIDATES` bought most before, were bought, from the methods' scores and from `ml.recommend.features` (stacking: Wolpert, "Stacked
-    Generalization", Neural Networks 5, 1992; trees: Friedman, "Greedy Function Approximation", Annals of Statistics
-    29, 2001). Of a product never bought nothing of one's own is known, so the questions *again* and *new* are learned apart; both
+    Generalization", Neural Networks 5, 1992), by `ml.recommend.chances`. Of a product never bought nothing of one's own is known, so the questions *again* and *new* are learned apart; both
     answers are chances of one event, and one list can hold both. Of pairs not bought a share of `NEGATIVES` is
     learned from, so scores rank, but are too high for chances. With fewer than `LEAST_BOUGHT` pairs bought for
     either question in its lessons it is no more than `Blend`.
@@ -84,17 +74,20 @@ class Hybrid(Recommender):
         self.neighbours: list[ByNeighbours] = []
         self.products: Floats = np.zeros((0, 0), dtype=np.float32)
         self.attributes: list[Ints] = []
-        self.trees: dict[str, HistGradientBoostingClassifier] = {}
+        self.chances: dict[str, Chances] = {}
 
     def fit(self, found: Histories, *, seed: int) -> Self:
         taught = [lesson(found, WINDOW_DAYS * place, seed) for place in range(1, LESSONS + 1)]
         whole = [Lesson.of_all(each[question] for each in taught if each) for question in QUESTIONS]
         if all(each.bought.sum() >= LEAST_BOUGHT for each in whole):
-            self.trees = {name: _trees(each, seed) for name, each in zip(QUESTIONS, whole, strict=True)}
+            self.chances = {
+                name: Chances().fit(each.columns, each.bought, seed=seed)
+                for name, each in zip(QUESTIONS, whole, strict=True)
+            }
         return self.renew(found, seed=seed)
 
     def renew(self, found: Histories, *, seed: int) -> Self:
-        """Fit the single methods and count how products sell; the trees stay what they are."""
+        """Fit the single methods and count how products sell; the chances stay as they were learned."""
         some = found.some(MOST_FITTED)
         self.product_ids, self.attributes = found.product_ids, list(found.attributes.values())
         self.blend, self.items = Blend().fit(some, seed=seed), ItemNeighbours().fit(some, seed=seed)
@@ -111,13 +104,11 @@ class Hybrid(Recommender):
 
     def scores(self, asked: Histories) -> Floats:
         """Return chances, 0 to 1, shape (n_customers, n_products); 0 where nothing spoke for the product."""
-        if not self.trees:
+        if not self.chances:
             return self.blend.scores(asked)
         scores = np.zeros(asked.shape, dtype=np.float32)
         for question, known in self.known(asked).items():
-            place = known.pairs.rows, known.pairs.columns
-            if len(known.columns):
-                scores[place] = self.trees[question].predict_proba(known.columns)[:, 1]
+            scores[known.pairs.rows, known.pairs.columns] = self.chances[question].predict(known.columns)
         return scores
 
     def known(self, asked: Histories) -> dict[str, Known]:
@@ -137,9 +128,10 @@ class Hybrid(Recommender):
             )
 
         again, own = _habits(features.bought(asked), features.own(asked))
+        beside = features.against_its_like(asked, again, own, self.attributes, self.products)
         new = _candidates(said, never_bought(asked.counts))
         return {
-            AGAIN: Known(again, np.column_stack([columns(again), own])),
+            AGAIN: Known(again, np.column_stack([columns(again), own, beside])),
             NEW: Known(new, columns(new)),
         }
 
@@ -159,11 +151,6 @@ class Hybrid(Recommender):
 
     def resemblance(self, products: Ints, bought: Ints) -> Floats:
         return self.blend.resemblance(products, bought)
-
-
-def _trees(whole: Lesson, seed: int) -> HistGradientBoostingClassifier:
-    trees = HistGradientBoostingClassifier(early_stopping=False, random_state=seed, **BOOSTER)
-    return trees.fit(whole.columns, whole.bought)
 
 
 def lesson(found: Histories, days: int, seed: int) -> dict[str, Lesson]:
