@@ -8,6 +8,7 @@ from ml.recommend import chances, features
 from ml.recommend.baselines import OwnPurchasesLately
 from ml.recommend.lists import best
 from ml.recommend.methods import hybrid
+from ml.recommend.methods.ease import Ease
 from ml.recommend.methods.hybrid import Hybrid, lesson
 from ml.recommend.methods.protocol import AGAIN, NEW
 from ml.recommend.models import TRUSTED_TYPES
@@ -210,3 +211,35 @@ def test_too_little_history_leaves_it_to_the_blend():
     model = Hybrid().fit(found, seed=1)
     assert not model.chances
     assert np.array_equal(model.scores(found), model.blend.scores(found))
+
+
+def test_a_shop_where_nothing_is_bought_twice_still_learns_what_is_new(monkeypatch):
+    monkeypatch.setattr(hybrid, "LEAST_BOUGHT", 50)
+    found, _ = shop(seed=4)
+    once = found.weighed(found.ages.astype(np.float32)).tocoo()  # each pair once, on a day of its own
+    rows, columns = once.coords
+    ages = (1 + once.data.astype(np.int64) % 200).astype(np.int64)
+    alone = Histories.of(
+        found.customer_ids, found.product_ids, rows.astype(np.int64), columns.astype(np.int64), ages,
+        np.full(len(rows), 20, dtype=np.float32), attributes=found.attributes,
+    )  # fmt: skip
+    model = Hybrid().fit(alone, seed=1)
+    assert set(model.chances) == {NEW}
+    scores = model.scores(alone)
+    assert (scores[rows, columns] == 0).all()  # of what was bought it says nothing
+    lists = model.recommend(alone, 6, exclude=alone.counts).products
+    liked = (lists % 2 == (np.arange(len(lists)) % 2)[:, None])[lists >= 0]
+    assert liked.mean() > 0.95  # the side that a customer likes
+
+
+def test_of_late_the_newest_purchase_speaks_loudest():
+    ages = [("a", "milk", 1), ("a", "tea", 15), ("b", "milk", 15), ("b", "tea", 1)]
+    beside = [(name, other, 40) for name, other in (("c", "milk"), ("c", "jam"), ("d", "tea"), ("d", "soap"))]
+    found = histories_of([*ages, *beside], ["a", "b", "c", "d"], ["jam", "milk", "soap", "tea"])
+    model = Ease().fit(found, seed=0)
+    late, usual = model.scores_of_late(found), model.scores(found)
+    jam, soap = 0, 2
+    # milk leads to jam and tea to soap; 14 days are two half-lives of a week, and roots are taken
+    assert late[0, jam] / late[0, soap] == pytest.approx(2.0, rel=0.02)
+    assert late[1, soap] / late[1, jam] == pytest.approx(2.0, rel=0.02)
+    assert usual[0, jam] / usual[0, soap] == pytest.approx(2 ** (14 / 60 / 2), rel=0.02)

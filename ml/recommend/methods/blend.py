@@ -22,14 +22,18 @@ class Blend(Recommender):
 
     def __init__(self) -> None:
         super().__init__()
-        self.members: list[Recommender] = [AlsRecommender(), Ease()]
+        self.factors, self.ease = AlsRecommender(), Ease()
         self.strongest: Floats = np.zeros(0, dtype=np.float32)
 
     def fit(self, found: Histories, *, seed: int) -> Self:
-        factors, ease = AlsRecommender().fit(found, seed=seed), Ease().fit(found, seed=seed)
-        self.members, self.product_ids = [factors, ease], found.product_ids
-        self.strongest = np.asarray(ease.similarity.max(axis=0).toarray(), dtype=np.float32).ravel()
+        self.factors, self.ease = AlsRecommender().fit(found, seed=seed), Ease().fit(found, seed=seed)
+        self.product_ids = found.product_ids
+        self.strongest = np.asarray(self.ease.similarity.max(axis=0).toarray(), dtype=np.float32).ravel()
         return self
+
+    @property
+    def members(self) -> tuple[Recommender, Recommender]:
+        return self.factors, self.ease
 
     def scores(self, asked: Histories) -> Floats:
         """Return the sum of the members' scores in units of their own, shape (n_customers, n_products)."""

@@ -13,6 +13,7 @@ from ml.recommend.purchases import Histories
 
 # Looked for on Complete Journey at 2017-10-09 and 2017-11-06, which are judged too: its figures there are a little flattered.
 PENALTY, HALF_LIFE_DAYS, KEPT = 300.0, 60.0, 100
+LATE_HALF_LIFE_DAYS = 7.0
 MOST_PRODUCTS = 3_000
 ROWS = 1024
 
@@ -30,9 +31,12 @@ class Ease(ByProduct):
     method = "ease"
 
     def history(self, asked: Histories) -> csr_array:
-        faded = asked.decayed(HALF_LIFE_DAYS)
-        faded.data = np.sqrt(faded.data)
-        return faded
+        return _roots(asked, HALF_LIFE_DAYS)
+
+    def scores_of_late(self, asked: Histories) -> Floats:
+        """Return what the last purchases speak for, shape (n_customers, n_products): the same weights, but the history fades in days."""
+        scores: Floats = (_roots(asked, LATE_HALF_LIFE_DAYS) @ self.similarity).toarray()
+        return scores
 
     def fit(self, found: Histories, *, seed: int) -> Self:
         """Solve for the weights among the products with most buyers."""
@@ -44,6 +48,12 @@ class Ease(ByProduct):
         self.similarity = csr_array((among.data, places), shape=(found.shape[1], found.shape[1]))
         self.product_ids = found.product_ids
         return self
+
+
+def _roots(asked: Histories, half_life_days: float) -> csr_array:
+    faded = asked.decayed(half_life_days)
+    faded.data = np.sqrt(faded.data)
+    return faded
 
 
 def weights(histories: Floats, penalty: float, kept: int) -> csr_array:

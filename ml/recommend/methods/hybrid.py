@@ -14,6 +14,7 @@ from ml.recommend.methods.blend import Blend
 from ml.recommend.methods.customers import ByNeighbours, CosineCustomers
 from ml.recommend.methods.products import ItemNeighbours
 from ml.recommend.methods.protocol import AGAIN, NEW, Recommender
+from ml.recommend.methods.transitions import Transitions
 from ml.recommend.pairs import Pairs
 from ml.recommend.purchases import LEAST_LINES, Histories, rows_of
 from ml.recommend.reasons import Kind, Reasons
@@ -58,8 +59,8 @@ class Hybrid(Recommender):
     of the `AGAIN_CANDIDATES` bought most before, were bought, from the methods' scores and from `ml.recommend.features` (stacking: Wolpert, "Stacked
     Generalization", Neural Networks 5, 1992), by `ml.recommend.chances`. Of a product never bought nothing of one's own is known, so the questions *again* and *new* are learned apart; both
     answers are chances of one event, and one list can hold both. Of pairs not bought a share of `NEGATIVES` is
-    learned from, so scores rank, but are too high for chances. With fewer than `LEAST_BOUGHT` pairs bought for
-    either question in its lessons it is no more than `Blend`.
+    learned from, so scores rank, but are too high for chances. Where fewer than `LEAST_BOUGHT` new pairs were bought in its lessons it is no
+    more than `Blend`; where fewer were bought again, it says nothing of what was bought before.
 
     Neighbours are looked for among customers it has met, whose purchases are not saved with it.
     """
@@ -70,7 +71,7 @@ class Hybrid(Recommender):
     def __init__(self) -> None:
         super().__init__()
         self.blend = Blend()
-        self.items = ItemNeighbours()
+        self.beside: list[Recommender] = [ItemNeighbours(), Transitions()]
         self.neighbours: list[ByNeighbours] = []
         self.products: Floats = np.zeros((0, 0), dtype=np.float32)
         self.attributes: list[Ints] = []
@@ -78,19 +79,20 @@ class Hybrid(Recommender):
 
     def fit(self, found: Histories, *, seed: int) -> Self:
         taught = [lesson(found, WINDOW_DAYS * place, seed) for place in range(1, LESSONS + 1)]
-        whole = [Lesson.of_all(each[question] for each in taught if each) for question in QUESTIONS]
-        if all(each.bought.sum() >= LEAST_BOUGHT for each in whole):
-            self.chances = {
-                name: Chances().fit(each.columns, each.bought, seed=seed)
-                for name, each in zip(QUESTIONS, whole, strict=True)
-            }
+        whole = {question: Lesson.of_all(each[question] for each in taught if each) for question in QUESTIONS}
+        self.chances = {
+            question: Chances().fit(each.columns, each.bought, seed=seed)
+            for question, each in whole.items()
+            if each.bought.sum() >= LEAST_BOUGHT
+        }
         return self.renew(found, seed=seed)
 
     def renew(self, found: Histories, *, seed: int) -> Self:
         """Fit the single methods and count how products sell; the chances stay as they were learned."""
         some = found.some(MOST_FITTED)
         self.product_ids, self.attributes = found.product_ids, list(found.attributes.values())
-        self.blend, self.items = Blend().fit(some, seed=seed), ItemNeighbours().fit(some, seed=seed)
+        self.blend = Blend().fit(some, seed=seed)
+        self.beside = [make().fit(some, seed=seed) for make in (ItemNeighbours, Transitions)]
         self.products = features.of_products(some)
         return self.meet(found)
 
@@ -104,11 +106,12 @@ class Hybrid(Recommender):
 
     def scores(self, asked: Histories) -> Floats:
         """Return chances, 0 to 1, shape (n_customers, n_products); 0 where nothing spoke for the product."""
-        if not self.chances:
+        if NEW not in self.chances:
             return self.blend.scores(asked)
         scores = np.zeros(asked.shape, dtype=np.float32)
         for question, known in self.known(asked).items():
-            scores[known.pairs.rows, known.pairs.columns] = self.chances[question].predict(known.columns)
+            if question in self.chances:
+                scores[known.pairs.rows, known.pairs.columns] = self.chances[question].predict(known.columns)
         return scores
 
     def known(self, asked: Histories) -> dict[str, Known]:
@@ -136,7 +139,8 @@ class Hybrid(Recommender):
         }
 
     def _said(self, asked: Histories) -> list[Floats]:
-        by_purchases = [member.scores(asked) for member in (*self.blend.members, self.items)]
+        by_purchases = [member.scores(asked) for member in (*self.blend.members, *self.beside)]
+        by_purchases.append(self.blend.ease.scores_of_late(asked))
         if self.neighbours:
             return by_purchases + [each.scores(asked) for each in self.neighbours]
         return by_purchases + [np.zeros(asked.shape, dtype=np.float32)] * len(BY_NEIGHBOURS)

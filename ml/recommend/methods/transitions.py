@@ -6,10 +6,12 @@ import numpy as np
 import scipy.sparse
 from scipy.sparse import csr_array
 
+from ml.recommend.lists import NONE, stacked, top
 from ml.recommend.methods.products import NEIGHBOURS, ByProduct
 from ml.recommend.purchases import Histories
 
 HALF_LIFE_DAYS, PRIOR = 14.0, 5.0
+ROWS = 1024
 
 
 class Transitions(ByProduct):
@@ -48,12 +50,10 @@ def shopping_days(found: Histories) -> tuple[csr_array, csr_array]:
 
 
 def _strongest(shares: csr_array, kept: int) -> csr_array:
-    order = np.lexsort(
-        (shares.indices, -shares.data, np.repeat(np.arange(shares.shape[0]), np.diff(shares.indptr)))
-    )
-    place = np.arange(shares.nnz) - np.repeat(shares.indptr[:-1], np.diff(shares.indptr))
-    dropped = order[place >= kept]
-    strongest = shares.copy()
-    strongest.data[dropped] = 0
-    strongest.eliminate_zeros()
-    return strongest
+    """Keep the highest shares of each row; of equal ones the first in the catalogue."""
+    found = [top(shares[start : start + ROWS].toarray(), kept) for start in range(0, shares.shape[0], ROWS)]
+    if not found:
+        return shares
+    lists = stacked(found)
+    rows, places = np.nonzero(lists.products != NONE)
+    return csr_array((lists.scores[rows, places], (rows, lists.products[rows, places])), shape=shares.shape)
