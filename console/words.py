@@ -228,6 +228,7 @@ def _bought_before(listed: Mapping[str, Any], last: str) -> str:
 _REASONS: Mapping[str, Callable[[Mapping[str, Any], str | None, str], str]] = {
     "because": lambda listed, other, _: _because(other, listed.get("last_bought_date")),
     "taste": lambda listed, *_: _taste(listed),
+    "popular_in_segment": lambda *_: "Popular among customers of the same segment, and new to this customer.",
     "popular": lambda *_: "Popular in the whole shop, and new to this customer.",
     "pinned": lambda *_: "Put there by the shop's rules of trade.",
     "history": lambda *_: "Fits all of the customer's purchases together; none explains it by itself.",

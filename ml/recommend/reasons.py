@@ -31,6 +31,8 @@ class Kind(StrEnum):
     """The customer bought it; too few gaps to speak of, or not due."""
     TASTE = "taste"
     """Customers whose purchases are most alike bought it."""
+    POPULAR_IN_SEGMENT = "popular_in_segment"
+    """Many customers of the same segment bought it."""
     POPULAR = "popular"
     """Many customers bought it: the answer where nothing better is known."""
     HISTORY = "history"
