@@ -35,6 +35,7 @@ class PopularInSegment(Recommender):
         self.shares: Floats = np.zeros((0, 0), dtype=np.float32)
 
     def fit(self, found: Histories, *, seed: int) -> Self:
+        """Count buyers by segment; `shares` has a row per code."""
         self.product_ids = found.product_ids
         self.categories = found.attributes.get(CATEGORY, np.zeros(found.shape[1], dtype=np.int64))
         segments = self.segments(found)

@@ -1,4 +1,4 @@
--- Of several versions of an event the newest known counts. Who was not signed in is nobody's view.
+-- Of several versions of an event the newest known counts.
 with looks as (
     select
         customer_id,
@@ -18,8 +18,6 @@ select
 from looks
 where
     kind = 'view'
-    and customer_id is not null
     and product_id is not null
     and happened_at >= {{ as_of_date() }} - 90
-    and happened_at < {{ as_of_date() }}
 group by customer_id, product_id
