@@ -16,6 +16,7 @@ from ml.recommend.baselines import Popular
 from ml.recommend.methods.protocol import NEW, Recommender
 from ml.recommend.models import BASELINES, CANDIDATES, METHODS, PARAMETERS, TRUSTED_TYPES
 from ml.recommend.purchases import LEAST_LINES, Histories, Purchases, catalogue, histories
+from ml.recommend.spending import spending_figures
 from ml.recommend.trial import (
     BESIDE,
     HORIZON_DAYS,
@@ -57,7 +58,7 @@ def train_recommender_model(interactions: pa.Table, products: pa.Table, source: 
     figures = {name: _per_cutoff(name, judged) for name in next(iter(judged.values()))}
     mine = figures.pop(method)
     verdict = judge(mine, figures, BARS)
-    fold_figures = with_baselines(mine, figures)
+    fold_figures = with_baselines(mine, figures) | spending_figures(interactions, products, splits)
     known = histories(purchases, catalogue(purchases, before=source.as_of), before=source.as_of)
     return Training(
         RECOMMENDER,
