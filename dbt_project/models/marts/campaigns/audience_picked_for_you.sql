@@ -16,7 +16,7 @@ recommendations as (
     select
         recommendations.customer_id,
         list(
-            -- A purchase or a view that a mail may not name is no reason to state, and a product is not popular for want of one.
+            -- What a mail may not name is no reason to state, and a product is not popular for want of one.
             case
                 when recommendations.because_product_id is not null and because.name is null
                     then {{ product_fact("products", "'history'") }}
