@@ -201,8 +201,8 @@ def list_reason(listed: Mapping[str, Any], other: str | None = None) -> str:
     )
 
 
-def _because(other: str | None, last: date | None) -> str:
-    named = f"Because of an earlier purchase: {other}" if other else "Fits earlier purchases"
+def _because(other: str | None, last: date | None, *, why: str = "Because of") -> str:
+    named = f"{why} an earlier purchase: {other}" if other else "Fits earlier purchases"
     return named + (f", last bought {day(last)}." if last else ".")
 
 
@@ -228,6 +228,11 @@ def _bought_before(listed: Mapping[str, Any], last: str) -> str:
 _REASONS: Mapping[str, Callable[[Mapping[str, Any], str | None, str], str]] = {
     "because": lambda listed, other, _: _because(other, listed.get("last_bought_date")),
     "taste": lambda listed, *_: _taste(listed),
+    "viewed": lambda _, other, __: f"Because the customer looked at {other or 'something like it'}.",
+    "new_arrival": lambda listed, other, _: _because(
+        other, listed.get("last_bought_date"), why="New in the shop, and like"
+    ),
+    "popular_in_segment": lambda *_: "Popular among customers of the same segment, and new to this customer.",
     "popular": lambda *_: "Popular in the whole shop, and new to this customer.",
     "pinned": lambda *_: "Put there by the shop's rules of trade.",
     "history": lambda *_: "Fits all of the customer's purchases together; none explains it by itself.",

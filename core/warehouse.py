@@ -19,6 +19,7 @@ KEYS = {
     "shop.landed_tables": "table_name",
     "shop.products": "product_id",
     "shop.product_objections": "customer_id, product_id",
+    "shop.product_views": "customer_id, product_id",
     "shop.rejected_rows": "table_name, source_file, row_number, column_name",
     "campaigns.campaign_plan": "campaign_id, customer_id, step",
     "reports.campaign_funnel": "campaign_id",

@@ -16,6 +16,7 @@ DAILY = (
     "ml.interactions",
     "shop.products",
     "shop.product_objections",
+    "shop.product_views",
     "shop.rejected_rows",
 )
 TRAINING = ("ml.churn_examples", "ml.interactions", "shop.products")

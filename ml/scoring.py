@@ -56,6 +56,7 @@ from ml.tables import (
     LIFETIME,
     MODEL_FIGURES,
     MODEL_FIGURES_SCHEMA,
+    PRODUCT_VIEWS,
     RECOMMENDATIONS,
     RECOMMENDATIONS_SCHEMA,
     RECOMMENDER,
@@ -254,6 +255,7 @@ def recommendations(
     """
     as_of, wanted = trade.as_of, {CUSTOMER_FEATURES: [CUSTOMER_ID], INTERACTIONS: None}
     features, interactions = published.read_together(wanted, as_of).values()
+    views = published.read(PRODUCT_VIEWS, as_of) if published.exists(PRODUCT_VIEWS, as_of) else None
     if champion is None or not len(features):
         return {
             RECOMMENDATIONS: RECOMMENDATIONS_SCHEMA.empty_table(),
@@ -266,6 +268,7 @@ def recommendations(
         sorted(features[CUSTOMER_ID].to_pylist()),
         trade=trade,
         allowed=allowed,
+        views=views,
     )
     count = len(found.lists)
     columns = [*found.lists.columns, _same(as_of, count), *_made_by(champion, count)]

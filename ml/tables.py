@@ -8,6 +8,7 @@ CHURN_EXAMPLES = "churn_examples"
 INTERACTIONS = "interactions"
 PRODUCTS = "products"
 PRODUCT_OBJECTIONS = "product_objections"
+PRODUCT_VIEWS = "product_views"
 CUSTOMER_TRAITS = "customer_traits"
 CHURN_WARNING_FIGURES = "churn_warning_figures"
 
@@ -44,6 +45,8 @@ ORDERED_DATE = "ordered_date"
 LINE_COUNT = "line_count"
 PRICE_CENTS = "price_cents"
 LAST_SOLD_DATE = "last_sold_date"
+LAST_VIEWED_DATE = "last_viewed_date"
+FIRST_KNOWN_DATE = "first_known_date"
 IS_RECOMMENDABLE = "is_recommendable"
 CATEGORY = "category"
 SUBCATEGORY = "subcategory"
@@ -126,8 +129,8 @@ LISTS_SCHEMA = pa.schema(
         pa.field(NEIGHBOUR_COUNT, pa.int64()),
     ]
 )
-"""What a recommender says. `reason`: a `Kind` of `ml.recommend.reasons`. `last_bought_date`: when the customer last bought
-`because_product_id` or, for what is bought again, the product itself. `every_days`: median gap between the customer's shopping days
+"""What a recommender says. `reason`: a `Kind` of `ml.recommend.reasons`. `because_product_id`: of the reason *viewed* a product the
+customer looked at, else one they bought. `last_bought_date`: when the customer last bought it or, for what is bought again, the product itself. `every_days`: median gap between the customer's shopping days
 with it. `buyer_count` of the `neighbour_count` customers most alike bought it."""
 
 RECOMMENDATIONS_SCHEMA = pa.schema([*LISTS_SCHEMA, _required(AS_OF_DATE, pa.date32()), *_MADE_BY])

@@ -7,12 +7,14 @@ from ml.recommend.baselines import OwnPurchases, OwnPurchasesLately, Popular, Re
 from ml.recommend.methods import ease, factors, products
 from ml.recommend.methods.baskets import NextBasket
 from ml.recommend.methods.blend import Blend
+from ml.recommend.methods.content import Content
 from ml.recommend.methods.customers import CosineCustomers, PearsonCustomers
 from ml.recommend.methods.ease import Ease
 from ml.recommend.methods.factors import AlsRecommender
 from ml.recommend.methods.hybrid import Hybrid
 from ml.recommend.methods.products import Bm25Neighbours, ItemNeighbours
 from ml.recommend.methods.protocol import Recommender
+from ml.recommend.methods.segments import PopularInSegment
 from ml.recommend.methods.transitions import Transitions
 
 Maker = Callable[[], Recommender]
@@ -22,6 +24,7 @@ METHODS: dict[str, Maker] = {
     for each in (
         Popular,
         RecentlyPopular,
+        PopularInSegment,
         OwnPurchases,
         OwnPurchasesLately,
         CosineCustomers,
@@ -30,6 +33,7 @@ METHODS: dict[str, Maker] = {
         Bm25Neighbours,
         Transitions,
         NextBasket,
+        Content,
         AlsRecommender,
         Ease,
         Blend,

@@ -27,7 +27,8 @@ LEAST_LINES = 20
 class Purchases:
     """Purchases of recommendable products. Ids are sorted, so codes do not depend on the order of rows.
 
-    `attributes`: for each of `ATTRIBUTES` a code per product; products without one share a code.
+    `listed_ids`: all products of the shop, bought or not; of each, by attribute of `ATTRIBUTES`, a code (products without one
+    share a code), and in `texts` the words of all of them.
     """
 
     customer_ids: Strings
@@ -36,7 +37,9 @@ class Purchases:
     products: Ints
     days: npt.NDArray[np.datetime64]
     line_counts: npt.NDArray[np.float32]
+    listed_ids: Strings
     attributes: Mapping[str, Ints]
+    texts: Strings
 
     @classmethod
     def of(cls, interactions: pa.Table, products: pa.Table) -> "Purchases":
@@ -53,17 +56,23 @@ class Purchases:
         days = kept[ORDERED_DATE].cast(pa.date32()).to_numpy().astype("datetime64[D]")
         lines = kept[LINE_COUNT].to_numpy().astype(np.float32)
         listed = products.select([PRODUCT_ID, *ATTRIBUTES]).sort_by(PRODUCT_ID)
-        place = positions(product_ids, listed[PRODUCT_ID].to_numpy().astype(str))
-        attributes = {name: _coded(pc.fill_null(listed[name], ""))[1][place] for name in ATTRIBUTES}
-        return cls(customer_ids, product_ids, customers, codes, days, lines, attributes)
+        listed_ids = listed[PRODUCT_ID].to_numpy().astype(str)
+        said = {name: pc.fill_null(listed[name], "") for name in ATTRIBUTES}
+        attributes = {name: _coded(column)[1] for name, column in said.items()}
+        texts = pc.binary_join_element_wise(*said.values(), " ").to_numpy().astype(str)
+        return cls(customer_ids, product_ids, customers, codes, days, lines, listed_ids, attributes, texts)
 
     def attributes_of(self, product_ids: Strings) -> dict[str, Ints]:
-        """Return the codes of some products, shape (n_products,) each; those nobody bought share a code of their own."""
-        place = positions(product_ids, self.product_ids)  # -1: the code that is appended
+        """Return the codes of some products, shape (n_products,) each; those the shop does not list share a code of their own."""
+        place = positions(product_ids, self.listed_ids)  # -1: the code that is appended
         return {
             name: np.append(codes, codes.max(initial=-1) + 1)[place]
             for name, codes in self.attributes.items()
         }
+
+    def texts_of(self, product_ids: Strings) -> Strings:
+        """Return the words of some products, shape (n_products,); none of those the shop does not list."""
+        return np.append(self.texts, "")[positions(product_ids, self.listed_ids)]
 
     def first_day(self) -> date | None:
         return self.days.min().item() if len(self.days) else None
@@ -75,7 +84,8 @@ class Histories:
 
     The purchases of customer `i` are entries `starts[i]` to `starts[i + 1]` of the last three arrays, by product and then
     from the newest on: position of the product, days from the purchase to the cut-off (1 or more), order lines.
-    `attributes`: a code per product by name of the attribute, where they are known.
+    `attributes`: a code per product by name of the attribute, where they are known. `texts`: the words of each product, shape
+    (n_products,), or none of any. `segments`: a code per customer, -1 without one; None: nobody named any.
     """
 
     customer_ids: Strings
@@ -85,6 +95,8 @@ class Histories:
     ages: npt.NDArray[np.int32]
     line_counts: Floats
     attributes: Mapping[str, Ints] = field(default_factory=dict)
+    texts: Strings = field(default_factory=lambda: np.array([], dtype=str))
+    segments: Ints | None = None
 
     @classmethod
     def of(
@@ -152,14 +164,14 @@ class Histories:
         """Return the rows from `start` to before `end`."""
         rows = slice(self.starts[start], self.starts[min(end, len(self.customer_ids))])
         starts = self.starts[start : end + 1] - self.starts[start]
-        return Histories(
-            self.customer_ids[start:end],
-            self.product_ids,
-            starts,
-            self.products[rows],
-            self.ages[rows],
-            self.line_counts[rows],
-            self.attributes,
+        return replace(
+            self,
+            customer_ids=self.customer_ids[start:end],
+            starts=starts,
+            products=self.products[rows],
+            ages=self.ages[rows],
+            line_counts=self.line_counts[rows],
+            segments=None if self.segments is None else self.segments[start:end],
         )
 
     def days_earlier(self, days: int) -> "Histories":
@@ -187,14 +199,14 @@ class Histories:
         starts = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(sizes, out=starts[1:])
         entries = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], sizes)
-        return Histories(
-            names,
-            self.product_ids,
-            starts,
-            self.products[entries],
-            self.ages[entries],
-            self.line_counts[entries],
-            self.attributes,
+        return replace(
+            self,
+            customer_ids=names,
+            starts=starts,
+            products=self.products[entries],
+            ages=self.ages[entries],
+            line_counts=self.line_counts[entries],
+            segments=None if self.segments is None else np.append(self.segments, -1)[rows],
         )
 
     def of_buyers(self) -> "Histories":
@@ -221,6 +233,7 @@ class Histories:
             product_ids=self.product_ids[columns],
             products=place[theirs.products],
             attributes=attributes,
+            texts=self.texts[columns] if len(self.texts) else self.texts,
         )
 
 
@@ -246,7 +259,7 @@ def histories(
     columns = positions(purchases.product_ids, product_ids)[purchases.products[rows]]
     known = columns >= 0
     ages = (np.datetime64(before) - purchases.days[rows][known]).astype("timedelta64[D]").astype(np.int64)
-    return Histories.of(
+    found = Histories.of(
         purchases.customer_ids,
         product_ids,
         purchases.customers[rows][known],
@@ -255,6 +268,7 @@ def histories(
         purchases.line_counts[rows][known],
         attributes=purchases.attributes_of(product_ids),
     )
+    return replace(found, texts=purchases.texts_of(product_ids))
 
 
 def rows_of(found: Histories, customer_ids: Sequence[str] | Strings) -> Histories:

@@ -31,6 +31,12 @@ class Kind(StrEnum):
     """The customer bought it; too few gaps to speak of, or not due."""
     TASTE = "taste"
     """Customers whose purchases are most alike bought it."""
+    NEW_ARRIVAL = "new_arrival"
+    """The shop has it since lately, and its words are like those of one the customer bought."""
+    VIEWED = "viewed"
+    """Its words are like those of a product the customer looked at, or it is that one."""
+    POPULAR_IN_SEGMENT = "popular_in_segment"
+    """Many customers of the same segment bought it."""
     POPULAR = "popular"
     """Many customers bought it: the answer where nothing better is known."""
     HISTORY = "history"
@@ -99,8 +105,10 @@ def bought(rhythms: Rhythms, lists: Lists) -> Reasons:
     )
 
 
-def resembling(resemblance: Resemblance, asked: Histories, lists: Lists) -> Reasons:
-    """Name the bought product that each listed one resembles most, of equals the first in the catalogue.
+def resembling(
+    resemblance: Resemblance, asked: Histories, lists: Lists, *, kind: Kind = Kind.BECAUSE
+) -> Reasons:
+    """Name the product of a history that each listed one resembles most, of equals the first in the catalogue.
 
     Where it resembles none of them, all purchases together are the reason.
     """
@@ -114,7 +122,7 @@ def resembling(resemblance: Resemblance, asked: Histories, lists: Lists) -> Reas
         nearest = alike.argmax(axis=1)
         is_alike = alike[np.arange(len(nearest)), nearest] > 0
         because[row, wanted[row]] = np.where(is_alike, own[nearest], NONE)
-    kinds = np.where(because != NONE, Kind.BECAUSE.value, Kind.HISTORY.value)
+    kinds = np.where(because != NONE, kind.value, Kind.HISTORY.value)
     return Reasons.of(np.where(wanted, kinds, ""), because=because)
 
 

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -11,30 +12,33 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
 from ml.provenance import SEED
+from ml.recommend.arrivals import NewArrivals, Viewed, arrivals, is_arrival, views_of
 from ml.recommend.baselines import OwnPurchasesLately, Popular
-from ml.recommend.lists import NONE, Lists, filled
+from ml.recommend.lists import NONE, Ints, Lists, filled
 from ml.recommend.methods.protocol import AGAIN, NEW, Recommender
-from ml.recommend.purchases import Histories, Purchases, histories, rows_of
+from ml.recommend.methods.segments import PopularInSegment
+from ml.recommend.purchases import Histories, Purchases, histories, positions, rows_of
 from ml.recommend.reasons import Kind, Reasons
 from ml.recommend.trade.applying import PINNED, Ruling, Tally
 from ml.recommend.trade.finishing import Placed
-from ml.recommend.trade.shop import Asked, Trade
+from ml.recommend.trade.shop import SEGMENT_NAME, Asked, Trade, customer_places, texts
 from ml.tables import IS_RECOMMENDABLE, LAST_SOLD_DATE, LISTS_SCHEMA, PRICE_CENTS, PRODUCT_ID
 from ml.windows import days_before
 
-FALLBACKS: dict[str, type[Recommender]] = {NEW: Popular, AGAIN: OwnPurchasesLately}
-"""By question, who answers where the model says nothing."""
 LISTED = 12
 """Twice what a mail shows: the plan still drops what it cannot show."""
 SOLD_WITHIN_DAYS = 90
 """A product nobody bought for a quarter is taken as out of the range; a shop without stock figures knows no better."""
+ARRIVAL_PLACE = 6
+"""The last that a mail shows: a new product is seen, and what is known of the customer stands above it."""
 
 
 def may_be_listed(products: pa.Table, as_of: date) -> list[str]:
-    """Return the products that are recommendable, have a price and were sold in the last 90 days, sorted."""
+    """Return the products that are recommendable, have a price and were sold in the last 90 days or are new, sorted."""
     since = pa.scalar(days_before(as_of, SOLD_WITHIN_DAYS), pa.date32())
     sold = pc.greater_equal(products[LAST_SOLD_DATE].cast(pa.date32()), since)
-    allowed = pc.and_(pc.and_(products[IS_RECOMMENDABLE], pc.is_valid(products[PRICE_CENTS])), sold)
+    in_range = pc.or_(pc.fill_null(sold, False), is_arrival(products, as_of))
+    allowed = pc.and_(pc.and_(products[IS_RECOMMENDABLE], pc.is_valid(products[PRICE_CENTS])), in_range)
     return sorted(products.filter(pc.fill_null(allowed, False))[PRODUCT_ID].to_pylist())
 
 
@@ -53,23 +57,33 @@ def recommend(
     *,
     trade: Trade,
     allowed: Sequence[str],
+    views: pa.Table | None = None,
 ) -> Recommended:
     """Return up to `LISTED` products for each customer and question, under the rules of trade.
 
-    What is new is answered by the model and, for a customer of whom it knows no purchase or has too little to say, by the most
-    popular products. What is bought again is answered by the model if its class says so, else by the customer's own purchases
-    lately, of any product in trade; somebody who bought nothing has no such list. What is bought again has the first claim on a stock.
+    Each question is answered by the model if its class says so; for a customer of whom it has too little to say, what is new is answered by
+    what they looked at (`views`), then by what their segment buys, then by what most customers buy, and what is bought again by their
+    own purchases lately, of any product in trade: somebody who bought nothing has no such list. A new product that the model
+    does not know stands on one place of a list of what is new. What is bought again has the first claim on a stock.
     """
     tally, listed, rows = Tally(trade.off()), Counter[str](), []
     whole = rows_of(histories(purchases, purchases.product_ids, before=trade.as_of), customer_ids)
     for question in (AGAIN, NEW):
-        method = model if question in model.answers else FALLBACKS[question]()
-        product_ids = np.array(model.product_ids if method is model else allowed, dtype=str)
-        everybody = histories(purchases, product_ids, before=trade.as_of)
-        asked = Asked.of(rows_of(everybody, customer_ids), whole, trade.products)
+        known = np.array(model.product_ids if question in model.answers else allowed, dtype=str)
+        arrived = (
+            arrivals(trade.products, np.array(allowed), known, trade.as_of) if question == NEW else known[:0]
+        )
+        product_ids = np.union1d(known, arrived)
+        everybody = _in_segments(histories(purchases, product_ids, before=trade.as_of), trade.segments)
+        asked = Asked.of(
+            _in_segments(rows_of(everybody, customer_ids), trade.segments), whole, trade.products
+        )
+        answerers = [OnShelf.of(each, everybody) for each in _fallbacks(question, everybody, views, trade)]
+        if question in model.answers:
+            answerers.insert(0, OnShelf.met(model, everybody))
         answering = _Answering(
-            method.meet(everybody) if method is model else method.fit(everybody, seed=SEED),
-            FALLBACKS[question]().fit(everybody, seed=SEED),
+            answerers,
+            OnShelf.of(NewArrivals(arrived), everybody) if len(arrived) else None,
             Ruling.of(question, trade, product_ids, set(allowed), question == AGAIN, listed, tally),
         )
         rows.append(_rows(question, asked.shelf, *answering.answer(asked), trade.as_of))
@@ -77,12 +91,69 @@ def recommend(
     return Recommended(pa.concat_tables(rows), tally.table())
 
 
+def _fallbacks(
+    question: str, everybody: Histories, views: pa.Table | None, trade: Trade
+) -> list[Recommender]:
+    """Return who answers where the model says nothing, in this order."""
+    if question == AGAIN:
+        return [OwnPurchasesLately()]
+    found: list[Recommender] = []
+    if views is not None and len(views):
+        found.append(Viewed(views_of(views, everybody.product_ids, trade.as_of)))
+    if everybody.segments is not None:
+        found.append(PopularInSegment())
+    return [*found, Popular()]
+
+
+def _in_segments(found: Histories, segments: pa.Table | None) -> Histories:
+    """Return the histories with a code for the segment of each customer, if there are segments."""
+    if segments is None or not len(segments):
+        return found
+    names = np.unique(segments[SEGMENT_NAME].to_numpy().astype(str))
+    own = texts(segments, SEGMENT_NAME, customer_places(segments, found.customer_ids))
+    return replace(found, segments=positions(own, names))
+
+
+@dataclass(frozen=True)
+class OnShelf:
+    """A fitted method among products of which it may know some only: those at `columns`, ascending."""
+
+    who: Recommender
+    columns: Ints
+
+    @classmethod
+    def of(cls, who: Recommender, everybody: Histories) -> Self:
+        """Fit a method, which then knows all of the shelf."""
+        return cls(who.fit(everybody, seed=SEED), np.arange(everybody.shape[1]))
+
+    @classmethod
+    def met(cls, model: Recommender, everybody: Histories) -> Self:
+        """Take a method that was fitted before, and let it meet everybody."""
+        columns = positions(model.product_ids, everybody.product_ids)
+        return cls(model.meet(everybody.of_products(columns)), columns)
+
+    def lists(self, asked: Histories, exclude: csr_array, ruling: Ruling, k: int) -> Lists:
+        """Return lists of k as `Recommender` makes them, of the shelf's products."""
+        ask = self.who.again if ruling.is_bought else self.who.recommend
+        mine = asked.of_products(self.columns)
+        found = ask(mine, k, exclude=csr_array(exclude[:, self.columns]), only=ruling.only[self.columns])
+        return Lists(np.append(self.columns, NONE)[found.products], found.scores)
+
+    def explain(self, asked: Histories, lists: Lists) -> Reasons:
+        """Return why each product stands on the lists that this method made."""
+        places = np.full(asked.shape[1] + 1, NONE)  # of `NONE`: the last
+        places[self.columns] = np.arange(len(self.columns))
+        mine = Lists(places[lists.products], lists.scores)
+        reasons = self.who.explain(asked.of_products(self.columns), mine)
+        return replace(reasons, because=np.append(self.columns, NONE)[reasons.because])
+
+
 @dataclass(frozen=True)
 class _Answering:
-    """Who answers a question, who answers where that one says nothing, and the rules both keep."""
+    """Who answers a question, each where those before it say too little, who shows new products, and the rules all keep."""
 
-    method: Recommender
-    fallback: Recommender
+    answerers: list[OnShelf]
+    arrivals: OnShelf | None
     ruling: Ruling
 
     def answer(self, asked: Asked) -> tuple[Placed, Reasons]:
@@ -90,23 +161,36 @@ class _Answering:
         depth = self.ruling.depth(LISTED)
         parts = [self._long_lists(some, exclude, depth) for some, exclude in self.ruling.chunks(asked)]
         placed = self.ruling.finish(Placed.stacked(parts), asked, LISTED)
-        reasons = self.method.explain(asked.shelf, placed.lists)
-        if (placed.methods == self.fallback.method).any():
-            instead = self.fallback.explain(asked.shelf, placed.lists)
-            reasons = reasons.replaced(placed.methods == self.fallback.method, instead)
-        pinned = Reasons.of(np.where(placed.methods == PINNED, Kind.PINNED.value, ""))
-        return placed, reasons.replaced(placed.methods == PINNED, pinned)
+        reasons = Reasons.of(np.where(placed.methods == PINNED, Kind.PINNED.value, ""))
+        for each in [*self.answerers, *([self.arrivals] if self.arrivals else [])]:
+            theirs = placed.methods == each.who.method
+            if theirs.any():
+                lists = Lists(np.where(theirs, placed.lists.products, NONE), placed.lists.scores)
+                reasons = reasons.replaced(theirs, each.explain(asked.shelf, lists))
+        return placed, reasons
 
     def _long_lists(self, asked: Histories, exclude: csr_array, depth: int) -> Placed:
-        lists = self._ask(self.method, asked, exclude, depth)
-        if type(self.method) is type(self.fallback):
-            return Placed(lists, np.full(lists.products.shape, self.method.method))
-        whole, by_fallback = filled(lists, self._ask(self.fallback, asked, exclude, depth))
-        return Placed(whole, np.where(by_fallback, self.fallback.method, self.method.method))
+        first, *others = self.answerers
+        lists = first.lists(asked, exclude, self.ruling, depth)
+        methods = np.full(lists.products.shape, first.who.method, dtype=object)
+        for each in others:
+            short = np.flatnonzero((lists.products == NONE).any(axis=1))
+            if not len(short):
+                break
+            some = asked.of_customers(short, asked.customer_ids[short])
+            instead = each.lists(some, csr_array(exclude[short]), self.ruling, depth)
+            whole, is_theirs = filled(Lists(lists.products[short], lists.scores[short]), instead)
+            lists.products[short], lists.scores[short] = whole.products, whole.scores
+            methods[short] = np.where(is_theirs, each.who.method, methods[short])
+        return self._with_arrivals(Placed(lists, methods.astype(str)), asked, exclude)
 
-    def _ask(self, who: Recommender, asked: Histories, exclude: csr_array, depth: int) -> Lists:
-        ask = who.again if self.ruling.is_bought else who.recommend
-        return ask(asked, depth, exclude=exclude, only=self.ruling.only)
+    def _with_arrivals(self, placed: Placed, asked: Histories, exclude: csr_array) -> Placed:
+        """Put the new product that is most like a customer's purchases on one place of each list, if one is like them."""
+        if self.arrivals is None:
+            return placed
+        new = self.arrivals.lists(asked, exclude, self.ruling, 1)
+        is_found = new.products[:, 0] != NONE
+        return placed.with_pin(new.products, ARRIVAL_PLACE, is_found, NewArrivals.method, new.scores)
 
 
 def _rows(question: str, asked: Histories, placed: Placed, reasons: Reasons, as_of: date) -> pa.Table:

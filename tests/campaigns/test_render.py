@@ -186,6 +186,26 @@ def test_what_is_not_a_fact_is_not_said():
     assert "every" not in text
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (
+            "viewed",
+            ["Because you looked at Oolong", "Weil Sie Oolong angesehen haben", "因为您浏览过 Oolong"],
+        ),
+        ("new_arrival", ["New, and like Oolong", "Neu und ähnlich wie Oolong", "新品，与 Oolong 相似"]),
+        (
+            "popular_in_segment",
+            ["Popular with customers like you", "Beliebt bei Kunden wie Ihnen", "和您相似的顾客也喜欢"],
+        ),
+    ],
+)
+def test_what_is_said_to_and_of_the_new_is_said_in_every_language(reason, said):
+    facts = with_product("picked_for_you", reason=reason, reason_product_name="Oolong")
+    for locale, words in zip(["en", "de", "zh"], said, strict=True):
+        assert words in mail("picked_for_you", facts, locale).text
+
+
 def test_restock_says_how_often_and_when_last():
     text = mail("restock", with_product("restock", usual_gap_days=14.0, days_since=20)).text
     assert "You buy this about every 14 days\xa0· last time 20 days ago" in text

@@ -387,6 +387,10 @@ def recommendation_rows(recommender: dict[str, str]) -> list[dict[str, Any]]:
         {"question": "new", "rank": 2, "product_id": "61", "reason": "taste"}
         | {"buyer_count": 12, "neighbour_count": 199},
         {"question": "new", "rank": 3, "product_id": "62", "reason": "history"},
+        {"question": "new", "rank": 4, "product_id": "65", "reason": "new_arrival"}
+        | {"because_product_id": "55", "last_bought_date": date(2017, 5, 14)},
+        {"question": "new", "rank": 5, "product_id": "66", "reason": "viewed", "because_product_id": "55"},
+        {"question": "new", "rank": 6, "product_id": "67", "reason": "popular_in_segment"},
         {"question": "again", "rank": 1, "product_id": "55", "reason": "due_again"}
         | {"last_bought_date": date(2017, 5, 14), "every_days": 42.0},
         {"question": "again", "rank": 2, "product_id": "63", "reason": "bought_before"}

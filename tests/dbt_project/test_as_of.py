@@ -164,7 +164,7 @@ def test_a_day_is_not_put_beside_days_of_other_columns(shop, tmp_path, change):
 
 def test_the_key_of_each_exported_mart_fixes_the_order_of_its_rows(trained, tmp_path):
     settings = small_shop.copy_of(trained, tmp_path)
-    with duckdb.connect(str(settings.warehouse)) as db:  # the small shop brings no returns
+    with duckdb.connect(str(settings.warehouse)) as db:  # the small shop brings no returns and no events
         db.execute(
             """insert into landing.returns by name
             select 'r' || n as return_id, 'c' || n % 2 as customer_id, 'p' || n as product_id, 1 as quantity,
@@ -172,8 +172,15 @@ def test_the_key_of_each_exported_mart_fixes_the_order_of_its_rows(trained, tmp_
                 'a' as source_file, n as source_row, 1 as load_number
             from range(4) as numbers(n)"""
         )
+        db.execute(
+            """insert into landing.events by name
+            select 'e' || n as event_id, 'c' || n % 2 as customer_id, 'p' || n as product_id, 'view' as kind,
+                timestamp '2017-09-21' as happened_at, timestamp '2017-09-21' as known_at,
+                'a' as source_file, n as source_row, 1 as load_number
+            from range(4) as numbers(n)"""
+        )
     # The first is of the watch, which no day needs.
-    build(settings, "touched_customers product_objections", as_of=DAY)
+    build(settings, "touched_customers product_objections product_views", as_of=DAY)
     for mart, key in KEYS.items():
         with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
             days = f", {DAY_COLUMNS[mart]}" if mart in DAY_COLUMNS else ""

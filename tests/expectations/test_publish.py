@@ -20,6 +20,7 @@ TABLES = [
     "interactions",
     "products",
     "product_objections",
+    "product_views",
     "rejected_rows",
 ]
 ONE_CUSTOMER = """
@@ -59,6 +60,7 @@ def shop(tmp_path_factory) -> Settings:
             7::bigint as stops_after_days, 1::bigint as stale_days;
         create table shop.products as select 'p1' as product_id, 'Ice' as name;
         create table shop.product_objections as select 'c1' as customer_id, 'p1' as product_id;
+        create table shop.product_views as select 'c1' as customer_id, 'p1' as product_id;
         create table shop.rejected_rows as
         select 'orders' as table_name, 'shop/orders/a.csv' as source_file, 7::bigint as row_number,
             'customer_id' as column_name;

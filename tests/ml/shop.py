@@ -100,6 +100,7 @@ def product_table() -> pa.Table:
             "last_sold_date": pa.array(
                 [AS_OF - timedelta(days=200 if each == "gone" else 2) for each in ids], pa.date32()
             ),
+            "first_known_date": pa.array([FIRST] * len(ids), pa.date32()),
             "is_recommendable": pa.array([each != "fuel" for each in ids]),
             "category": pa.array([f"shelf {place % 5}" for place in range(len(ids))]),
             "subcategory": pa.array([f"kind {place % 15}" for place in range(len(ids))]),

@@ -28,7 +28,7 @@ def pairs(interactions: pa.Table) -> set[tuple[str, str]]:
 
 NO_RULES = Trade(AS_OF, TradeRules(), product_table())
 EVERY_METHOD = pytest.mark.parametrize("name", METHODS)
-ALONE = ["popular", "popular_lately", "own", "own_lately"]
+ALONE = ["popular", "popular_lately", "popular_in_segment", "content", "own", "own_lately"]
 """They learn nothing from who else bought a product."""
 COLLABORATIVE = [name for name in METHODS if name not in ALONE]
 EVERY_CANDIDATE = pytest.mark.parametrize("name", CANDIDATES)

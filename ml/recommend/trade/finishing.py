@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ml.recommend.lists import NONE, Bools, Ints, Lists, stacked
+from ml.recommend.lists import NONE, Bools, Floats, Ints, Lists, stacked
 from ml.recommend.trade.shop import Shelf
 
 Marks = npt.NDArray[np.str_]
@@ -36,10 +36,13 @@ class Placed:
         lists = Lists(np.where(there, products, NONE), np.where(there, scores, 0).astype(np.float32))
         return Placed(lists, np.take_along_axis(self.methods, order, axis=1))
 
-    def with_pin(self, product: int, place: int, rows: Bools, method: str) -> "Placed":
+    def with_pin(
+        self, product: int | Ints, place: int, rows: Bools, method: str, score: Floats | None = None
+    ) -> "Placed":
         """Return the lists with a product on a place, 1 or more, of some rows; what stood there moves down, the last falls off.
 
-        Where a list is shorter than that, the product stands at its end.
+        Where a list is shorter than that, the product stands at its end. `product`, `score`: one of each row, shape (n_customers, 1),
+        or the same for all of them, with a score of 0.
         """
         k = self.lists.products.shape[1]
         without = self.kept((self.lists.products != NONE) & (self.lists.products != product), k)
@@ -53,7 +56,7 @@ class Placed:
 
         lists = Lists(
             put(without.lists.products, self.lists.products, product),
-            put(without.lists.scores, self.lists.scores, np.float32(0)),
+            put(without.lists.scores, self.lists.scores, np.float32(0) if score is None else score),
         )
         return Placed(lists, put(without.methods, self.methods, method))
 

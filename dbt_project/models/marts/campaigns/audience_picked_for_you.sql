@@ -16,9 +16,9 @@ recommendations as (
     select
         recommendations.customer_id,
         list(
-            -- A purchase that a mail may not name is no reason to state, and a product is not popular for want of one.
+            -- What a mail may not name is no reason to state, and a product is not popular for want of one.
             case
-                when recommendations.reason = 'because' and because.name is null
+                when recommendations.because_product_id is not null and because.name is null
                     then {{ product_fact("products", "'history'") }}
                 else
                     {{ product_fact("products", "recommendations.reason", reason_product_name="because.name",

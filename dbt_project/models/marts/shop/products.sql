@@ -36,6 +36,14 @@ stock as (
         quantity as stock_count
     from {{ ref("stock_history") }}
     where valid_from <= {{ as_of_date() }} and (valid_until is null or valid_until > {{ as_of_date() }})
+),
+
+told as (
+    select
+        product_id,
+        min(known_at)::date as first_known_date
+    from {{ ref("stg_shop__products") }}
+    group by product_id
 )
 
 select
@@ -50,6 +58,7 @@ select
     sales.last_sold_date,
     coalesce(sales.sold_90d_count, 0) as sold_90d_count,
     stock.stock_count,
+    told.first_known_date,
     (
         products.name is not null
         and coalesce(prices.price_cents, sales.price_cents) is not null
@@ -59,6 +68,7 @@ select
         -- noqa: enable=LT05
     ) as is_recommendable
 from {{ with_known_until(ref("stg_shop__products"), "product_id") }} as products
+inner join told on products.product_id = told.product_id
 left join sales on products.product_id = sales.product_id
 left join prices on products.product_id = prices.product_id
 left join stock on products.product_id = stock.product_id
