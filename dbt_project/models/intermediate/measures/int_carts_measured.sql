@@ -28,7 +28,9 @@ measured as (
         count(*) as carts_90d_count,
         count(*) filter (same_day.ordered_date is null and next_day.ordered_date is null) as abandoned_carts_90d_count,
         count(*) filter (
-            same_day.ordered_date is null and next_day.ordered_date is null and carts.as_of_date - carts.happened_date <= 30
+            same_day.ordered_date is null
+            and next_day.ordered_date is null
+            and carts.as_of_date - carts.happened_date <= 30
         ) as abandoned_carts_30d_count
     from carts
     left join orders as same_day
