@@ -2,26 +2,34 @@
     Measures: what features are made of, one row per customer and day features are asked for. They hold days, not ages,
     so that a customer to whom nothing happens keeps the measures of yesterday.
 
-    When one day is asked for and the measures of some day stand there already, a model goes on from them. Sums gain and
-    lose what counts for one of the two days only. Where a measure is no sum, customers who are *due* are measured again:
-    something of theirs became known in between or since, or a day of theirs left a window. The others keep their row.
+    When one day is asked for and the measures of some day stand in `int_customers_measured` already, a build goes on from
+    them: each model measures only customers whose measures may differ, and `int_customers_measured` puts these in their
+    places. Of sums it is given what they gain and lose: what counts for one of the two days only. Where a measure is no
+    sum, customers who are *due* are measured again: something of theirs became known in between or since, or a day of
+    theirs left a window.
 -#}
 
-{#- True when this model can go on from the rows it has. -#}
+{#- The table that a build of one day goes on from. No ref(): the models it is made of read what it was before. -#}
+{% macro standing_measures() -%}
+    {{ return(this.incorporate(path={"identifier": "int_customers_measured"})) }}
+{%- endmacro %}
+
+{#- True when a build can go on from the measures that stand. -#}
 {% macro goes_on() -%}
     {{ return(
-        execute and feature_days() | length == 1 and not should_full_refresh() and load_relation(this) is not none
+        execute and feature_days() | length == 1 and not should_full_refresh()
+        and load_relation(standing_measures()) is not none
     ) }}
 {%- endmacro %}
 
-{#- The common table expression of where this model goes on from: the day and the newest file of its rows; without any
-    rows, the day itself with no file seen. -#}
+{#- The common table expression of where a build goes on from: the day and the newest file of the measures that stand;
+    without any, the day itself with no file seen. -#}
 {% macro before() -%}
     before as (
         select
             coalesce(max(as_of_date), date '{{ feature_days()[0] }}') as as_of_date,
             coalesce(max(load_number), 0) as load_number
-        from {{ this }}
+        from {{ standing_measures() }}
     )
 {%- endmacro %}
 
@@ -81,15 +89,14 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A whole measure of sums per customer. `sums`: for each name what is summed, and of which rows; `age_days` is the age of
-    `column` on the day, and `ages` are those at which a row starts or stops to count. Corrections are rows with a
-    minus, so that what was taken back leaves nothing behind. -#}
+{#- A whole measure of sums per customer; where the build goes on, what is to be added to those that stand. `sums`: for each
+    name what is summed, and of which rows; `age_days` is the age of `column` on the day, and `ages` are those at which a
+    row starts or stops to count. Corrections are rows with a minus, so that what was taken back leaves nothing behind. -#}
 {% macro summed(rollup, column, ages, sums) -%}
     {%- if not goes_on() %}
     select
         customer_id,
         as_of_date,
-        {{ newest_load() }} as load_number,
         {%- for name, (value, counts) in sums.items() %}
         coalesce(sum({{ value }}) filter ({{ counts }}), 0)::bigint as {{ name }}{% if not loop.last %},{% endif %}
         {%- endfor %}
@@ -111,42 +118,39 @@
         union all
         select as_of_date, load_number, -1 as sign
         from before
-    ),
-
-    changed as (
-        select
-            customer_id,
-            {%- for name, (value, counts) in sums.items() %}
-            coalesce(sum(sign * {{ value }}) filter ({{ counts }}), 0)::bigint as {{ name }}{% if not loop.last %},{% endif %}
-            {%- endfor %}
-        from (
-            select anew.*, sides.sign, (sides.as_of_date - anew.{{ column }})::integer as age_days
-            from anew
-            inner join sides on anew.known_date < sides.as_of_date and anew.load_number <= sides.load_number
-        ) as aged
-        group by customer_id
     )
 
     select
-        coalesce(stood.customer_id, changed.customer_id) as customer_id,
-        date '{{ feature_days()[0] }}' as as_of_date,
-        {{ newest_load() }} as load_number,
-        {%- for name in sums %}
-        coalesce(stood.{{ name }}, 0) + coalesce(changed.{{ name }}, 0) as {{ name }}{% if not loop.last %},{% endif %}
+        customer_id,
+        {%- for name, (value, counts) in sums.items() %}
+        coalesce(sum(sign * {{ value }}) filter ({{ counts }}), 0)::bigint as {{ name }}{% if not loop.last %},{% endif %}
         {%- endfor %}
-    from (select * from {{ this }} where as_of_date = (select before.as_of_date from before)) as stood
-    full outer join changed on stood.customer_id = changed.customer_id
+    from (
+        select anew.*, sides.sign, (sides.as_of_date - anew.{{ column }})::integer as age_days
+        from anew
+        inner join sides on anew.known_date < sides.as_of_date and anew.load_number <= sides.load_number
+    ) as aged
+    group by customer_id
     {%- endif %}
 {%- endmacro %}
 
-{#- The rows of customers who are not due, as they stand, behind the query that measures the others. -#}
-{% macro and_as_before() -%}
+{#- Ends a measure that is no sum: where the build goes on, every customer who is due, also those of whom nothing is left. -#}
+{% macro whoever_is_due(measured) -%}
     {%- if goes_on() -%}
-    union all
-    select * replace (date '{{ feature_days()[0] }}' as as_of_date, {{ newest_load() }} as load_number)
-    from {{ this }}
-    where as_of_date = (select before.as_of_date from before) and customer_id not in (from due)
+    select *
+    from due
+    left join {{ measured }} using (customer_id)
+    {%- else -%}
+    select * from {{ measured }}
     {%- endif -%}
+{%- endmacro %}
+
+{#- The names of what a model measures. -#}
+{% macro measures_in(model) -%}
+    {{ return(
+        adapter.get_columns_in_relation(model)
+        | map(attribute="name") | reject("in", ["customer_id", "as_of_date"]) | list
+    ) }}
 {%- endmacro %}
 
 {#- Rows of a rollup known before each day that features are asked for, with the day as `as_of_date`; where the model

@@ -72,7 +72,7 @@ class CompiledFeatures:
         return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
 
 
-MEASURES = 7
+MEASURES = 8
 TABLES = "select schema_name, table_name from duckdb_tables()"
 
 

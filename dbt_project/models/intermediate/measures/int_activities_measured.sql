@@ -36,25 +36,27 @@ kinds as (
         max(happened_date) as last_date
     from {{ days_known(rollup, ["kind", "happened_date"], "activity_count", ["value"]) }} as known_days
     group by customer_id, as_of_date, kind
+),
+
+measured as (
+    select
+        customer_id,
+        as_of_date,
+        {% for name, (kind, windows) in counted.items() %}
+        {% for window in windows %}
+        coalesce(sum("{{ window }}_count") filter (kind {{ kind }}), 0)::bigint as {{ name }}_{{ window }}_count,
+        {% endfor %}
+        {% endfor %}
+        coalesce(sum(value) filter (kind = 'return'), 0)::bigint as refunds_lifetime_cents,
+        coalesce(sum(value) filter (kind = 'review'), 0)::bigint as stars_sum,
+        coalesce(sum(value) filter (kind = 'survey_answer'), 0)::bigint as points_sum,
+        max(last_date) filter (
+            kind in ('view', 'search', 'add_to_cart', 'remove_from_cart', 'checkout_started')
+        ) as last_visit_date,
+        max(last_date) filter (kind = 'complaint_ticket') as last_complaint_date,
+        max(last_date) filter (kind = 'mail_click') as last_click_date
+    from kinds
+    group by customer_id, as_of_date
 )
 
-select
-    customer_id,
-    as_of_date,
-    {{ newest_load() }} as load_number,
-    {% for name, (kind, windows) in counted.items() %}
-    {% for window in windows %}
-    coalesce(sum("{{ window }}_count") filter (kind {{ kind }}), 0)::bigint as {{ name }}_{{ window }}_count,
-    {% endfor %}
-    {% endfor %}
-    coalesce(sum(value) filter (kind = 'return'), 0)::bigint as refunds_lifetime_cents,
-    coalesce(sum(value) filter (kind = 'review'), 0)::bigint as stars_sum,
-    coalesce(sum(value) filter (kind = 'survey_answer'), 0)::bigint as points_sum,
-    max(last_date) filter (
-        kind in ('view', 'search', 'add_to_cart', 'remove_from_cart', 'checkout_started')
-    ) as last_visit_date,
-    max(last_date) filter (kind = 'complaint_ticket') as last_complaint_date,
-    max(last_date) filter (kind = 'mail_click') as last_click_date
-from kinds
-group by customer_id, as_of_date
-{{ and_as_before() }}
+{{ whoever_is_due("measured") }}

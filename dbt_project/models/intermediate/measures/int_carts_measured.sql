@@ -19,27 +19,31 @@ orders as (
         as_of_date,
         ordered_date
     from {{ days_known(orders, ["ordered_date"], "order_count", [], ("ordered_date", 90)) }} as days
+),
+
+measured as (
+    select
+        carts.customer_id,
+        carts.as_of_date,
+        count(*) as carts_90d_count,
+        count(*) filter (same_day.ordered_date is null and next_day.ordered_date is null) as abandoned_carts_90d_count,
+        count(*) filter (
+            same_day.ordered_date is null
+            and next_day.ordered_date is null
+            and carts.as_of_date - carts.happened_date <= 30
+        ) as abandoned_carts_30d_count
+    from carts
+    left join orders as same_day
+        on
+            carts.customer_id = same_day.customer_id
+            and carts.as_of_date = same_day.as_of_date
+            and carts.happened_date = same_day.ordered_date
+    left join orders as next_day
+        on
+            carts.customer_id = next_day.customer_id
+            and carts.as_of_date = next_day.as_of_date
+            and carts.happened_date + 1 = next_day.ordered_date
+    group by carts.customer_id, carts.as_of_date
 )
 
-select
-    carts.customer_id,
-    carts.as_of_date,
-    {{ newest_load() }} as load_number,
-    count(*) as carts_90d_count,
-    count(*) filter (same_day.ordered_date is null and next_day.ordered_date is null) as abandoned_carts_90d_count,
-    count(*) filter (
-        same_day.ordered_date is null and next_day.ordered_date is null and carts.as_of_date - carts.happened_date <= 30
-    ) as abandoned_carts_30d_count
-from carts
-left join orders as same_day
-    on
-        carts.customer_id = same_day.customer_id
-        and carts.as_of_date = same_day.as_of_date
-        and carts.happened_date = same_day.ordered_date
-left join orders as next_day
-    on
-        carts.customer_id = next_day.customer_id
-        and carts.as_of_date = next_day.as_of_date
-        and carts.happened_date + 1 = next_day.ordered_date
-group by carts.customer_id, carts.as_of_date
-{{ and_as_before() }}
+{{ whoever_is_due("measured") }}

@@ -42,21 +42,23 @@ usual_weekdays as (
     from weekdays
     where order_count > 0
     group by customer_id, as_of_date
+),
+
+measured as (
+    select
+        hours.customer_id,
+        hours.as_of_date,
+        sum(hours.weekend_count)::bigint as weekend_count,
+        coalesce(sum(hours.order_count) filter (hours.local_hour < 12), 0)::bigint as morning_count,
+        coalesce(sum(hours.order_count) filter (hours.local_hour >= 18), 0)::bigint as evening_count,
+        arg_min(hours.local_hour, struct_pack(fewer := -hours.order_count, hours.local_hour))::bigint as usual_hour,
+        max(hours.order_count) as usual_hour_count,
+        any_value(usual_weekdays.usual_weekday)::bigint as usual_weekday
+    from hours
+    inner join usual_weekdays
+        on hours.customer_id = usual_weekdays.customer_id and hours.as_of_date = usual_weekdays.as_of_date
+    where hours.order_count > 0
+    group by hours.customer_id, hours.as_of_date
 )
 
-select
-    hours.customer_id,
-    hours.as_of_date,
-    {{ newest_load() }} as load_number,
-    sum(hours.weekend_count)::bigint as weekend_count,
-    coalesce(sum(hours.order_count) filter (hours.local_hour < 12), 0)::bigint as morning_count,
-    coalesce(sum(hours.order_count) filter (hours.local_hour >= 18), 0)::bigint as evening_count,
-    arg_min(hours.local_hour, struct_pack(fewer := -hours.order_count, hours.local_hour))::bigint as usual_hour,
-    max(hours.order_count) as usual_hour_count,
-    any_value(usual_weekdays.usual_weekday)::bigint as usual_weekday
-from hours
-inner join usual_weekdays
-    on hours.customer_id = usual_weekdays.customer_id and hours.as_of_date = usual_weekdays.as_of_date
-where hours.order_count > 0
-group by hours.customer_id, hours.as_of_date
-{{ and_as_before() }}
+{{ whoever_is_due("measured") }}

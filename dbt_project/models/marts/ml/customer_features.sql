@@ -37,8 +37,6 @@ capabilities as (
 ),
 -- noqa: enable=LT02,LT05
 
--- noqa: disable=RF02,ST07
--- Every measure has the same key, and no other column but load_number stands in two of them.
 measured as (
     select
         *,
@@ -53,15 +51,10 @@ measured as (
             when gap_count > 1
                 then sqrt(greatest(gap_square_sum - gap_sum_days * gap_sum_days / gap_count, 0) / (gap_count - 1))
         end as gap_std_days
-    from {{ ref("int_orders_measured") }}
-    inner join {{ ref("int_hours_measured") }} using (customer_id, as_of_date)
-    inner join {{ ref("int_gaps_measured") }} using (customer_id, as_of_date)
-    left join {{ ref("int_tastes_measured") }} using (customer_id, as_of_date)
-    left join {{ ref("int_assortments_measured") }} using (customer_id, as_of_date)
-    left join {{ ref("int_activities_measured") }} using (customer_id, as_of_date)
-    left join {{ ref("int_carts_measured") }} using (customer_id, as_of_date)
+    from {{ ref("int_customers_measured") }}
+    -- With an order known by the day; of the others there are visits, or orders taken back.
+    where first_ordered_date is not null and usual_hour is not null
 )
--- noqa: enable=RF02,ST07
 
 select
     measured.customer_id,
