@@ -168,6 +168,27 @@ def roll_back_recommender(version: Version, as_json: Json = False) -> None:
     answer(_move_champion("recommender", version), as_json=as_json)
 
 
+@recommender.command("show")
+def show_recommendations(customer_id: CustomerId, as_of: Day, as_json: Json = False) -> None:
+    """Make a customer's lists now, by today's champion and rules, and say how long that took once all was loaded.
+
+    Nothing is written: what mail shows is in the lists that `lapwing score` publishes.
+    """
+    from time import perf_counter
+
+    from ml.scoring import shelves_of_day
+    from ml.threads import one_thread
+
+    with one_thread():
+        shelves = shelves_of_day(load_settings(), day_of(as_of))
+        start = perf_counter()
+        rows = shelves.recommend([customer_id]).lists.to_pylist()
+    speech.print(f"made in {1000 * (perf_counter() - start):.0f} ms")
+    answer(
+        [{name: value for name, value in row.items() if value is not None} for row in rows], as_json=as_json
+    )
+
+
 @recommender.command("rules")
 def rules_of_trade(as_of: Day, as_json: Json = False) -> None:
     """Check the file of rules of trade, and show what each rule removed from a scored day; exit with 1 on a doubtful name.

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.errors import ModelRefused
+from core.errors import ModelRefused, NotPublished
 from core.logging import get_logger
 from core.published import Published
 from core.settings import Settings
@@ -33,7 +33,7 @@ from ml.lifetime.models import TRUSTED_TYPES as LIFETIME_TYPES
 from ml.lifetime.serving import value_columns
 from ml.recommend.models import TRUSTED_TYPES as RECOMMENDER_TYPES
 from ml.recommend.purchases import Purchases
-from ml.recommend.serving import LISTED, may_be_listed, recommend
+from ml.recommend.serving import LISTED, Shelves, may_be_listed
 from ml.recommend.trade.loading import trade_of
 from ml.recommend.trade.shop import Trade
 from ml.registry import LoggedModel, Registry
@@ -255,27 +255,52 @@ def recommendations(
     """
     as_of, wanted = trade.as_of, {CUSTOMER_FEATURES: [CUSTOMER_ID], INTERACTIONS: None}
     features, interactions = published.read_together(wanted, as_of).values()
-    views = published.read(PRODUCT_VIEWS, as_of) if published.exists(PRODUCT_VIEWS, as_of) else None
     if champion is None or not len(features):
         return {
             RECOMMENDATIONS: RECOMMENDATIONS_SCHEMA.empty_table(),
             REMOVALS: REMOVALS_SCHEMA.empty_table(),
         }
     allowed = may_be_listed(trade.products, as_of)
-    found = recommend(
-        registry.load(champion, RECOMMENDER_TYPES),
-        Purchases.of(interactions, trade.products),
-        sorted(features[CUSTOMER_ID].to_pylist()),
-        trade=trade,
-        allowed=allowed,
-        views=views,
-    )
+    shelves = _shelves(published, registry, champion, trade, interactions)
+    found = shelves.recommend(sorted(features[CUSTOMER_ID].to_pylist()))
     count = len(found.lists)
     columns = [*found.lists.columns, _same(as_of, count), *_made_by(champion, count)]
     rows = pa.table(columns, schema=RECOMMENDATIONS_SCHEMA)
     check_recommendations(rows, allowed=set(allowed), most=LISTED)
     removals = [_same(as_of, len(found.removals)), *found.removals.columns]
     return {RECOMMENDATIONS: rows, REMOVALS: pa.table(removals, schema=REMOVALS_SCHEMA)}
+
+
+def _shelves(
+    published: Published, registry: Registry, champion: LoggedModel, trade: Trade, interactions: pa.Table
+) -> Shelves:
+    as_of = trade.as_of
+    return Shelves.of(
+        registry.load(champion, RECOMMENDER_TYPES),
+        Purchases.of(interactions, trade.products),
+        trade=trade,
+        allowed=may_be_listed(trade.products, as_of),
+        views=published.read(PRODUCT_VIEWS, as_of) if published.exists(PRODUCT_VIEWS, as_of) else None,
+    )
+
+
+def shelves_of_day(settings: Settings, as_of: date) -> Shelves:
+    """Make ready the champion of recommenders for one customer after another.
+
+    Raises
+    ------
+    NotPublished
+        If the day's interactions or products are missing, or no recommender is champion.
+    ModelRefused
+        If the champion was trained after the day, or is not what was logged.
+    """
+    published, registry = Published(settings.published), Registry(settings)
+    champion = champion_of(registry, RECOMMENDER, as_of)
+    if champion is None:
+        raise NotPublished("no recommender is champion yet; `lapwing recommender train` makes one")
+    segments = published.read(SEGMENTS, as_of) if published.exists(SEGMENTS, as_of) else None
+    trade = trade_of(settings, published, segments, as_of)
+    return _shelves(published, registry, champion, trade, published.read(INTERACTIONS, as_of))
 
 
 def segment_tables(

@@ -17,7 +17,7 @@ from ml.recommend.baselines import OwnPurchasesLately, Popular
 from ml.recommend.lists import NONE, Ints, Lists, filled
 from ml.recommend.methods.protocol import AGAIN, NEW, Recommender
 from ml.recommend.methods.segments import PopularInSegment
-from ml.recommend.purchases import Histories, Purchases, histories, positions, rows_of
+from ml.recommend.purchases import Histories, Purchases, Strings, histories, positions
 from ml.recommend.reasons import Kind, Reasons
 from ml.recommend.trade.applying import PINNED, Ruling, Tally
 from ml.recommend.trade.finishing import Placed
@@ -50,45 +50,76 @@ class Recommended:
     removals: pa.Table
 
 
-def recommend(
-    model: Recommender,
-    purchases: Purchases,
-    customer_ids: Sequence[str],
-    *,
-    trade: Trade,
-    allowed: Sequence[str],
-    views: pa.Table | None = None,
-) -> Recommended:
-    """Return up to `LISTED` products for each customer and question, under the rules of trade.
+@dataclass(frozen=True)
+class Shelves:
+    """All that the lists of a day are made from, made ready once: for everybody at once, or for one customer in milliseconds.
 
-    Each question is answered by the model if its class says so; for a customer of whom it has too little to say, what is new is answered by
-    what they looked at (`views`), then by what their segment buys, then by what most customers buy, and what is bought again by their
-    own purchases lately, of any product in trade: somebody who bought nothing has no such list. A new product that the model
-    does not know stands on one place of a list of what is new. What is bought again has the first claim on a stock.
+    `segment_names`: sorted; the codes in histories are positions in it.
     """
-    tally, listed, rows = Tally(trade.off()), Counter[str](), []
-    whole = rows_of(histories(purchases, purchases.product_ids, before=trade.as_of), customer_ids)
-    for question in (AGAIN, NEW):
-        known = np.array(model.product_ids if question in model.answers else allowed, dtype=str)
-        arrived = (
-            arrivals(trade.products, np.array(allowed), known, trade.as_of) if question == NEW else known[:0]
-        )
-        product_ids = np.union1d(known, arrived)
-        everybody = _in_segments(histories(purchases, product_ids, before=trade.as_of), trade.segments)
-        asked = Asked.of(
-            _in_segments(rows_of(everybody, customer_ids), trade.segments), whole, trade.products
-        )
-        answerers = [OnShelf.of(each, everybody) for each in _fallbacks(question, everybody, views, trade)]
-        if question in model.answers:
-            answerers.insert(0, OnShelf.met(model, everybody))
-        answering = _Answering(
-            answerers,
-            OnShelf.of(NewArrivals(arrived), everybody) if len(arrived) else None,
-            Ruling.of(question, trade, product_ids, set(allowed), question == AGAIN, listed, tally),
-        )
-        rows.append(_rows(question, asked.shelf, *answering.answer(asked), trade.as_of))
-        listed.update(rows[-1][PRODUCT_ID].to_pylist())
-    return Recommended(pa.concat_tables(rows), tally.table())
+
+    trade: Trade
+    segment_names: Strings
+    answering: list["_Answering"]
+
+    @classmethod
+    def of(
+        cls,
+        model: Recommender,
+        purchases: Purchases,
+        *,
+        trade: Trade,
+        allowed: Sequence[str],
+        views: pa.Table | None = None,
+    ) -> Self:
+        """Make ready whoever answers, and the rules.
+
+        Each question is answered by the model if its class says so; for a customer of whom it has too little to say, what is new is
+        answered by what they looked at (`views`), then by what their segment buys, then by what most customers buy, and what is
+        bought again by their own purchases lately, of any product in trade: somebody who bought nothing has no such list. A new
+        product that the model does not know stands on one place of a list of what is new.
+        """
+        whole = histories(purchases, purchases.product_ids, before=trade.as_of)
+        names = np.unique(texts(trade.segments, SEGMENT_NAME, np.arange(len(trade.segments or ()))))
+        answering = []
+        for question in (AGAIN, NEW):
+            known = np.array(model.product_ids if question in model.answers else allowed, dtype=str)
+            new = arrivals(trade.products, np.array(allowed), known, trade.as_of)
+            arrived = new if question == NEW else known[:0]
+            product_ids = np.union1d(known, arrived)
+            everybody = _in_segments(
+                histories(purchases, product_ids, before=trade.as_of), trade.segments, names
+            )
+            answerers = [
+                OnShelf.of(each, everybody) for each in _fallbacks(question, everybody, views, trade)
+            ]
+            if question in model.answers:
+                answerers.insert(0, OnShelf.met(model, everybody))
+            answering.append(
+                _Answering(
+                    question,
+                    Asked.of(everybody, whole, trade.products),
+                    answerers,
+                    OnShelf.of(NewArrivals(arrived), everybody) if len(arrived) else None,
+                    Ruling.of(question, trade, product_ids, set(allowed), question == AGAIN),
+                )
+            )
+        return cls(trade, names, answering)
+
+    def recommend(self, customer_ids: Sequence[str]) -> Recommended:
+        """Return up to `LISTED` products for each customer and question, under the rules of trade.
+
+        What is bought again has the first claim on a stock.
+        """
+        trade = self.trade.about(customer_ids)
+        tally, listed, rows = Tally(self.trade.off()), Counter[str](), []
+        for each in self.answering:
+            asked = each.everybody.of_customers(customer_ids)
+            shelf = _in_segments(asked.shelf, trade.segments, self.segment_names)
+            ruling = each.ruling.about(trade, listed, tally)
+            answer = replace(each, ruling=ruling).answer(replace(asked, shelf=shelf))
+            rows.append(_rows(each.question, shelf, *answer, trade.as_of))
+            listed.update(rows[-1][PRODUCT_ID].to_pylist())
+        return Recommended(pa.concat_tables(rows), tally.table())
 
 
 def _fallbacks(
@@ -105,11 +136,10 @@ def _fallbacks(
     return [*found, Popular()]
 
 
-def _in_segments(found: Histories, segments: pa.Table | None) -> Histories:
+def _in_segments(found: Histories, segments: pa.Table | None, names: Strings) -> Histories:
     """Return the histories with a code for the segment of each customer, if there are segments."""
-    if segments is None or not len(segments):
+    if segments is None or not len(names):
         return found
-    names = np.unique(segments[SEGMENT_NAME].to_numpy().astype(str))
     own = texts(segments, SEGMENT_NAME, customer_places(segments, found.customer_ids))
     return replace(found, segments=positions(own, names))
 
@@ -152,6 +182,8 @@ class OnShelf:
 class _Answering:
     """Who answers a question, each where those before it say too little, who shows new products, and the rules all keep."""
 
+    question: str
+    everybody: Asked
     answerers: list[OnShelf]
     arrivals: OnShelf | None
     ruling: Ruling

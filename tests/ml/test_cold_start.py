@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ml.recommend.methods.content import Content
 from ml.recommend.methods.products import ItemNeighbours
 from ml.recommend.methods.segments import PRIOR_CUSTOMERS, PopularInSegment
 from ml.recommend.purchases import Histories, Purchases, catalogue, histories
-from ml.recommend.serving import may_be_listed, recommend
+from ml.recommend.serving import Shelves, may_be_listed
 from ml.recommend.trade.rules import TradeRules
 from ml.recommend.trade.shop import Trade
 from tests.ml.shop import AS_OF
@@ -153,17 +154,23 @@ def small_trade() -> tuple[pa.Table, pa.Table]:
     return interactions, products
 
 
-def lists_of_new(
+def shelves(
     rules: dict[str, object], *, views: pa.Table | None = None, segments: pa.Table | None = None
-) -> dict[str, list[dict[str, Any]]]:
-    """Serve the small trade by item neighbours; return what is new, by customer."""
+) -> Shelves:
+    """Make the small trade ready, served by item neighbours."""
     interactions, products = small_trade()
     bought = Purchases.of(interactions, products)
     model = ItemNeighbours().fit(histories(bought, catalogue(bought, before=AS_OF), before=AS_OF), seed=1)
     trade = Trade(AS_OF, TradeRules.model_validate(rules), products, segments=segments)
+    return Shelves.of(model, bought, trade=trade, allowed=may_be_listed(products, AS_OF), views=views)
+
+
+def lists_of_new(
+    rules: dict[str, object], *, views: pa.Table | None = None, segments: pa.Table | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """Return what is new, by customer."""
     everybody = [*DRINKERS, *RIDERS, VISITOR, STRANGER]
-    allowed = may_be_listed(products, AS_OF)
-    rows = recommend(model, bought, everybody, trade=trade, allowed=allowed, views=views).lists.to_pylist()
+    rows = shelves(rules, views=views, segments=segments).recommend(everybody).lists.to_pylist()
     return {
         customer: [row for row in rows if (row["customer_id"], row["question"]) == (customer, "new")]
         for customer in everybody
@@ -207,22 +214,38 @@ def test_a_new_product_obeys_the_rules_of_trade():
     assert shown["N-tea-later"] == shown["N-tea-twin"] == 5  # as many as are in stock
 
 
+VIEWS = pa.table(
+    {
+        "customer_id": [VISITOR, VISITOR, DRINKERS[0]],
+        "product_id": ["Bike03", "nowhere", "Bike07"],
+        "last_viewed_date": pa.array([AS_OF - timedelta(days=each) for each in (2, 2, 1)], pa.date32()),
+    }
+)
+IN_SEGMENTS = pa.table(
+    {
+        "customer_id": [VISITOR, *DRINKERS, *RIDERS, STRANGER],
+        "segment_name": ["Drinkers"] * 31 + ["Riders"] * 31,
+    }
+)
+
+
+def test_one_customer_after_another_gets_the_lists_that_all_get_together():
+    rules = {
+        "own_cycle": {"share": 0.5},
+        "category_caps": {"Tea": 3},
+        "pins": [{"product_id": "Bike01", "place": 2}],
+    }
+    ready = shelves(rules, views=VIEWS, segments=IN_SEGMENTS)
+    everybody = [*DRINKERS, *RIDERS, VISITOR, STRANGER, "of whom nobody knows"]
+    together = ready.recommend(everybody).lists.to_pylist()
+    alone = [row for each in everybody for row in ready.recommend([each]).lists.to_pylist()]
+    key = itemgetter("customer_id", "question", "rank")
+    assert sorted(alone, key=key) == sorted(together, key=key)
+
+
 def test_who_bought_nothing_gets_what_they_looked_at_then_what_their_segment_buys_then_what_all_buy():
-    views = pa.table(
-        {
-            "customer_id": [VISITOR, VISITOR, DRINKERS[0]],
-            "product_id": ["Bike03", "nowhere", "Bike07"],
-            "last_viewed_date": pa.array([AS_OF - timedelta(days=each) for each in (2, 2, 1)], pa.date32()),
-        }
-    )
-    segments = pa.table(
-        {
-            "customer_id": [VISITOR, *DRINKERS, *RIDERS, STRANGER],
-            "segment_name": ["Drinkers"] * 31 + ["Riders"] * 31,
-        }
-    )
     buyers = Counter(small_trade()[0]["product_id"].to_pylist())
-    plain, found = lists_of_new({}), lists_of_new({}, views=views, segments=segments)
+    plain, found = lists_of_new({}), lists_of_new({}, views=VIEWS, segments=IN_SEGMENTS)
 
     seen = found[VISITOR]
     assert seen[0]["product_id"] == "Bike03"  # nothing is more like it

@@ -14,7 +14,7 @@ from ml.recommend.lists import BLOCK, NONE, Lists, best, filled, never_bought, t
 from ml.recommend.methods.protocol import Recommender
 from ml.recommend.models import CANDIDATES, METHODS, TRUSTED_TYPES
 from ml.recommend.purchases import Histories, Purchases, catalogue, histories, rows_of
-from ml.recommend.serving import LISTED, may_be_listed, recommend
+from ml.recommend.serving import LISTED, Shelves, may_be_listed
 from ml.recommend.trade.rules import TradeRules
 from ml.recommend.trade.shop import Trade
 from ml.recommend.trial import baseline_qualities, model_quality, split
@@ -87,7 +87,11 @@ def test_lists_hold_no_product_that_is_excluded_or_was_bought(name, purchases, k
     allowed = may_be_listed(products, AS_OF)
     assert {"fuel", "gone", "p00"}.isdisjoint(allowed)
     assert len(allowed) == 59
-    found = recommend(model, purchases, CUSTOMERS, trade=NO_RULES, allowed=allowed[:40]).lists.to_pylist()
+    found = (
+        Shelves.of(model, purchases, trade=NO_RULES, allowed=allowed[:40])
+        .recommend(CUSTOMERS)
+        .lists.to_pylist()
+    )
     assert {row["product_id"] for row in found} <= set(allowed[:40])
     bought = pairs(interactions)
     listed = {
@@ -108,9 +112,11 @@ def test_rows_in_another_order_make_the_same_lists(name):
     def lists(rows: pa.Table):
         given = Purchases.of(rows, products)
         model = METHODS[name]().fit(histories(given, catalogue(given, before=AS_OF), before=AS_OF), seed=3)
-        return recommend(
-            model, given, CUSTOMERS, trade=NO_RULES, allowed=may_be_listed(products, AS_OF)
-        ).lists
+        return (
+            Shelves.of(model, given, trade=NO_RULES, allowed=may_be_listed(products, AS_OF))
+            .recommend(CUSTOMERS)
+            .lists
+        )
 
     assert lists(interactions) == lists(shuffled)
 
@@ -121,7 +127,7 @@ def test_rows_in_another_order_make_the_same_lists(name):
 def test_a_customer_without_a_known_purchase_gets_the_most_popular_products(name, purchases, known):
     model = METHODS[name]().fit(known, seed=3)
     allowed = may_be_listed(simulated_purchases()[1], AS_OF)
-    found = recommend(model, purchases, [NEWCOMER], trade=NO_RULES, allowed=allowed).lists
+    found = Shelves.of(model, purchases, trade=NO_RULES, allowed=allowed).recommend([NEWCOMER]).lists
     assert set(found["question"].to_pylist()) == {"new"}  # nothing was bought that could be bought again
     buyers = dict.fromkeys(allowed, 0)
     pairs = {
@@ -145,9 +151,11 @@ def test_a_customer_without_a_known_purchase_gets_the_most_popular_products(name
 def test_the_reason_is_a_product_of_the_customers_own_taste(name, purchases, known):
     interactions, products = simulated_purchases()
     model = METHODS[name]().fit(known, seed=3)
-    found = recommend(
-        model, purchases, CUSTOMERS, trade=NO_RULES, allowed=may_be_listed(products, AS_OF)
-    ).lists
+    found = (
+        Shelves.of(model, purchases, trade=NO_RULES, allowed=may_be_listed(products, AS_OF))
+        .recommend(CUSTOMERS)
+        .lists
+    )
     reasons = [
         (row["customer_id"], row["because_product_id"])
         for row in found.to_pylist()

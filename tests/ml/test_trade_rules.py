@@ -11,7 +11,7 @@ from core.settings import PROJECT
 from ml.recommend.lists import NONE, Lists
 from ml.recommend.methods.products import ItemNeighbours
 from ml.recommend.purchases import Purchases, catalogue, histories
-from ml.recommend.serving import LISTED, may_be_listed, recommend
+from ml.recommend.serving import LISTED, Shelves, may_be_listed
 from ml.recommend.trade.finishing import Placed, finished
 from ml.recommend.trade.rules import TradeRules, doubts, load_rules
 from ml.recommend.trade.shop import Shelf, Trade
@@ -44,7 +44,9 @@ def ruled(purchases, model):
                 )
         tables = {name: more[name] for name in ("objections", "traits", "segments") if name in more}
         trade = Trade(AS_OF, TradeRules.model_validate(rules), products, **tables)
-        found = recommend(model, purchases, CUSTOMERS, trade=trade, allowed=may_be_listed(products, AS_OF))
+        found = Shelves.of(model, purchases, trade=trade, allowed=may_be_listed(products, AS_OF)).recommend(
+            CUSTOMERS
+        )
         counts = {(row["rule"], row["question"]): row for row in found.removals.to_pylist()}
         return found.lists.to_pylist(), counts
 
@@ -307,7 +309,9 @@ def test_a_day_on_which_nobody_bought_what_may_be_listed_has_no_lists_and_no_err
     nobody = Purchases.of(interactions.slice(0, 0), products)
     rules = TradeRules.model_validate({"pins": [{"product_id": "p05", "place": 1}]})
     trade = Trade(AS_OF, rules, products)
-    found = recommend(model, nobody, CUSTOMERS[:3], trade=trade, allowed=may_be_listed(products, AS_OF))
+    found = Shelves.of(model, nobody, trade=trade, allowed=may_be_listed(products, AS_OF)).recommend(
+        CUSTOMERS[:3]
+    )
     assert set(found.lists["reason"].to_pylist()) <= {"pinned"}
     everybody = Purchases.of(interactions, products)
-    assert len(recommend(model, everybody, CUSTOMERS[:3], trade=trade, allowed=[]).lists) == 0
+    assert len(Shelves.of(model, everybody, trade=trade, allowed=[]).recommend(CUSTOMERS[:3]).lists) == 0

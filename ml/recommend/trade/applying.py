@@ -71,25 +71,22 @@ class Ruling:
 
     @classmethod
     def of(
-        cls,
-        question: str,
-        trade: Trade,
-        product_ids: Strings,
-        allowed: set[str],
-        is_bought: bool,
-        listed: Mapping[str, int],
-        tally: Tally,
+        cls, question: str, trade: Trade, product_ids: Strings, allowed: set[str], is_bought: bool
     ) -> Self:
-        """Prepare the rules for some products, of which `listed` already take room in the stock."""
-        shelf, names = Shelf.of(trade.products, product_ids), product_ids.tolist()
-        room = np.full(len(names), UNBOUNDED, dtype=np.int64)
+        """Prepare the rules for some products."""
+        shelf = Shelf.of(trade.products, product_ids)
+        room = np.full(len(product_ids), UNBOUNDED, dtype=np.int64)
         if trade.rules.in_stock is not None:
             known = ~np.isnan(shelf.stock)
-            covered = np.floor(shelf.stock[known] / trade.rules.in_stock.take_rate + 1e-9).astype(np.int64)
-            taken = np.array([listed.get(name, 0) for name in names], dtype=np.int64)
-            room[known] = np.maximum(covered - taken[known], 0)
+            room[known] = np.floor(shelf.stock[known] / trade.rules.in_stock.take_rate + 1e-9)
         only = np.isin(product_ids, list(allowed))
-        return cls(question, trade, shelf, only, is_bought, room, tally)
+        return cls(question, trade, shelf, only, is_bought, room, Tally(trade.off()))
+
+    def about(self, trade: Trade, listed: Mapping[str, int], tally: Tally) -> Self:
+        """Return the rules with what is known of some customers, where `listed` already take room in the stock."""
+        taken = np.array([listed.get(name, 0) for name in self.shelf.product_ids.tolist()], dtype=np.int64)
+        room = np.where(self.room < UNBOUNDED, np.maximum(self.room - taken, 0), UNBOUNDED)
+        return replace(self, trade=trade, room=room, tally=tally)
 
     def depth(self, k: int) -> int:
         """Return how long lists must be made for `finish` to cut them to k."""

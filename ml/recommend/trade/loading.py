@@ -14,7 +14,7 @@ from ml.tables import CUSTOMER_TRAITS, PRODUCT_OBJECTIONS, PRODUCTS
 log = get_logger(__name__)
 
 
-def trade_of(settings: Settings, published: Published, segments: pa.Table, as_of: date) -> Trade:
+def trade_of(settings: Settings, published: Published, segments: pa.Table | None, as_of: date) -> Trade:
     """Return the rules of trade and what they read of a day; rules that are off and doubts about the file are logged."""
     objections, traits = (
         published.read(name, as_of) if published.exists(name, as_of) else None

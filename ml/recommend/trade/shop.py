@@ -1,15 +1,16 @@
 """What the rules of trade need to know of a shop on a day, and which rules are off because it does not say so."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ml.recommend.lists import NONE, Bools
-from ml.recommend.purchases import Histories, Strings
+from ml.recommend.purchases import Histories, Strings, rows_of
 from ml.recommend.trade.rules import TradeRules
 from ml.tables import (
     BRAND,
@@ -66,6 +67,20 @@ class Trade:
             if is_asked is not None and not says(table, column)
         }
 
+    def about(self, customer_ids: Sequence[str]) -> "Trade":
+        """Return the rules with what the tables say of some customers."""
+        wanted = pa.array(customer_ids, pa.string())
+
+        def theirs(table: pa.Table | None) -> pa.Table | None:
+            return None if table is None else table.filter(pc.is_in(table[CUSTOMER_ID], wanted))
+
+        return replace(
+            self,
+            objections=theirs(self.objections),
+            traits=theirs(self.traits),
+            segments=theirs(self.segments),
+        )
+
 
 @dataclass(frozen=True)
 class Shelf:
@@ -120,6 +135,11 @@ class Asked:
         types = types_of(products)
         found = places(products[PRODUCT_ID], whole.product_ids)
         return cls(shelf, whole, types[found], int(types.max(initial=-1)) + 1)
+
+    def of_customers(self, customer_ids: Sequence[str]) -> "Asked":
+        """Return some customers in this order; one who is not known has empty histories."""
+        shelf, whole = (rows_of(each, customer_ids) for each in (self.shelf, self.whole))
+        return replace(self, shelf=shelf, whole=whole)
 
     def between(self, start: int, end: int) -> "Asked":
         """Return the customers from `start` to before `end`."""
