@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 
 from ml.recommend.lists import Floats
-from ml.recommend.methods.customers import ByNeighbours, cosine, nearest
+from ml.recommend.methods.customers import ByNeighbours, cosine, nearest, units
 from ml.recommend.purchases import Histories
 
 HALF_LIFE_DAYS, NEIGHBOURS, OWN_SHARE = 90.0, 300, 0.7
@@ -23,18 +23,23 @@ class NextBasket(ByNeighbours):
 
     method = "next_basket"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.units: csr_array = csr_array((0, 0), dtype=np.float64)
+
     def fit(self, found: Histories, *, seed: int) -> Self:
         self.product_ids, self.known_ids = found.product_ids, found.customer_ids
         self.known = weekly_shares(found)
+        self.units = units(self.known)
         return self
 
     def shares(self, asked: Histories) -> csr_array:
-        return nearest(cosine(weekly_shares(asked), self.known), NEIGHBOURS)
+        return nearest(cosine(weekly_shares(asked), self.units), NEIGHBOURS)
 
     def scores(self, asked: Histories) -> Floats:
         """Return shares, 0 to 1, shape (n_customers, n_products)."""
         own = weekly_shares(asked)
-        theirs = (nearest(cosine(own, self.known), NEIGHBOURS) @ self.known).toarray()
+        theirs = (nearest(cosine(own, self.units), NEIGHBOURS) @ self.known).toarray()
         scores: Floats = np.float32(OWN_SHARE) * own.toarray() + np.float32(1 - OWN_SHARE) * theirs
         return scores
 

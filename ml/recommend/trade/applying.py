@@ -84,8 +84,9 @@ class Ruling:
 
     def about(self, trade: Trade, listed: Mapping[str, int], tally: Tally) -> Self:
         """Return the rules with what is known of some customers, where `listed` already take room in the stock."""
-        taken = np.array([listed.get(name, 0) for name in self.shelf.product_ids.tolist()], dtype=np.int64)
-        room = np.where(self.room < UNBOUNDED, np.maximum(self.room - taken, 0), UNBOUNDED)
+        counted, room = np.flatnonzero(self.room < UNBOUNDED), self.room.copy()
+        taken = [listed.get(name, 0) for name in self.shelf.product_ids[counted].tolist()]
+        room[counted] = np.maximum(room[counted] - np.array(taken, dtype=np.int64), 0)
         return replace(self, trade=trade, room=room, tally=tally)
 
     def depth(self, k: int) -> int:
