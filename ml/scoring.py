@@ -56,6 +56,7 @@ from ml.tables import (
     LIFETIME,
     MODEL_FIGURES,
     MODEL_FIGURES_SCHEMA,
+    PRODUCT_SHOWINGS,
     PRODUCT_VIEWS,
     RECOMMENDATIONS,
     RECOMMENDATIONS_SCHEMA,
@@ -255,7 +256,10 @@ def recommendations(
     """
     as_of, wanted = trade.as_of, {CUSTOMER_FEATURES: [CUSTOMER_ID], INTERACTIONS: None}
     features, interactions = published.read_together(wanted, as_of).values()
-    views = published.read(PRODUCT_VIEWS, as_of) if published.exists(PRODUCT_VIEWS, as_of) else None
+    views, showings = (
+        published.read(table, as_of) if published.exists(table, as_of) else None
+        for table in (PRODUCT_VIEWS, PRODUCT_SHOWINGS)
+    )
     if champion is None or not len(features):
         return {
             RECOMMENDATIONS: RECOMMENDATIONS_SCHEMA.empty_table(),
@@ -269,6 +273,7 @@ def recommendations(
         trade=trade,
         allowed=allowed,
         views=views,
+        showings=showings,
     )
     count = len(found.lists)
     columns = [*found.lists.columns, _same(as_of, count), *_made_by(champion, count)]

@@ -19,6 +19,7 @@ from ml.recommend.methods.protocol import AGAIN, NEW, Recommender
 from ml.recommend.methods.segments import PopularInSegment
 from ml.recommend.purchases import Histories, Purchases, histories, positions, rows_of
 from ml.recommend.reasons import Kind, Reasons
+from ml.recommend.response import Response
 from ml.recommend.trade.applying import PINNED, Ruling, Tally
 from ml.recommend.trade.finishing import Placed
 from ml.recommend.trade.shop import SEGMENT_NAME, Asked, Trade, customer_places, texts
@@ -58,6 +59,7 @@ def recommend(
     trade: Trade,
     allowed: Sequence[str],
     views: pa.Table | None = None,
+    showings: pa.Table | None = None,
 ) -> Recommended:
     """Return up to `LISTED` products for each customer and question, under the rules of trade.
 
@@ -65,6 +67,7 @@ def recommend(
     what they looked at (`views`), then by what their segment buys, then by what most customers buy, and what is bought again by their
     own purchases lately, of any product in trade: somebody who bought nothing has no such list. A new product that the model
     does not know stands on one place of a list of what is new. What is bought again has the first claim on a stock.
+    What is new is re-ranked by how customers responded to the products that mails showed (`showings`), if that is known.
     """
     tally, listed, rows = Tally(trade.off()), Counter[str](), []
     whole = rows_of(histories(purchases, purchases.product_ids, before=trade.as_of), customer_ids)
@@ -81,10 +84,13 @@ def recommend(
         answerers = [OnShelf.of(each, everybody) for each in _fallbacks(question, everybody, views, trade)]
         if question in model.answers:
             answerers.insert(0, OnShelf.met(model, everybody))
+        ruling = Ruling.of(question, trade, product_ids, set(allowed), question == AGAIN, listed, tally)
+        is_told = question == NEW and showings is not None
         answering = _Answering(
             answerers,
             OnShelf.of(NewArrivals(arrived), everybody) if len(arrived) else None,
-            Ruling.of(question, trade, product_ids, set(allowed), question == AGAIN, listed, tally),
+            ruling,
+            Response.of(showings, product_ids, ruling.shelf.categories) if is_told else None,
         )
         rows.append(_rows(question, asked.shelf, *answering.answer(asked), trade.as_of))
         listed.update(rows[-1][PRODUCT_ID].to_pylist())
@@ -150,11 +156,12 @@ class OnShelf:
 
 @dataclass(frozen=True)
 class _Answering:
-    """Who answers a question, each where those before it say too little, who shows new products, and the rules all keep."""
+    """Who answers a question, each where those before it say too little, who shows new products, the rules all keep, what re-ranks."""
 
     answerers: list[OnShelf]
     arrivals: OnShelf | None
     ruling: Ruling
+    response: Response | None
 
     def answer(self, asked: Asked) -> tuple[Placed, Reasons]:
         """Return lists of `LISTED` with who placed each product, and the reasons by whoever placed it."""
@@ -182,7 +189,10 @@ class _Answering:
             whole, is_theirs = filled(Lists(lists.products[short], lists.scores[short]), instead)
             lists.products[short], lists.scores[short] = whole.products, whole.scores
             methods[short] = np.where(is_theirs, each.who.method, methods[short])
-        return self._with_arrivals(Placed(lists, methods.astype(str)), asked, exclude)
+        placed = Placed(lists, methods.astype(str))
+        return self._with_arrivals(
+            self.response.reranked(placed) if self.response else placed, asked, exclude
+        )
 
     def _with_arrivals(self, placed: Placed, asked: Histories, exclude: csr_array) -> Placed:
         """Put the new product that is most like a customer's purchases on one place of each list, if one is like them."""
