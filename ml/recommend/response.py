@@ -129,8 +129,8 @@ def _spread(rates: Floats, weights: Floats, noise: float, groups: Ints) -> float
     total, squares = np.bincount(groups, weights), np.bincount(groups, weights**2)
     known = total > 0
     freedom = np.count_nonzero(weights) - np.count_nonzero(known)
-    found = weights @ (rates - _means(rates, weights, groups)[groups]) ** 2 - noise * freedom
-    scale = (total[known] - squares[known] / total[known]).sum()
+    found = float((weights * (rates - _means(rates, weights, groups)[groups]) ** 2).sum()) - noise * freedom
+    scale = float((total[known] - squares[known] / total[known]).sum())
     return max(found / scale if scale > 0 else 0.0, 1e-9)
 
 

@@ -1,6 +1,7 @@
 """What clicks say of products, against simulated readers of whom the truth is known, and what it does to lists."""
 
 from collections import defaultdict
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -54,7 +55,9 @@ def test_what_pleases_at_the_bottom_is_above_what_stood_at_the_top_and_pleases_l
     naive = clicks / np.bincount(many.columns)
     assert naive[quiet] < 0.8 * naive[loud]
     assert found.appeal[quiet] / found.appeal[loud] == pytest.approx(2.0 / 0.6, rel=0.25)
-    twice = Placed(Lists(np.array([[loud, quiet]]), np.float32([[3.0, 2.0]])), np.array([["als", "als"]]))
+    twice = Placed(
+        Lists(np.array([[loud, quiet]]), np.array([[3.0, 2.0]], dtype=np.float32)), np.array([["als", "als"]])
+    )
     assert found.reranked(twice).lists.products.tolist() == [[quiet, loud]]
 
 
@@ -228,7 +231,7 @@ def test_a_product_that_is_clicked_rises_on_lists_of_what_is_new_and_its_reasons
     after = lists_of_the_shop(clicks_on(liked, 2_000)).to_pylist()
     stated = {"rank", "score"}
 
-    def told(rows: list[dict[str, object]]) -> dict[tuple[object, ...], dict[str, object]]:
+    def told(rows: list[dict[str, Any]]) -> dict[tuple[str, ...], dict[str, Any]]:
         return {(row["question"], row["customer_id"], row["product_id"]): row for row in rows}
 
     was, now = told(before), told(after)
