@@ -16,6 +16,7 @@ KEYS = {
     "ml.churn_examples": "as_of_date, customer_id",
     "ml.touched_features": "customer_id",
     "ml.interactions": "customer_id, product_id, ordered_date",
+    "ml.product_showings": "send_id, place",
     "shop.landed_tables": "table_name",
     "shop.products": "product_id",
     "shop.product_objections": "customer_id, product_id",

@@ -14,6 +14,7 @@ DAILY = (
     "shop.landed_tables",
     "ml.customer_features",
     "ml.interactions",
+    "ml.product_showings",
     "shop.products",
     "shop.product_objections",
     "shop.product_views",

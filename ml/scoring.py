@@ -56,6 +56,7 @@ from ml.tables import (
     LIFETIME,
     MODEL_FIGURES,
     MODEL_FIGURES_SCHEMA,
+    PRODUCT_SHOWINGS,
     PRODUCT_VIEWS,
     RECOMMENDATIONS,
     RECOMMENDATIONS_SCHEMA,
@@ -275,12 +276,17 @@ def _shelves(
     published: Published, registry: Registry, champion: LoggedModel, trade: Trade, interactions: pa.Table
 ) -> Shelves:
     as_of = trade.as_of
+    views, showings = (
+        published.read(table, as_of) if published.exists(table, as_of) else None
+        for table in (PRODUCT_VIEWS, PRODUCT_SHOWINGS)
+    )
     return Shelves.of(
         registry.load(champion, RECOMMENDER_TYPES),
         Purchases.of(interactions, trade.products),
         trade=trade,
         allowed=may_be_listed(trade.products, as_of),
-        views=published.read(PRODUCT_VIEWS, as_of) if published.exists(PRODUCT_VIEWS, as_of) else None,
+        views=views,
+        showings=showings,
     )
 
 

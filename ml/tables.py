@@ -9,6 +9,7 @@ INTERACTIONS = "interactions"
 PRODUCTS = "products"
 PRODUCT_OBJECTIONS = "product_objections"
 PRODUCT_VIEWS = "product_views"
+PRODUCT_SHOWINGS = "product_showings"
 CUSTOMER_TRAITS = "customer_traits"
 CHURN_WARNING_FIGURES = "churn_warning_figures"
 

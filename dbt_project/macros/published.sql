@@ -6,3 +6,23 @@
         '{{ var("published") }}/{{ table }}/as_of_date={{ var("as_of_date") }}/part-0.parquet', hive_partitioning = false
     )
 {%- endmacro %}
+
+{#- Columns, varchar all of them, of a table that another part has published for earlier days, the last `days` of them.
+    Before the first there is no file, and a reader of no file fails. -#}
+{% macro published_earlier(table, columns, days) -%}
+    {%- do source("published", table) -%}
+    {%- set files -%}
+        select file
+        from glob('{{ var("published") }}/{{ table }}/as_of_date=*/part-0.parquet')
+        where
+            regexp_extract(file, 'as_of_date=([0-9-]+)', 1)::date >= {{ as_of_date() }} - {{ days }}
+            and regexp_extract(file, 'as_of_date=([0-9-]+)', 1)::date < {{ as_of_date() }}
+        order by file
+    {%- endset -%}
+    {%- set found = run_query(files).columns[0].values() if execute else [] -%}
+    {%- if found -%}
+    (select {{ columns | join(", ") }} from read_parquet(['{{ found | join("', '") }}'], hive_partitioning = false))
+    {%- else -%}
+    (select null::varchar as {{ columns | join(", null::varchar as ") }} where false)
+    {%- endif -%}
+{%- endmacro %}

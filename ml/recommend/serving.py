@@ -19,6 +19,7 @@ from ml.recommend.methods.protocol import AGAIN, NEW, Recommender
 from ml.recommend.methods.segments import PopularInSegment
 from ml.recommend.purchases import Histories, Purchases, Strings, histories, positions
 from ml.recommend.reasons import Kind, Reasons
+from ml.recommend.response import Response
 from ml.recommend.trade.applying import PINNED, Ruling, Tally
 from ml.recommend.trade.finishing import Placed
 from ml.recommend.trade.shop import SEGMENT_NAME, Asked, Trade, customer_places, texts
@@ -70,13 +71,15 @@ class Shelves:
         trade: Trade,
         allowed: Sequence[str],
         views: pa.Table | None = None,
+        showings: pa.Table | None = None,
     ) -> Self:
         """Make ready whoever answers, and the rules.
 
         Each question is answered by the model if its class says so; for a customer of whom it has too little to say, what is new is
         answered by what they looked at (`views`), then by what their segment buys, then by what most customers buy, and what is
         bought again by their own purchases lately, of any product in trade: somebody who bought nothing has no such list. A new
-        product that the model does not know stands on one place of a list of what is new.
+        product that the model does not know stands on one place of a list of what is new. What is new is re-ranked by how customers
+        responded to the products that mails showed (`showings`), if that is known.
         """
         whole = histories(purchases, purchases.product_ids, before=trade.as_of)
         names = np.unique(texts(trade.segments, SEGMENT_NAME, np.arange(len(trade.segments or ()))))
@@ -94,13 +97,16 @@ class Shelves:
             ]
             if question in model.answers:
                 answerers.insert(0, OnShelf.met(model, everybody))
+            ruling = Ruling.of(question, trade, product_ids, set(allowed), question == AGAIN)
+            is_told = question == NEW and showings is not None
             answering.append(
                 _Answering(
                     question,
                     Asked.of(everybody, whole, trade.products),
                     answerers,
                     OnShelf.of(NewArrivals(arrived), everybody) if len(arrived) else None,
-                    Ruling.of(question, trade, product_ids, set(allowed), question == AGAIN),
+                    ruling,
+                    Response.of(showings, product_ids, ruling.shelf.categories) if is_told else None,
                 )
             )
         return cls(trade, names, answering)
@@ -180,13 +186,14 @@ class OnShelf:
 
 @dataclass(frozen=True)
 class _Answering:
-    """Who answers a question, each where those before it say too little, who shows new products, and the rules all keep."""
+    """Who answers a question, each where those before it say too little, who shows new products, the rules all keep, what re-ranks."""
 
     question: str
     everybody: Asked
     answerers: list[OnShelf]
     arrivals: OnShelf | None
     ruling: Ruling
+    response: Response | None
 
     def answer(self, asked: Asked) -> tuple[Placed, Reasons]:
         """Return lists of `LISTED` with who placed each product, and the reasons by whoever placed it."""
@@ -214,7 +221,10 @@ class _Answering:
             whole, is_theirs = filled(Lists(lists.products[short], lists.scores[short]), instead)
             lists.products[short], lists.scores[short] = whole.products, whole.scores
             methods[short] = np.where(is_theirs, each.who.method, methods[short])
-        return self._with_arrivals(Placed(lists, methods.astype(str)), asked, exclude)
+        placed = Placed(lists, methods.astype(str))
+        return self._with_arrivals(
+            self.response.reranked(placed) if self.response else placed, asked, exclude
+        )
 
     def _with_arrivals(self, placed: Placed, asked: Histories, exclude: csr_array) -> Placed:
         """Put the new product that is most like a customer's purchases on one place of each list, if one is like them."""

@@ -16,7 +16,7 @@ from ml.provenance import SEED
 from ml.recommend.baselines import Popular
 from ml.recommend.lists import NONE, Bools, Ints, Lists, best, filled, never_bought, spans, stacked
 from ml.recommend.methods.protocol import Recommender
-from ml.recommend.metrics import FEW, MANY, by_slice, few_or_many, list_figures
+from ml.recommend.metrics import FAVOURITES, FEW, MANY, by_favourite, by_slice, few_or_many, list_figures
 from ml.recommend.models import BASELINES
 from ml.recommend.purchases import Histories, Purchases, catalogue, histories, rows_of
 from ml.tables import CATEGORY
@@ -34,9 +34,10 @@ BY_LIST = ("precision", "f1", "hit_rate", "average_precision", "novelty", "popul
 BESIDE = [
     f"{name}_{question}"
     for question in (EVERYTHING, NEW)
-    for name in (*BY_LIST, f"ndcg_{FEW}", f"ndcg_{MANY}")
+    for name in (*BY_LIST, *(f"ndcg_{slice_}" for slice_ in (FEW, MANY, *FAVOURITES)))
 ]
-"""Further figures of the champion, where it has them: some lists are empty, some halves (few and many lines before) ask nothing."""
+"""Further figures of the champion, where it has them: some lists are empty, some slices of customers (few and many lines
+before; by favourite category) ask nothing."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +89,17 @@ def model_quality(model: Recommender, at: Split) -> Quality:
 def judge_lists(model: Recommender, at: Split, *, fallback: Recommender | None = None) -> Quality:
     """Return the figures of lists of `K` for both questions, means over the customers who have them."""
     figures: dict[str, float] = {}
-    half = few_or_many(at.before.counts.sum(axis=1))
+    counts = at.before.counts
+    slicings = few_or_many(counts.sum(axis=1)), by_favourite(counts, at.categories)
     by_question = _lists(model, at)
     if fallback is not None and any((lists.products == NONE).any() for lists in by_question.values()):
         instead = _lists(fallback, at)
         by_question = {name: filled(lists, instead[name])[0] for name, lists in by_question.items()}
     for question, lists in by_question.items():
-        found = list_figures(lists.products, at.bought[question], at.before.counts, at.categories)
-        by_half = by_slice({"ndcg": found["ndcg"]}, half)
-        found |= {f"ndcg_{slice_}": np.array([means["ndcg"]]) for slice_, means in by_half.items()}
+        found = list_figures(lists.products, at.bought[question], counts, at.categories)
+        for slices in slicings:
+            of_slices = by_slice({"ndcg": found["ndcg"]}, slices)
+            found |= {f"ndcg_{slice_}": np.array([means["ndcg"]]) for slice_, means in of_slices.items()}
         known = {metric: np.asarray(values)[~np.isnan(values)] for metric, values in found.items()}
         figures |= {f"{name}_{question}": float(each.mean()) for name, each in known.items() if each.size}
         ndcg = known["ndcg"]

@@ -1,5 +1,6 @@
 """A day knows what was known before its 00:00 UTC: nothing later changes it, and it can be built again."""
 
+import shutil
 from datetime import timedelta
 from decimal import Decimal
 
@@ -179,8 +180,21 @@ def test_the_key_of_each_exported_mart_fixes_the_order_of_its_rows(trained, tmp_
                 'a' as source_file, n as source_row, 1 as load_number
             from range(4) as numbers(n)"""
         )
+        # And no mail of earlier days.
+        plan = Published(settings.published).path("campaign_plan", DAY)
+        earlier = Published(settings.published).path("campaign_plan", DAY - timedelta(days=14))
+        earlier.parent.mkdir()
+        shutil.copy(plan, earlier)
+        db.execute(
+            f"""insert into landing.mail_events by name
+            select send_id as event_id, 'sent' as kind, send_id, false as is_machine,
+                timestamp '2017-11-20' as happened_at, timestamp '2017-11-20' as known_at,
+                'a' as source_file, row_number() over () as source_row, 1 as load_number
+            from '{plan}' where verdict = 'planned'"""
+        )
     # The first is of the watch, which no day needs.
-    build(settings, "touched_customers product_objections product_views", as_of=DAY)
+    marts = "touched_customers product_objections product_views stg_published__earlier_plans product_showings"
+    build(settings, marts, as_of=DAY)
     for mart, key in KEYS.items():
         with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
             days = f", {DAY_COLUMNS[mart]}" if mart in DAY_COLUMNS else ""

@@ -18,6 +18,7 @@ TABLES = [
     "landed_tables",
     "customer_features",
     "interactions",
+    "product_showings",
     "products",
     "product_objections",
     "product_views",
@@ -55,6 +56,7 @@ def shop(tmp_path_factory) -> Settings:
         from (values (2), (1)) as numbers(n), (values ('2017-12-03'), ('2017-12-04')) as days(day);
         create table ml.interactions as
         select 'c1' as customer_id, 'p1' as product_id, date '2017-12-01' as ordered_date, 1::bigint as line_count;
+        create table ml.product_showings as select 's1' as send_id, 1::bigint as place;
         create table shop.landed_tables as
         select 'orders' as table_name, date '2017-12-04' as as_of_date, true as is_required, 2::bigint as freshness_days,
             7::bigint as stops_after_days, 1::bigint as stale_days;

@@ -1,5 +1,7 @@
 """One kit of properties that every recommender passes, and the lists they end up in."""
 
+from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -205,6 +207,31 @@ def test_those_who_bought_few_lines_and_many_are_judged_apart():
     assert few != pytest.approx(many)
     assert quality.figures["ndcg_few_new"] == pytest.approx(few)
     assert quality.figures["ndcg_many_new"] == pytest.approx(many)
+
+
+def test_customers_of_the_three_categories_that_most_like_best_are_judged_apart_and_all_others_together(
+    purchases,
+):
+    at = split(purchases, AS_OF - timedelta(days=28))
+    kinds = [int(each[1:]) % 7 if each.startswith("p") else 7 for each in at.before.product_ids.tolist()]
+    quality = model_quality(
+        METHODS["item_item"]().fit(at.before, seed=3), replace(at, categories=np.array(kinds))
+    )
+    favourites = []
+    for lines in at.before.counts.toarray():
+        bought = Counter[int]()
+        for kind, count in zip(kinds, lines.tolist(), strict=True):
+            bought[kind] += count
+        favourites.append(min(bought, key=lambda kind: (-bought[kind], kind)))
+    ranked = Counter(favourites).most_common()
+    assert len({count for _, count in ranked[:4]}) == 4  # no tie
+    top = [kind for kind, _ in ranked[:3]]
+    asked = at.bought["new"].any(axis=1)
+    slices = np.array([top.index(kind) + 1 if kind in top else 0 for kind in favourites])[asked]
+    for number, name in [(1, "1"), (2, "2"), (3, "3"), (0, "other")]:
+        mean = quality.ndcg_new[slices == number].mean()
+        assert quality.figures[f"ndcg_favourite_{name}_new"] == pytest.approx(mean)
+    assert len({quality.figures[f"ndcg_favourite_{name}_everything"] for name in "123"}) == 3
 
 
 def test_purchases_after_a_cutoff_change_nothing_that_was_known_before():
