@@ -161,7 +161,8 @@ def test_measures_are_appended_until_there_are_too_many_and_say_the_same_of_the_
         versions.append(measured(settings))
     appended, rewritten = versions
     assert appended[0] > appended[1] > appended[0] / 2
-    assert rewritten == {0: appended[0]}
+    assert rewritten.keys() == {0}
+    assert appended[0] <= rewritten[0] < appended[0] + appended[1]
     found = export(settings, "ml.customer_features", DAY).read_bytes()
     assert found == Published(shop.published).path("customer_features", DAY).read_bytes()
 
