@@ -11,7 +11,7 @@
         {%- call statement("main") -%} {{ create_table_as(false, target, compiled_code) }} {%- endcall -%}
     {%- else -%}
         {%- do get_assert_columns_equivalent(compiled_code) -%}
-        {%- do require_columns(standing, model.columns) -%}
+        {%- do require_columns(standing, model.columns | list) -%}
         {%- call statement("main") -%}
             delete from {{ target }} where as_of_date in (date '{{ feature_days() | join("', date '") }}');
             insert into {{ target }} by name {{ compiled_code }}
@@ -22,12 +22,27 @@
     {{ return({"relations": [target]}) }}
 {% endmaterialization %}
 
-{#- Stops the model unless the table that stands has the columns of the contract: those of older days would be missing. -#}
+{#- A table of versions: a build appends the rows of the next one, or writes the table whole (macros/measures.sql says when). -#}
+{% materialization measures_appended, adapter="duckdb" %}
+    {%- set target = this.incorporate(type="table") -%}
+    {{ run_hooks(pre_hooks, inside_transaction=true) }}
+    {%- if appends() -%}
+        {%- do require_columns(target, get_columns_in_query(compiled_code)) -%}
+        {%- call statement("main") -%} insert into {{ target }} by name {{ compiled_code }} {%- endcall -%}
+    {%- else -%}
+        {%- call statement("main") -%} create or replace table {{ target }} as {{ compiled_code }} {%- endcall -%}
+    {%- endif -%}
+    {{ run_hooks(post_hooks, inside_transaction=true) }}
+    {%- do adapter.commit() -%}
+    {{ return({"relations": [target]}) }}
+{% endmaterialization %}
+
+{#- Stops the model unless the table that stands has the columns `promised`: those of older rows would be missing. -#}
 {% macro require_columns(standing, promised) -%}
     {%- set has = adapter.get_columns_in_relation(standing) | map(attribute="name") | sort -%}
     {%- if has != promised | sort -%}
         {%- do exceptions.raise_compiler_error(
-            this ~ " has not the columns of its contract: build it with --full-refresh, all of its days"
+            this ~ " has not the columns of its model: build it with --full-refresh, all of its days"
         ) -%}
     {%- endif -%}
 {%- endmacro %}

@@ -3,8 +3,8 @@
     so that a customer to whom nothing happens keeps the measures of yesterday.
 
     When one day is asked for and the measures of some day stand in `int_customers_measured` already, a build goes on from
-    them: each model measures only customers whose measures may differ, and `int_customers_measured` puts these in their
-    places. Of sums it is given what they gain and lose: what counts for one of the two days only. Where a measure is no
+    them: each model measures only customers whose measures may differ, and `int_customers_measured` appends their rows as
+    its next `version`. Of each customer the newest row counts, for the day of the newest version. Of sums it is given what they gain and lose: what counts for one of the two days only. Where a measure is no
     sum, customers who are *due* are measured again: something of theirs became known in between or since, or a day of
     theirs left a window.
 -#}
@@ -22,6 +22,35 @@
     ) }}
 {%- endmacro %}
 
+{#- True when what was measured is appended. Else the table is written whole: without measures to go on from, or with more
+    than 1.5 rows per customer, of which a reader would pass over too many. -#}
+{% macro appends() -%}
+    {%- if not goes_on() -%} {{ return(false) }} {%- endif -%}
+    {%- set kept = run_query(
+        "select count(*) <= 1.5 * count(*) filter (version = 0) from " ~ standing_measures()
+    ) -%}
+    {{ return(kept.columns[0].values()[0]) }}
+{%- endmacro %}
+
+{#- Of each customer the newest row, for the day that features are asked for; of several days, which are measured anew, all. -#}
+{% macro newest_measures(table) -%}
+    {%- if feature_days() | length > 1 -%} {{ table }} {%- else -%}
+    (
+        select versions.* replace (date '{{ feature_days()[0] }}' as as_of_date)
+        from {{ table }} as versions
+        left join (
+            select
+                customer_id,
+                max(version) as version
+            from {{ table }}
+            where version > 0
+            group by customer_id
+        ) as later on versions.customer_id = later.customer_id
+        where versions.version = coalesce(later.version, 0)
+    )
+    {%- endif -%}
+{%- endmacro %}
+
 {#- The common table expression of where a build goes on from: the day and the newest file of the measures that stand;
     without any, the day itself with no file seen. -#}
 {% macro before() -%}
@@ -30,6 +59,7 @@
             coalesce(max(as_of_date), date '{{ feature_days()[0] }}') as as_of_date,
             coalesce(max(load_number), 0) as load_number
         from {{ standing_measures() }}
+        where version = (select max(version) from {{ standing_measures() }})
     )
 {%- endmacro %}
 

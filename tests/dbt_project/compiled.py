@@ -1,8 +1,8 @@
 """The feature models as dbt compiles them, to run in a DuckDB in memory: a build in a third of a second.
 
-dbt itself costs seconds per build, and properties want thousands of builds. Each model is compiled twice: as for an
-empty warehouse, and as for one in which it has been built before (then changes and rollups only append, and measures
-go on from what they have).
+dbt itself costs seconds per build, and properties want thousands of builds. Each model is compiled three times: as for
+an empty warehouse, as for one in which it has been built before (then changes, rollups and the table of measures only
+append), and as for one whose table of measures has grown long and is written whole.
 """
 
 from dataclasses import dataclass
@@ -21,11 +21,12 @@ VARIABLES = '{{as_of_date: "{day}", shop_time_zone: America/New_York}}'
 
 @dataclass(frozen=True)
 class Model:
-    """One relation: how it is made the first time, and after that."""
+    """One relation: how it is made the first time, after that, and when measures are written whole."""
 
     name: str
     first: str
     later: str
+    whole: str
     is_view: bool
     is_appended_to: bool
 
@@ -34,7 +35,7 @@ class CompiledFeatures:
     """Every relation under `customer_features`, in the order in which they are built."""
 
     def __init__(self, settings: Settings, day: date) -> None:
-        """Build twice, on landing tables that are empty; `settings` name a folder in which there is no warehouse yet.
+        """Build thrice, on landing tables that are empty; `settings` name a folder in which there is no warehouse yet.
 
         dbt's own `compile` takes every model for one that was never built.
         """
@@ -43,11 +44,14 @@ class CompiledFeatures:
         with duckdb.connect(str(settings.warehouse)) as db:
             _create_schemas(db)
         first, later = _compiled(settings, day), _compiled(settings, day)
-        self._models = [_model(name, first, later) for name in _in_order(first)]
-        assert sum(model.is_appended_to for model in self._models) > 5
-        assert (
-            sum(model.first != model.later and not model.is_appended_to for model in self._models) == MEASURES
-        )
+        with duckdb.connect(str(settings.warehouse)) as db:
+            db.execute(f"insert into {MEASURES} (customer_id, version) values ('c1', 1)")
+        whole = _compiled(settings, day)
+        self._models = [_model(name, first, later, whole) for name in _in_order(first)]
+        assert [model.name for model in self._models if model.later != model.whole] == [MEASURES]
+        going_on = [model for model in self._models if model.first != model.later]
+        assert sum(model.is_appended_to for model in going_on) > 5
+        assert sum(model.name.endswith("_measured") for model in going_on) == 8
 
     def empty_warehouse(self) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB in memory with the landing tables of the contract, all empty."""
@@ -56,15 +60,22 @@ class CompiledFeatures:
         _create_schemas(db)
         return db
 
-    def build(self, db: duckdb.DuckDBPyConnection, day: date | None = None) -> list[dict[str, object]]:
-        """Build every relation on what has landed; return the features of a day (the compiled one), by customer."""
+    def build(
+        self, db: duckdb.DuckDBPyConnection, day: date | None = None, *, whole: bool = False
+    ) -> list[dict[str, object]]:
+        """Build every relation on what has landed; return the features of a day (the compiled one), by customer.
+
+        `whole`: the table of measures is written whole, as one that has grown long is.
+        """
         tables = {f"{schema}.{table}" for schema, table in db.execute(TABLES).fetchall()}
         for model in self._models:
-            sql = model.later if model.name in tables else model.first
+            sql = model.first
+            if model.name in tables:
+                sql = model.whole if whole else model.later
             sql = sql.replace(f"'{self._day}'", f"'{day or self._day}'")
             if model.is_view:
                 db.execute(f"create or replace view {model.name} as {sql}")
-            elif model.is_appended_to and model.name in tables:
+            elif model.is_appended_to and model.name in tables and not (whole and model.name == MEASURES):
                 db.execute(f"insert into {model.name} by name {sql}")
             else:
                 db.execute(f"create or replace table {model.name} as {sql}")
@@ -72,7 +83,7 @@ class CompiledFeatures:
         return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
 
 
-MEASURES = 8
+MEASURES = "intermediate.int_customers_measured"
 TABLES = "select schema_name, table_name from duckdb_tables()"
 
 
@@ -82,11 +93,12 @@ def _create_schemas(db: duckdb.DuckDBPyConnection) -> None:
         db.execute(f"create schema if not exists {schema}")
 
 
-def _model(name: str, first: dict[str, tuple[str, str]], later: dict[str, tuple[str, str]]) -> Model:
-    folder, sql = first[name]
+def _model(name: str, *compiled: dict[str, tuple[str, str]]) -> Model:
+    folder = compiled[0][name][0]
+    first, later, whole = (models[name][1] for models in compiled)
     # The mart replaces its day, and one day is all there is here.
-    is_appended_to = name.endswith(("_changed", "_rolled"))
-    return Model(f"{folder}.{name}", sql, later[name][1], folder == "staging", is_appended_to)
+    is_appended_to = name.endswith(("_changed", "_rolled", "_customers_measured"))
+    return Model(f"{folder}.{name}", first, later, whole, folder == "staging", is_appended_to)
 
 
 def _compiled(settings: Settings, day: date) -> dict[str, tuple[str, str]]:

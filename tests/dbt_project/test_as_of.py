@@ -152,6 +152,30 @@ def test_a_day_built_alone_equals_the_day_built_among_others(shop, trained, tmp_
     assert set(days.values()) == {Published(shop.published).path("customer_features", DAY).read_bytes()}
 
 
+@pytest.mark.timeout(600)
+def test_measures_are_appended_until_there_are_too_many_and_say_the_same_of_the_day(shop, tmp_path):
+    """In 90 days nearly every customer's orders leave a window; so few rows as two days have are no cause to wait."""
+    settings = small_shop.copy_of(shop, tmp_path)
+    versions = []
+    for day in (DAY + timedelta(days=90), DAY):
+        build(settings, "tag:features", as_of=day)
+        versions.append(measured(settings))
+    appended, rewritten = versions
+    assert appended[0] > appended[1] > appended[0] / 2
+    assert rewritten.keys() == {0}
+    assert appended[0] <= rewritten[0] < appended[0] + appended[1]
+    found = export(settings, "ml.customer_features", DAY).read_bytes()
+    assert found == Published(shop.published).path("customer_features", DAY).read_bytes()
+
+
+def measured(settings) -> dict[int, int]:
+    """Return version → rows of the table of measures."""
+    with duckdb.connect(str(settings.warehouse), read_only=True) as db:
+        return dict(
+            db.sql("select version, count(*) from intermediate.int_customers_measured group by 1").fetchall()
+        )
+
+
 @pytest.mark.parametrize(
     "change", ["drop column recency_days", "add column of_another_release bigint"], ids=["lost", "left over"]
 )
@@ -159,7 +183,7 @@ def test_a_day_is_not_put_beside_days_of_other_columns(shop, tmp_path, change):
     settings = small_shop.copy_of(shop, tmp_path)
     with duckdb.connect(str(settings.warehouse)) as db:
         db.execute(f"alter table ml.customer_features {change}")
-    with pytest.raises(BuildFailed, match="has not the columns of its contract"):
+    with pytest.raises(BuildFailed, match="has not the columns of its model"):
         build(settings, "customer_features", as_of=DAY)
 
 

@@ -44,16 +44,19 @@ def features_of_all(compiled, rows):
 @given(
     rows=st.lists(shops(), min_size=AT_ONCE, max_size=AT_ONCE).map(side_by_side),
     days=st.lists(st.sampled_from(DISTANCES), min_size=ARRIVALS, max_size=ARRIVALS),
+    whole=st.lists(st.booleans(), min_size=ARRIVALS + 1, max_size=ARRIVALS + 1),
 )
-def test_increments_equal_a_rebuild_and_the_future_changes_nothing(compiled, rows, days):
-    """Whatever days were built in between, forwards or backwards, and whatever had arrived by then."""
+def test_increments_equal_a_rebuild_and_the_future_changes_nothing(compiled, rows, days, whole):
+    """Whatever days were built in between, forwards or backwards, whatever had arrived by then, and whichever builds
+    wrote the measures whole.
+    """
     known = [row for row in rows if row["known_at"] < MIDNIGHT]
     alone = features_of_all(compiled, known)
     with compiled.empty_warehouse() as db:
         for arrival, distance in enumerate(days, start=1):
             land(db, [row for row in rows if row["arrival"] == arrival], arrival)
-            compiled.build(db, DAY + timedelta(days=distance))
-        found = compiled.build(db)
+            compiled.build(db, DAY + timedelta(days=distance), whole=whole[arrival])
+        found = compiled.build(db, whole=whole[0])
     assert found == alone
 
 

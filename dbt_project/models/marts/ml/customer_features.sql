@@ -51,7 +51,7 @@ measured as (
             when gap_count > 1
                 then sqrt(greatest(gap_square_sum - gap_sum_days * gap_sum_days / gap_count, 0) / (gap_count - 1))
         end as gap_std_days
-    from {{ ref("int_customers_measured") }}
+    from {{ newest_measures(ref("int_customers_measured")) }} as newest
     -- With an order known by the day; of the others there are visits, or orders taken back.
     where first_ordered_date is not null and usual_hour is not null
 )
