@@ -45,6 +45,7 @@ class SparkAls(AlsRecommender):
     blocks: ClassVar[int] = 2
 
     def fit(self, found: Histories, *, seed: int) -> Self:
+        """Have Spark factorise. A product without purchases keeps factors of 0; where Spark fails, ServiceFailed says how."""
         weights = log_orders(found.counts)
         sizes = np.diff(weights.indptr).astype(float)
         customers = np.repeat(np.arange(found.shape[0]), np.diff(weights.indptr))

@@ -9,6 +9,7 @@ import sys
 
 
 def main(folder: str, session: str, als: str) -> None:
+    """Factorise what lies in the folder, and leave there what was found."""
     from pyspark import SparkConf
     from pyspark.ml.recommendation import ALS
     from pyspark.sql import SparkSession
