@@ -2,6 +2,7 @@
 
 import importlib.resources
 from datetime import date
+from typing import ClassVar
 
 import duckdb
 import numpy as np
@@ -114,7 +115,7 @@ def test_fitted_twice_it_is_the_same_and_the_checkerboard_has_its_known_answer()
 class InTwoProcesses(SparkAls):
     """A cluster in small: two executors, each a Java process of its own, that share a folder with us and nothing else."""
 
-    session = {**SparkAls.session, "spark.master": "local-cluster[2,1,1024]"}
+    session: ClassVar[dict[str, str]] = {**SparkAls.session, "spark.master": "local-cluster[2,1,1024]"}
 
 
 def test_on_a_cluster_it_finds_what_it_finds_here(at, by_spark, tmp_path, monkeypatch):
