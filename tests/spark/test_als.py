@@ -17,6 +17,10 @@ from ml.recommend.models import TRUSTED_TYPES
 from ml.recommend.purchases import Histories, Purchases
 from ml.recommend.trial import K, model_quality, split
 
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),
+]  # half a minute for Spark to start and fit, minutes on a busy machine
 CUTOFF = date(2017, 11, 6)
 
 
