@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash test-crash-publish test-histories test-bad-rows bench-features bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-publish test-histories test-bad-rows test-spark bench-features bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
@@ -38,6 +38,11 @@ test-histories: setup ## check the features' laws on 2,000 made-up histories (te
 
 test-bad-rows: setup ## mix 40,000 bad rows of 40 kinds into 1,000,000 good ones; every one must be found (minutes)
 	@TEST_BAD_ROWS=1000 $(python) -m pytest tests/faults/test_bad_rows.py
+
+test-spark: setup ## install Java (system-packages-spark.txt) and Spark (500 MB), then try the recommender that runs on it (minutes)
+	@scripts/system_packages.sh system-packages-spark.txt
+	@scripts/setup.sh spark
+	@$(python) -m pytest tests/spark
 
 bench-features: setup ## features of 50 million order lines against polars; appends to benchmarks/RESULTS.md (half an hour)
 	@PYTHONPATH=. $(python) -m benchmarks.features
@@ -71,9 +76,9 @@ check: setup ## lint, type-check, and compare code, docs and settings with each 
 	@$(python) -m sqlfluff lint dbt_project/models
 	@$(python) -m pytest tests/arch tests/docs
 
-lock: ## resolve requirements.in and requirements-peers.in into .txt files, with hashes, for Python 3.11 to 3.13
+lock: ## resolve requirements.in, requirements-peers.in and requirements-spark.in into .txt files, with hashes, for Python 3.11 to 3.13
 	@scripts/setup.sh tools
-	@for name in requirements requirements-peers; do \
+	@for name in requirements requirements-peers requirements-spark; do \
 		.tools/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
 			$$name.in --output-file $$name.txt; \
 	done

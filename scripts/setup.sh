@@ -6,6 +6,7 @@
 #   scripts/setup.sh tools     only .tools/
 #   scripts/setup.sh env       only .env
 #   scripts/setup.sh peers     .tools/peers/ (requirements-peers.txt): what tests compare our figures with
+#   scripts/setup.sh spark     .tools/spark/ (requirements-spark.txt): Spark, which factorises for `SparkAls`
 #
 # PYTHON=/path/to/python picks the interpreter; without it the newest tried one of 3.12, 3.13, 3.11 is taken.
 set -euo pipefail
@@ -167,7 +168,7 @@ make_environment() {
         step "make $folder" "$uv" venv --clear --python "$python" --no-python-downloads "$folder"
     fi
     step_by_uv "install $(grep -c '^[a-z].*==' "$lock") packages, hash-checked ($lock)" \
-        "$uv" pip sync --python "$folder/bin/python" --require-hashes "$lock"
+        "$uv" pip sync --python "$folder/bin/python" --build-constraints "$lock" --require-hashes "$lock"
     step "compile them once" compile_all "$folder"
     fingerprint "$lock" "$folder/bin/python" >"$stamp"
 }
@@ -228,11 +229,11 @@ case ${1:-all} in
         ;;
     tools) make_tools ;;
     env) make_env_file ;;
-    peers)
-        if is_up_to_date .tools/peers requirements-peers.txt; then exit 0; fi
-        say "setup: peers to compare our figures with"
-        make_environment .tools/peers requirements-peers.txt
+    peers | spark)
+        if is_up_to_date ".tools/$1" "requirements-$1.txt"; then exit 0; fi
+        say "setup: .tools/$1"
+        make_environment ".tools/$1" "requirements-$1.txt"
         ;;
-    *) fail "unknown part '$1'; say nothing, 'tools', 'env' or 'peers'." ;;
+    *) fail "unknown part '$1'; say nothing, 'tools', 'env', 'peers' or 'spark'." ;;
 esac
 say "setup: finished in $((SECONDS - BEGAN)) s"

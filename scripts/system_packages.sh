@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Shows system-packages.txt and installs by apt what is missing, where that is allowed (root, or sudo without a
-# password). Starts no service and asks nothing. Never fails for a missing package: the tests that need one say so.
+# Shows a list of packages (system-packages.txt, or the one named) and installs by apt what is missing, where that is
+# allowed (root, or sudo without a password). Starts no service and asks nothing. Never fails for a missing package: the
+# tests that need one say so.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+LIST=${1:-system-packages.txt}
 POLICY=/usr/sbin/policy-rc.d
 
 say() { printf '%s\n' "$*" >&2; }
@@ -30,18 +32,18 @@ install_packages() {
     as_root "${apt[@]}" install -y --no-install-recommends "$@" </dev/null >&2
 }
 
-say "system packages (system-packages.txt):"
+say "system packages ($LIST):"
 missing=()
 while read -r package _ purpose; do
     [[ -z $package || $package == \#* ]] && continue
     if is_installed "$package"; then state=present; else state=missing missing+=("$package"); fi
     say "$(printf '  %-8s %-23s %s' "$state" "$package" "$purpose")"
-done <system-packages.txt
+done <"$LIST"
 
 if ((${#missing[@]} == 0)); then exit 0; fi
 by_hand="sudo apt-get install --no-install-recommends ${missing[*]}"
 if ! may_install; then
-    say "  not allowed to install here; the tests that need them will be reported as not run. By hand: $by_hand"
+    say "  not allowed to install here; the tests that need them cannot run. By hand: $by_hand"
 elif ! install_packages "${missing[@]}"; then
-    say "  installing failed; the tests that need them will be reported as not run. By hand: $by_hand"
+    say "  installing failed; the tests that need them cannot run. By hand: $by_hand"
 fi

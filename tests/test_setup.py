@@ -25,7 +25,7 @@ if [[ $1 == venv ]]; then "{python}" -m venv --without-pip "${{@: -1}}"; fi
 """
 
 
-LOCKS = ("requirements.txt", "requirements-peers.txt")
+LOCKS = ("requirements.txt", "requirements-peers.txt", "requirements-spark.txt")
 
 
 @pytest.fixture
@@ -33,7 +33,13 @@ def clone(tmp_path) -> Path:
     """A folder with what set-up needs and nothing that it makes."""
     for name in ("scripts", "bin", ".ci"):
         shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    for name in ("Makefile", "system-packages.txt", *LOCKS, "requirements-tools.txt"):
+    for name in (
+        "Makefile",
+        "system-packages.txt",
+        "system-packages-spark.txt",
+        *LOCKS,
+        "requirements-tools.txt",
+    ):
         shutil.copy(PROJECT / name, tmp_path)
     return tmp_path
 
@@ -123,28 +129,55 @@ def test_set_up_installs_by_hash_once_and_again_only_when_the_lock_changed(clone
     assert [line.split()[0] for line in fake_uv.read_text().splitlines()] == ["venv", "pip", "pip"]
 
 
-def test_the_peers_get_an_environment_of_their_own_and_leave_ours_alone(clone, fake_uv):
-    done = run(clone, "scripts/setup.sh", "peers", PYTHON=sys.executable)
+@pytest.mark.parametrize("part", ["peers", "spark"])
+def test_peers_and_spark_get_environments_of_their_own_and_leave_ours_alone(clone, fake_uv, part):
+    lock = f"requirements-{part}.txt"
+    done = run(clone, "scripts/setup.sh", part, PYTHON=sys.executable)
     assert done.returncode == 0, done.stderr
     asked = fake_uv.read_text().splitlines()
     assert [line.split()[0] for line in asked] == ["venv", "pip"]
-    assert asked[1].endswith("--python .tools/peers/bin/python --require-hashes requirements-peers.txt")
+    assert f"--python .tools/{part}/bin/python" in asked[1]
+    assert asked[1].endswith(f"--build-constraints {lock} --require-hashes {lock}")
     assert not (clone / ".venv").exists()
     assert not (clone / ".env").exists()
 
-    again = run(clone, "scripts/setup.sh", "peers")
+    again = run(clone, "scripts/setup.sh", part)
     assert (again.returncode, again.stderr) == (0, "")
     assert fake_uv.read_text().splitlines() == asked
 
-    with (clone / "requirements-peers.txt").open("a") as lock:
-        lock.write("# a new line\n")
-    run(clone, "scripts/setup.sh", "peers", PYTHON=sys.executable).check_returncode()
+    with (clone / lock).open("a") as file:
+        file.write("# a new line\n")
+    run(clone, "scripts/setup.sh", part, PYTHON=sys.executable).check_returncode()
     assert [line.split()[0] for line in fake_uv.read_text().splitlines()] == ["venv", "pip", "pip"]
 
 
 def test_tests_are_run_when_the_peers_are_there(clone):
-    recipe = (clone / "Makefile").read_text().partition("\ntest:")[2].partition("\n\n")[0]
+    recipe = _recipe(clone, "test")
     assert 0 < recipe.find("scripts/setup.sh peers") < recipe.find("-m pytest")
+
+
+def _recipe(folder: Path, target: str) -> str:
+    return (folder / "Makefile").read_text().partition(f"\n{target}:")[2].partition("\n\n")[0]
+
+
+def test_only_its_own_target_sets_spark_up_and_runs_what_needs_it(clone):
+    assert "spark" not in _recipe(clone, "test") + (clone / ".ci/run").read_text()
+    assert (
+        0
+        < _recipe(clone, "test-spark").find("setup.sh spark")
+        < _recipe(clone, "test-spark").find("-m pytest")
+    )
+    for name in ("tests/test_ours.py", "tests/spark/test_theirs.py"):
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / name).write_text("def test_a_thing_holds():\n    pass\n")
+    settings = ["-c", str(PROJECT / "pyproject.toml"), "--rootdir", str(clone), "-p", "no:cacheprovider"]
+
+    def collected(folder: str) -> list[str]:
+        command = [sys.executable, "-m", "pytest", *settings, "--collect-only", "-q", folder]
+        return [line for line in run(clone, *command).stdout.splitlines() if "::" in line]
+
+    assert collected("tests") == ["tests/test_ours.py::test_a_thing_holds"]
+    assert collected("tests/spark") == ["tests/spark/test_theirs.py::test_a_thing_holds"]
 
 
 def test_a_failed_install_is_told_and_not_taken_for_done(clone, fake_uv):
@@ -268,7 +301,10 @@ def _asked_for(lock: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-@pytest.mark.parametrize(("lock", "at_least"), [("requirements.txt", 30), ("requirements-peers.txt", 1)])
+@pytest.mark.parametrize(
+    ("lock", "at_least"),
+    [("requirements.txt", 30), ("requirements-peers.txt", 1), ("requirements-spark.txt", 3)],
+)
 def test_the_lock_holds_every_requirement_at_the_version_asked_for(lock, at_least):
     locked = dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", (PROJECT / lock).read_text(), re.M))
     asked = [line.partition("==") for line in _asked_for(lock)]

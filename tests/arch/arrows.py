@@ -28,6 +28,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "mlflow": ("ml/registry.py",),
     "dlt": ("sources/database.py",),
     "implicit": ("ml/recommend/",),
+    "pyspark": ("ml/recommend/methods/spark_program.py",),
     "great_expectations": ("expectations/",),
     "aiosmtplib": ("campaigns/mailers/",),
     "smtplib": ("campaigns/mailers/",),

@@ -5,7 +5,19 @@ import re
 
 from tests.arch.kit import PRODUCT, Findings, Module, Tree, dotted, rule
 
-FOLDERS = {*PRODUCT, "dags", "dbt_project", "arch", "docs", "journeys", "faults", "deploy", "scripts", "kits"}
+FOLDERS = {
+    *PRODUCT,
+    "dags",
+    "dbt_project",
+    "arch",
+    "docs",
+    "journeys",
+    "faults",
+    "deploy",
+    "scripts",
+    "kits",
+    "spark",
+}
 MOCKS = {"unittest", "mock", "pytest_mock", "responses", "respx"}
 JUDGES = re.compile(
     r"^(assert|expect|check|verify|must|should)|(\.|_)(raises|warns|expect|fail)$|\.assert_|schemathesis"
