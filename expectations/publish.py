@@ -15,6 +15,7 @@ DAILY = (
     "ml.customer_features",
     "ml.interactions",
     "shop.products",
+    "shop.customer_traits",
     "shop.product_objections",
     "shop.product_views",
     "shop.rejected_rows",
