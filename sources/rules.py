@@ -161,8 +161,8 @@ def _rules(column: Column, arrived_as: str) -> list[Rule]:
     if column.type == "string":
         found += _text_rules(column)
     if column.not_after:
-        limit = f"year({column.not_after})" if column.type == "integer" else column.not_after
-        found.append((f"{name} > {limit}", f"lies after {column.not_after}: a date in the future"))
+        newest = f"year({column.not_after})" if column.type == "integer" else column.not_after
+        found.append((f"{name} > {newest}", f"lies after {column.not_after}: a date in the future"))
     return [Rule(name, broken, reason) for broken, reason in found]
 
 
