@@ -19,6 +19,7 @@ KEYS = {
     "ml.product_showings": "send_id, place",
     "shop.landed_tables": "table_name",
     "shop.products": "product_id",
+    "shop.customer_traits": "customer_id",
     "shop.product_objections": "customer_id, product_id",
     "shop.product_views": "customer_id, product_id",
     "shop.rejected_rows": "table_name, source_file, row_number, column_name",

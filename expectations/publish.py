@@ -16,6 +16,7 @@ DAILY = (
     "ml.interactions",
     "ml.product_showings",
     "shop.products",
+    "shop.customer_traits",
     "shop.product_objections",
     "shop.product_views",
     "shop.rejected_rows",

@@ -66,6 +66,8 @@ def cell(column: Column, rule: Rule, table: Table, shop: dict[str, ShopColumn]) 
     text = _meant(origin.text, rule)
     if column.type == "timestamp":
         return _moment(origin, text, rule.dates or table.dates, rule.time_zone or table.time_zone)
+    if column.type == "integer" and rule.dates:
+        return _year(origin, text, rule.dates)
     if column.type in ("integer", "decimal"):
         return _number(column, origin, text, rule, table, shop)
     return text
@@ -88,6 +90,14 @@ def _moment(origin: ShopColumn, text: str, formats: tuple[str, ...], zone: str) 
     if origin.type.startswith(("TIMESTAMP", "DATE")):
         return f"({_in_utc(f'{origin.sql}::timestamp', zone)})::varchar"
     return moment_in_utc(text, formats, zone)
+
+
+def _year(origin: ShopColumn, text: str, formats: tuple[str, ...]) -> str:
+    """Return SQL for the year of a date, so that nothing more of it is landed."""
+    if origin.type.startswith(("DATE", "TIMESTAMP")):
+        return f"year({origin.sql})::varchar"
+    tries = ", ".join(f"year({_parsed(text, each, 'UTC')})::varchar" for each in formats)
+    return f"coalesce({tries}, {text})"
 
 
 def moment_in_utc(text: str, formats: tuple[str, ...], zone: str) -> str:

@@ -15,6 +15,7 @@ import yaml
 
 from core.errors import ContractBroken
 from sources.contract import Column, Contract, contracts
+from sources.countries import country_names
 from sources.mapping import Rule, Table
 from sources.shop_files import form_of, header_of, opened
 
@@ -218,8 +219,10 @@ def _bare(name: str) -> str:
 
 
 def _meanings(column: Column, values: list[str]) -> dict[str, object]:
-    """Return a map of words where a truth or a language is written in words we know."""
+    """Return a map of words where a truth, a language or a country is written in words we know."""
     known = YES_AND_NO if column.type == "boolean" else LOCALES if column.name == "locale" else {}
+    if column.format == "country":
+        known = country_names()
     pairs = {value: known[value.lower()] for value in sorted(set(values)) if value.lower() in known}
     return {"values": pairs} if pairs else {}
 

@@ -9,6 +9,7 @@ around it, null where that is nothing.
 from dataclasses import dataclass
 
 from sources.contract import Column, Contract
+from sources.countries import COUNTRIES
 
 EMAIL = r'^[^@\s,;<>"]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$'
 HOLDS_ADDRESS = r"[^@\s,;<>()]+@[A-Za-z0-9-]+\.[A-Za-z0-9-]"
@@ -160,7 +161,8 @@ def _rules(column: Column, arrived_as: str) -> list[Rule]:
     if column.type == "string":
         found += _text_rules(column)
     if column.not_after:
-        found.append((f"{name} > {column.not_after}", f"lies after {column.not_after}: a date in the future"))
+        newest = f"year({column.not_after})" if column.type == "integer" else column.not_after
+        found.append((f"{name} > {newest}", f"lies after {column.not_after}: a date in the future"))
     return [Rule(name, broken, reason) for broken, reason in found]
 
 
@@ -186,6 +188,9 @@ def _text_rules(column: Column) -> list[tuple[str, str]]:
         found.append((f"not regexp_matches({name}, '{EMAIL}')", "is no email"))
     if column.format == "time_zone":
         found.append((f"{name} not in (select name from pg_timezone_names())", "is no time zone"))
+    if column.format == "country":
+        listed = ", ".join(quoted(code) for code in COUNTRIES)
+        found.append((f"{name} not in ({listed})", "is no country's code (ISO 3166-1 alpha-2)"))
     return found
 
 

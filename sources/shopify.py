@@ -50,6 +50,7 @@ PRODUCTS: Names = {
     "title": ("Title",),
     "price": ("Variant Price", "Price"),
     "sku": ("Variant SKU", "SKU"),
+    "cost": ("Cost per item",),
     "compare_at": ("Variant Compare At Price", "Compare-at price"),
     "vendor": ("Vendor",),
     "category": ("Product Category", "Product category"),
@@ -260,10 +261,11 @@ def _products(_changed: str) -> str:
     """Return the variants, and what orders name beside them; neither that nor a draft has a name to recommend it by."""
     name = "case when coalesce(lower(status), 'active') = 'active' then title end"
     return f"""select product_id, {name} as name, coalesce(type, split_part(category, ' > ', 1)) as category,
-            list_last(string_split(category, ' > ')) as subcategory, vendor as brand, variant as size, source_row
+            list_last(string_split(category, ' > ')) as subcategory, vendor as brand, variant as size,
+            cost as unit_cost_amount, source_row
         from variants
         union all
-        select coalesce(sku, product_name), null, null, null, null, null, min(source_row) + 2000000000
+        select coalesce(sku, product_name), null, null, null, null, null, null, min(source_row) + 2000000000
         from lines where coalesce(sku, product_name) not in (select product_id from variants) group by all"""
 
 

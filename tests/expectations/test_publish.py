@@ -20,6 +20,7 @@ TABLES = [
     "interactions",
     "product_showings",
     "products",
+    "customer_traits",
     "product_objections",
     "product_views",
     "rejected_rows",
@@ -61,6 +62,7 @@ def shop(tmp_path_factory) -> Settings:
         select 'orders' as table_name, date '2017-12-04' as as_of_date, true as is_required, 2::bigint as freshness_days,
             7::bigint as stops_after_days, 1::bigint as stale_days;
         create table shop.products as select 'p1' as product_id, 'Ice' as name;
+        create table shop.customer_traits as select 'c1' as customer_id, 1980::bigint as birth_year;
         create table shop.product_objections as select 'c1' as customer_id, 'p1' as product_id;
         create table shop.product_views as select 'c1' as customer_id, 'p1' as product_id;
         create table shop.rejected_rows as

@@ -18,7 +18,7 @@ KNOWN, LATER = "2017-03-01 10:00:00", "2035-01-01 00:00:00"
 REMOVED = ": value removed, row kept"
 ORDER_LINES = "order_id,line_number,product_id,quantity,list_amount,discount_amount,known_at"
 ORDERS = "order_id,customer_id,store_id,ordered_at,known_at"
-CUSTOMERS = "customer_id,email,first_name,locale,time_zone,signed_up_at,known_at"
+CUSTOMERS = "customer_id,email,first_name,locale,country_code,birth_year,time_zone,signed_up_at,known_at"
 CONSENTS = "customer_id,purpose,is_given,proof,decided_at,known_at"
 LINE = "(line)"
 
@@ -134,13 +134,20 @@ CONSENT_KINDS = csv_kinds(
 CUSTOMER_KINDS = csv_kinds(
     "customers",
     CUSTOMERS,
-    {"customer_id": "bad{n}", "email": "bad{n}@example.com", "first_name": "Ada", "locale": "en", "time_zone": "UTC", "signed_up_at": KNOWN, "known_at": KNOWN},
+    {"customer_id": "bad{n}", "email": "bad{n}@example.com", "first_name": "Ada", "locale": "en", "country_code": "", "birth_year": "", "time_zone": "UTC", "signed_up_at": KNOWN, "known_at": KNOWN},
     [
         ("customer_id", "ada@example.com", "holds an e-mail address"),
         ("signed_up_at", LATER, "lies after known_at: a date in the future"),
         ("email", "not-an-address", "is no email" + REMOVED),
         ("email", "two@@example.com", "is no email" + REMOVED),
         ("locale", "fr", "is none of 'en', 'de', 'zh'" + REMOVED),
+        ("country_code", "Germany", "is no country's code (ISO 3166-1 alpha-2)" + REMOVED),
+        ("country_code", "de", "is no country's code (ISO 3166-1 alpha-2)" + REMOVED),
+        ("country_code", "XX", "is no country's code (ISO 3166-1 alpha-2)" + REMOVED),
+        ("birth_year", "1800", "is below 1900" + REMOVED),
+        ("birth_year", "85", "is below 1900" + REMOVED),
+        ("birth_year", "2018", "lies after known_at: a date in the future" + REMOVED),
+        ("birth_year", "1985-03-02", "is not an integer" + REMOVED),
         ("time_zone", "Mars/Phobos", "is no time zone" + REMOVED),
         ("first_name", "Ada\x07", "holds a control character" + REMOVED),
     ],
@@ -182,7 +189,7 @@ TEXT_TABLES: dict[str, tuple[str, list[Kind], float, Callable[[int], str]]] = {
     "order_lines": (ORDER_LINES, LINE_KINDS, 0.5, lambda n: f'o{n},1,"p{n % 97}",{n % 9},{n % 50}.99,0.5,{KNOWN}'),
     "orders": (ORDERS, ORDER_KINDS, 0.15, lambda n: f"o{n},c{n},s{n % 7},{KNOWN},{KNOWN}"),
     "consents": (CONSENTS, CONSENT_KINDS, 0.1, lambda n: f"c{n},marketing,{n % 2 == 0},form,{KNOWN},{KNOWN}"),
-    "customers": (CUSTOMERS, CUSTOMER_KINDS, 0.1, lambda n: f"c{n},reader.{n}@example.com,Käthe {n},de,Europe/Berlin,{KNOWN},{KNOWN}"),
+    "customers": (CUSTOMERS, CUSTOMER_KINDS, 0.1, lambda n: f"c{n},reader.{n}@example.com,Käthe {n},de,DE,1985,Europe/Berlin,{KNOWN},{KNOWN}"),
     "events": ("", EVENT_KINDS, 0.1, lambda n: json.dumps({"event_id": f"e{n}", "customer_id": f"c{n}", "kind": "search", "search_text": f"oat\nmilk {n}", "happened_at": KNOWN, "known_at": KNOWN})),
 }  # fmt: skip
 

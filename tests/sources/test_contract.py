@@ -73,14 +73,19 @@ def test_a_rule_that_compares_columns_names_one_of_the_same_table():
     assert all(other in names for _, other, names in pairs)
 
 
-def test_addresses_and_names_of_people_are_personal():
+def test_addresses_names_and_birth_years_of_people_are_personal():
     personal = {
         f"{contract.table}.{column.name}"
         for contract in contracts().values()
         for column in contract.columns
         if column.personal
     }
-    assert personal == {"customers.email", "customers.first_name", "events.search_text"}
+    assert personal == {
+        "customers.email",
+        "customers.first_name",
+        "customers.birth_year",
+        "events.search_text",
+    }
 
 
 def test_a_column_that_must_be_in_another_table_names_a_part_of_its_key():

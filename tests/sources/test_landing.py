@@ -481,3 +481,14 @@ def test_a_warehouse_from_before_loads_had_numbers_is_refused_and_left_as_it_was
     assert "remove warehouse.duckdb" in sentence(error)
     settings.warehouse.unlink()
     assert load_landing(settings).rows["orders"] == 2
+
+
+def test_a_cost_that_is_none_is_removed_and_the_product_stays(settings):
+    header, good = SHOP["products"].splitlines()
+    products = [f"{good.replace('p1', f'p{number}')},0.99" for number in range(1, 300)]
+    products[6] = products[6].replace(",0.99", ",-1")
+    land_shop(settings, products="\n".join([f"{header},unit_cost_amount", *products]) + "\n")
+    load_landing(settings)
+    said = "is below 0: value removed, row kept"
+    assert rejected(settings) == [("shop/products/a.csv", 7, "unit_cost_amount", "-1", said)]
+    assert query(settings, "select count(*), count(unit_cost_amount) from landing.products") == [(299, 298)]

@@ -197,6 +197,19 @@ def test_words_constants_cents_and_filters_do_what_they_say(shop):
     assert (counts["customers"].left_out, counts["prices"].left_out) == (1, 1)
 
 
+@pytest.mark.parametrize("name", ["k.csv", "k.parquet"])
+def test_of_a_date_of_birth_the_year_is_landed_and_no_more(shop, name):
+    if name == "k.csv":
+        shop.write(name, "Nr,Geboren\n1,31.12.1985\n2,1990\n3,\n")
+    else:
+        born = pa.array([date(1985, 12, 31), date(1990, 1, 1), None])
+        pq.write_table(pa.table({"Nr": ["1", "2", "3"], "Geboren": born}), shop.folder / name)
+    columns = "{customer_id: Nr, birth_year: {from: Geboren, dates: '%d.%m.%Y'}}"
+    shop.map(f"  customers: {{files: {name}, columns: {columns}}}\n")
+    shop.bring()
+    assert shop.landed("customers", "customer_id, birth_year") == [("1", "1985"), ("2", "1990"), ("3", None)]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "windows-1252", "utf-16"])
 def test_files_in_any_encoding_keep_their_letters(shop, encoding):
     shop.write("k.csv", "Nr;Größe\n1;Jürgen Œ\n".encode(encoding))

@@ -145,6 +145,22 @@ def test_tables_and_ways_of_writing_are_recognised(tmp_path, name, text, expecte
     load_mapping(tmp_path / "huber.yml")
 
 
+def test_countries_by_name_costs_and_birth_years_are_recognised(tmp_path):
+    (tmp_path / "kunden.csv").write_text(
+        "Kundennr,E-Mail,Land,Geburtsjahr\n1,a@example.com,Deutschland,1985\n2,b@example.com,États-Unis,1990\n"
+        "3,c@example.com,AT,\n"
+    )
+    (tmp_path / "artikel.csv").write_text("Artikelnr,Bezeichnung,Einkaufspreis\nA,Tee,1.50\n")
+    start_mapping("huber", sorted(tmp_path.glob("*.csv")), tmp_path / "huber.yml", time_zone="Europe/Berlin")
+    said = yaml.safe_load((tmp_path / "huber.yml").read_text())["tables"]
+    assert said["customers"]["columns"]["birth_year"] == "Geburtsjahr"
+    assert said["customers"]["columns"]["country_code"] == {
+        "from": "Land",
+        "values": {"Deutschland": "DE", "États-Unis": "US"},
+    }
+    assert said["products"]["columns"]["unit_cost_amount"] == "Einkaufspreis"
+
+
 def test_a_mapping_that_is_there_is_not_written_over(tmp_path):
     (tmp_path / "huber.yml").write_text("mine")
     with pytest.raises(ContractBroken, match=r"huber\.yml is there already"):

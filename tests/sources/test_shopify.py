@@ -49,13 +49,13 @@ true,true,,2024-09-11 10:00:00 -0400,0.00,Clay,557,Shop 1,0.00
 )
 PRODUCTS = """\
 Handle,Title,Body (HTML),Vendor,Product Category,Type,Tags,Published,Option1 Name,Option1 Value,Option2 Name,Option2 Value,\
-Option3 Name,Option3 Value,Variant SKU,Variant Price,Variant Compare At Price,Image Src,Status
+Option3 Name,Option3 Value,Variant SKU,Variant Price,Variant Compare At Price,Cost per item,Image Src,Status
 fern,Botanical Fern Print,"<p>a
-b</p>",Fern & Co,Home & Garden > Decor > Artwork,Print,,true,Title,Default Title,,,,,FERN-1,16.00,20.00,x,active
-tote,Canvas Tote Bag,,Fern & Co,,Bag,,true,Title,Default Title,,,,,,20.00,,x,active
-mug,Speckled Mug,,Clay,,Mug,,true,Size,S,,,,,MUG-S,15.00,15.00,x,draft
-mug,,,,,,,,,L,,,,,MUG-L,25.00,,,
-mug,,,,,,,,,,,,,,,,,image2,
+b</p>",Fern & Co,Home & Garden > Decor > Artwork,Print,,true,Title,Default Title,,,,,FERN-1,16.00,20.00,6.50,x,active
+tote,Canvas Tote Bag,,Fern & Co,,Bag,,true,Title,Default Title,,,,,,20.00,,,x,active
+mug,Speckled Mug,,Clay,,Mug,,true,Size,S,,,,,MUG-S,15.00,15.00,4.00,x,draft
+mug,,,,,,,,,L,,,,,MUG-L,25.00,,9.00,,
+mug,,,,,,,,,,,,,,,,,,image2,
 """
 
 
@@ -128,6 +128,9 @@ def test_each_variant_is_a_product_and_what_is_no_longer_sold_has_no_name(settin
         ("MUG-L", None, "Mug", None, "Clay", "L"),
         ("VASE", None, None, None, None, None),
     ]
+    assert landed(settings, "products", "unit_cost_amount") == [
+        ("6.50",), (None,), ("4.00",), ("9.00",), (None,)
+    ]  # fmt: skip
     assert landed(settings, "prices", "product_id, price_amount, list_price_amount") == [
         ("FERN-1", "16.00", "20.00"), ("Canvas Tote Bag", "20.00", None), ("MUG-S", "15.00", None), ("MUG-L", "25.00", None),
     ]  # fmt: skip

@@ -1,5 +1,6 @@
 """The rules of trade of a day: the shop's file and the published tables the rules read."""
 
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import pyarrow as pa
@@ -7,8 +8,8 @@ import pyarrow as pa
 from core.logging import get_logger
 from core.published import Published
 from core.settings import Settings
-from ml.recommend.trade.rules import doubts, load_rules
-from ml.recommend.trade.shop import Trade
+from ml.recommend.trade.rules import Limit, doubts, load_rules
+from ml.recommend.trade.shop import BIRTH_YEAR, COUNTRY_CODE, Trade, says
 from ml.tables import CUSTOMER_TRAITS, PRODUCT_OBJECTIONS, PRODUCTS
 
 log = get_logger(__name__)
@@ -24,8 +25,21 @@ def trade_of(settings: Settings, published: Published, segments: pa.Table | None
     trade = Trade(as_of, rules, products, objections, traits, segments)
     for rule, why in trade.off().items():
         log.info("rule of trade is off", as_of_date=str(as_of), rule=rule, why=why)
-    if rules.limits and traits is None:
-        log.warning("no age or country is known: limited products are shown to nobody", as_of_date=str(as_of))
+    for trait in _asked(rules.limits):
+        if not says(traits, trait):
+            log.warning(
+                "products limited by what is known of no customer are shown to nobody",
+                as_of_date=str(as_of),
+                unknown=trait,
+            )
     for doubt in doubts(rules, products):
         log.warning("rule of trade", as_of_date=str(as_of), doubt=doubt)
     return trade
+
+
+def _asked(limits: Sequence[Limit]) -> Iterator[str]:
+    """Yield what must be known of a customer for some limits to let anything through."""
+    if any(limit.minimum_age is not None for limit in limits):
+        yield BIRTH_YEAR
+    if any(limit.countries for limit in limits):
+        yield COUNTRY_CODE

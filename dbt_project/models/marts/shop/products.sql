@@ -55,6 +55,7 @@ select
     products.brand,
     products.size,
     coalesce(prices.price_cents, sales.price_cents) as price_cents,
+    products.cost_cents,
     sales.last_sold_date,
     coalesce(sales.sold_90d_count, 0) as sold_90d_count,
     stock.stock_count,

@@ -4,6 +4,7 @@ select
     nullif(first_name, '') as first_name,
     locale,
     country_code,
+    birth_year,
     time_zone,
     signed_up_at,
     known_at,

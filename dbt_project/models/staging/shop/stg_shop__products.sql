@@ -5,6 +5,7 @@ select
     subcategory,
     brand,
     size,
+    (unit_cost_amount * 100)::bigint as cost_cents,
     known_at,
     source_file,
     source_row,
