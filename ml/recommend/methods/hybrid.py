@@ -78,6 +78,7 @@ class Hybrid(Recommender):
         self.chances: dict[str, Chances] = {}
 
     def fit(self, found: Histories, *, seed: int) -> Self:
+        """Learn the chances from lessons, each question where it has enough, then do what `renew` does."""
         taught = [lesson(found, WINDOW_DAYS * place, seed) for place in range(1, LESSONS + 1)]
         whole = {question: Lesson.of_all(each[question] for each in taught if each) for question in QUESTIONS}
         self.chances = {
