@@ -1,8 +1,8 @@
 {{ config(materialized = "measures_appended") }}
 
 -- All measures side by side: one row per customer and day features are asked for; where a build goes on from the ones
--- that stand, one per customer of whom something was measured. What was measured takes the place of what stood, and sums
--- are added to. The first version is 0; of several days only the last has one, since from no other a build goes on.
+-- that stand, one per customer of whom something was measured. What was measured takes the place of what stood, and
+-- sums are added to. The first version is 0; of several days only the last has one: from no other a build goes on.
 {% set sums = [ref("int_orders_measured"), ref("int_assortments_measured")] %}
 {% set others = [
     ref("int_hours_measured"), ref("int_gaps_measured"), ref("int_tastes_measured"), ref("int_activities_measured"),
