@@ -205,16 +205,20 @@ def test_make_alone_lists_every_target_with_its_line(clone):
     assert {line.split()[1] for line in listed.splitlines() if line.startswith("  make ")} == targets
 
 
-def test_system_packages_that_may_not_be_installed_are_told_not_fatal(clone):
+@pytest.mark.parametrize(
+    ("given", "missing", "first"),
+    [([], 5, "chromium"), (["system-packages-spark.txt"], 1, "default-jre-headless")],
+)
+def test_system_packages_that_may_not_be_installed_are_told_not_fatal(clone, given, missing, first):
     stubs = clone / "stubs"
     _program(stubs / "dpkg-query", "#!/bin/sh\nexit 1\n")  # nothing is installed
     _program(stubs / "apt-get", "#!/bin/sh\nexit 100\n")  # and nothing can be
     _program(stubs / "sudo", "#!/bin/sh\nexit 1\n")
     _program(stubs / "debconf-set-selections", "#!/bin/sh\ncat >/dev/null\n")
-    done = run(clone, "scripts/system_packages.sh", PATH=f"{stubs}:/usr/bin:/bin")
+    done = run(clone, "scripts/system_packages.sh", *given, PATH=f"{stubs}:/usr/bin:/bin")
     assert done.returncode == 0
-    assert len(re.findall(r"^  missing ", done.stderr, re.M)) == 5
-    assert "By hand: sudo apt-get install --no-install-recommends chromium" in done.stderr
+    assert len(re.findall(r"^  missing ", done.stderr, re.M)) == missing
+    assert f"By hand: sudo apt-get install --no-install-recommends {first}" in done.stderr
 
 
 def test_every_tool_that_tests_may_need_has_its_package_in_the_list():
