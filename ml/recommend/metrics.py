@@ -259,11 +259,10 @@ def by_favourite(counts: csr_array, categories: Ints) -> Strings:
     """
     n_products = len(categories)
     among = csr_array((np.ones(n_products), (np.arange(n_products), categories)))
-    own = (counts @ among).toarray().argmax(axis=1)
+    own: Ints = (counts @ among).toarray().argmax(axis=1)
     codes, sizes = np.unique(own, return_counts=True)
     ranks = np.argsort(np.argsort(-sizes, kind="stable"))
-    named: Strings = np.array(FAVOURITES)[np.minimum(ranks, 3)]
-    return named[np.searchsorted(codes, own)]
+    return np.array(FAVOURITES)[np.minimum(ranks, 3)[np.searchsorted(codes, own)]]
 
 
 def by_slice(figures: Mapping[str, Floats | float], slices: npt.ArrayLike) -> dict[str, dict[str, float]]:
