@@ -259,7 +259,7 @@ def by_favourite(counts: csr_array, categories: Ints) -> Strings:
     """
     n_products = len(categories)
     among = csr_array((np.ones(n_products), (np.arange(n_products), categories)))
-    own = (counts @ among).toarray().argmax(axis=1)
+    own: Ints = (counts @ among).toarray().argmax(axis=1)
     codes, sizes = np.unique(own, return_counts=True)
     ranks = np.argsort(np.argsort(-sizes, kind="stable"))
     named: Strings = np.array(FAVOURITES)[np.minimum(ranks, 3)]

@@ -319,7 +319,9 @@ def staging_is_one_view_per_source_table(tree: Tree) -> Findings:
             yield f"{model.path}:1 is a {said}, not a view"
         if not re.fullmatch(r"stg_[a-z0-9_]+?__[a-z0-9_]+", model.name):
             yield f"{model.path}:1 is not called stg_<source>__<table>"
-        if model.refs or not re.search(r"\b(source|published)\(|read_(parquet|csv|json)", model.sql):
+        if model.refs or not re.search(
+            r"\b(source|published(_earlier)?)\(|read_(parquet|csv|json)", model.sql
+        ):
             yield f"{model.path}:1 does not read a source, or reads a model too"
     for model in models(tree, "intermediate"):
         if not re.fullmatch(r"int(_[a-z0-9]+){2,}", model.name):
