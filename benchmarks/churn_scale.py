@@ -21,9 +21,10 @@ from benchmarks.features import run_apart, say
 from benchmarks.results import Result, write
 from core.published import Published
 from core.settings import Settings
+from ml.champions import champion_of
 from ml.churn.features import FEATURE_NAMES
 from ml.registry import Registry
-from ml.scoring import champion_of, churn_reasons, churn_scores, score_drift
+from ml.scoring import churn_reasons, churn_scores, score_drift
 from ml.tables import (
     CHURN,
     CHURN_EXAMPLES,

@@ -176,7 +176,7 @@ def show_recommendations(customer_id: CustomerId, as_of: Day, as_json: Json = Fa
     """
     from time import perf_counter
 
-    from ml.scoring import shelves_of_day
+    from ml.recommend.scoring import shelves_of_day
     from ml.threads import one_thread
 
     with one_thread():

@@ -13,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.errors import ModelRefused, NotPublished
 from core.logging import get_logger
 from core.published import Published
 from core.settings import Settings
-from ml.checks import check_churn_reasons, check_churn_scores, check_customer_value, check_recommendations
+from ml.champions import champion_of, made_by, same
+from ml.checks import check_churn_reasons, check_churn_scores, check_customer_value
 from ml.churn.baselines import BgNbdChurn
 from ml.churn.drift import DRIFT_REFERENCE, SCORE, Reference
 from ml.churn.features import FEATURE_NAMES, feature_frame
@@ -31,11 +31,8 @@ from ml.churn.trial import churn_probability
 from ml.lifetime.models import COLUMNS as LIFETIME_COLUMNS
 from ml.lifetime.models import TRUSTED_TYPES as LIFETIME_TYPES
 from ml.lifetime.serving import value_columns
-from ml.recommend.models import TRUSTED_TYPES as RECOMMENDER_TYPES
-from ml.recommend.purchases import Purchases
-from ml.recommend.serving import LISTED, Shelves, may_be_listed
+from ml.recommend.scoring import recommendations
 from ml.recommend.trade.loading import trade_of
-from ml.recommend.trade.shop import Trade
 from ml.registry import LoggedModel, Registry
 from ml.segments.models import TRUSTED_TYPES as SEGMENT_TYPES
 from ml.segments.serving import DaySegments, check_segments
@@ -52,17 +49,10 @@ from ml.tables import (
     CUSTOMER_ID,
     CUSTOMER_VALUE,
     CUSTOMER_VALUE_SCHEMA,
-    INTERACTIONS,
     LIFETIME,
     MODEL_FIGURES,
     MODEL_FIGURES_SCHEMA,
-    PRODUCT_SHOWINGS,
-    PRODUCT_VIEWS,
-    RECOMMENDATIONS,
-    RECOMMENDATIONS_SCHEMA,
     RECOMMENDER,
-    REMOVALS,
-    REMOVALS_SCHEMA,
     SCORE_DRIFT,
     SCORE_DRIFT_SCHEMA,
     SEGMENT_ID,
@@ -145,7 +135,7 @@ def churn_scores(
     probability = churn_probability(model, frame)
     columns = [
         features[CUSTOMER_ID],
-        _same(as_of, len(features)),
+        same(as_of, len(features)),
         pa.array(probability),
         *_bounds(model, frame),
         *_worth(
@@ -156,7 +146,7 @@ def churn_scores(
             shop_stake_cents=shop_stake_cents,
         ),
     ]
-    rows = pa.table([*columns, *_made_by(champion, len(features))], schema=CHURN_SCORES_SCHEMA)
+    rows = pa.table([*columns, *made_by(champion, len(features))], schema=CHURN_SCORES_SCHEMA)
     check_churn_scores(rows, features[CUSTOMER_ID])
     return rows
 
@@ -247,68 +237,6 @@ def churn_reasons(
     return rows
 
 
-def recommendations(
-    published: Published, registry: Registry, champion: LoggedModel | None, trade: Trade
-) -> dict[str, pa.Table]:
-    """Return `recommendations` of a day, checked, and what rules of trade removed.
-
-    For every customer with features there is what is new and what is bought again.
-    """
-    as_of, wanted = trade.as_of, {CUSTOMER_FEATURES: [CUSTOMER_ID], INTERACTIONS: None}
-    features, interactions = published.read_together(wanted, as_of).values()
-    if champion is None or not len(features):
-        return {
-            RECOMMENDATIONS: RECOMMENDATIONS_SCHEMA.empty_table(),
-            REMOVALS: REMOVALS_SCHEMA.empty_table(),
-        }
-    allowed = may_be_listed(trade.products, as_of)
-    shelves = _shelves(published, registry, champion, trade, interactions)
-    found = shelves.recommend(sorted(features[CUSTOMER_ID].to_pylist()))
-    count = len(found.lists)
-    columns = [*found.lists.columns, _same(as_of, count), *_made_by(champion, count)]
-    rows = pa.table(columns, schema=RECOMMENDATIONS_SCHEMA)
-    check_recommendations(rows, allowed=set(allowed), most=LISTED)
-    removals = [_same(as_of, len(found.removals)), *found.removals.columns]
-    return {RECOMMENDATIONS: rows, REMOVALS: pa.table(removals, schema=REMOVALS_SCHEMA)}
-
-
-def _shelves(
-    published: Published, registry: Registry, champion: LoggedModel, trade: Trade, interactions: pa.Table
-) -> Shelves:
-    as_of = trade.as_of
-    views, showings = (
-        published.read(table, as_of) if published.exists(table, as_of) else None
-        for table in (PRODUCT_VIEWS, PRODUCT_SHOWINGS)
-    )
-    return Shelves.of(
-        registry.load(champion, RECOMMENDER_TYPES),
-        Purchases.of(interactions, trade.products),
-        trade=trade,
-        allowed=may_be_listed(trade.products, as_of),
-        views=views,
-        showings=showings,
-    )
-
-
-def shelves_of_day(settings: Settings, as_of: date) -> Shelves:
-    """Make ready the champion of recommenders for one customer after another.
-
-    Raises
-    ------
-    NotPublished
-        If the day's interactions or products are missing, or no recommender is champion.
-    ModelRefused
-        If the champion was trained after the day, or is not what was logged.
-    """
-    published, registry = Published(settings.published), Registry(settings)
-    champion = champion_of(registry, RECOMMENDER, as_of)
-    if champion is None:
-        raise NotPublished("no recommender is champion yet; `lapwing recommender train` makes one")
-    segments = published.read(SEGMENTS, as_of) if published.exists(SEGMENTS, as_of) else None
-    trade = trade_of(settings, published, segments, as_of)
-    return _shelves(published, registry, champion, trade, published.read(INTERACTIONS, as_of))
-
-
 def segment_tables(
     published: Published, registry: Registry, champion: LoggedModel | None, as_of: date
 ) -> dict[str, pa.Table]:
@@ -320,7 +248,7 @@ def segment_tables(
             SEGMENT_PROFILES: SEGMENT_PROFILES_SCHEMA.empty_table(),
         }
     day, count = DaySegments.of(registry.load(champion, SEGMENT_TYPES), features), len(features)
-    columns = [features[CUSTOMER_ID], _same(as_of, count), *day.columns(), *_made_by(champion, count)]
+    columns = [features[CUSTOMER_ID], same(as_of, count), *day.columns(), *made_by(champion, count)]
     rows = pa.table(columns, schema=SEGMENTS_SCHEMA)
     check_segments(rows, features[CUSTOMER_ID])
     about = {
@@ -346,7 +274,7 @@ def customer_value(
         return CUSTOMER_VALUE_SCHEMA.empty_table()
     found = value_columns(registry.load(champion, LIFETIME_TYPES), features.to_pandas(), as_of)
     count = len(features)
-    columns = [features[CUSTOMER_ID], _same(as_of, count), *found, *_made_by(champion, count)]
+    columns = [features[CUSTOMER_ID], same(as_of, count), *found, *made_by(champion, count)]
     rows = pa.table(columns, schema=CUSTOMER_VALUE_SCHEMA)
     check_customer_value(rows, features[CUSTOMER_ID])
     return rows
@@ -388,31 +316,3 @@ def _figure_rows(model: LoggedModel, as_of: date, *, is_champion: bool) -> list[
             for name, figure in beside or [(None, None)]
         ]
     return rows
-
-
-def champion_of(registry: Registry, model_name: str, as_of: date) -> LoggedModel | None:
-    """Return the champion that may score a day, if there is one.
-
-    Raises
-    ------
-    ModelRefused
-        If it was trained after the day.
-    """
-    champion = registry.champion(model_name)
-    if champion is None:
-        log.warning("no champion: nobody is scored", model=model_name, as_of_date=str(as_of))
-        return None
-    if champion.trained_as_of > as_of:
-        raise ModelRefused(
-            f"the champion of '{model_name}' (version {champion.version}) was trained as of {champion.trained_as_of} "
-            f"and knows what {as_of} must not; move the alias to an older version, or train as of {as_of}"
-        )
-    return champion
-
-
-def _same(value: date | str, count: int) -> pa.Array:
-    return pa.array([value] * count, pa.date32() if isinstance(value, date) else pa.string())
-
-
-def _made_by(champion: LoggedModel, count: int) -> list[pa.Array]:
-    return [_same(value, count) for value in (champion.model_name, champion.version, champion.run_id)]

@@ -7,10 +7,11 @@ import pyarrow.compute as pc
 from core.logging import get_logger
 from core.published import Published
 from core.settings import Settings
+from ml.champions import champion_of
 from ml.churn.models import ChurnBand
 from ml.churn.money import mean_stake
 from ml.registry import Registry
-from ml.scoring import champion_of, churn_scores
+from ml.scoring import churn_scores
 from ml.tables import (
     CHURN,
     CHURN_BAND,
