@@ -16,10 +16,11 @@ from ml.recommend.lists import Floats, best, never_bought
 from ml.recommend.purchases import Histories, Ints, Purchases, Strings, histories, positions, rows_of
 from ml.recommend.trial import HORIZON_DAYS, Split
 from ml.tables import LINE_COUNT, PRICE_CENTS, PRODUCT_ID
+from ml.threads import side_by_side
 from ml.windows import window
 
 NEW_PRODUCTS, MOST_CUSTOMERS = 20, 1_000
-TREES: dict[str, float] = {"max_iter": 100, "learning_rate": 0.05, "min_samples_leaf": 200}
+TREES: dict[str, float] = {"max_iter": 50, "learning_rate": 0.1, "min_samples_leaf": 200}
 Cents = npt.NDArray[np.float64]
 
 
@@ -93,9 +94,9 @@ def spending_figures(
 ) -> dict[str, list[float]]:
     """Learn at the first cut-off, judge at the others: squared errors of the regression, and of the mean of what was learned from."""
     money = Money.of(interactions, products)
-    taught, *judged = (lesson(at, money) for at in splits)
+    taught, *judged = side_by_side(lambda at: lesson(at, money), splits)
     trees, mean = spending(taught), taught.spent_cents.mean()
-    mse = [_mean_square(each.spent_cents - trees.predict(each.columns)) for each in judged]
+    mse = side_by_side(lambda each: _mean_square(each.spent_cents - trees.predict(each.columns)), judged)
     of_mean = [_mean_square(each.spent_cents - mean) for each in judged]
     return {
         "spending_mse": mse,

@@ -81,19 +81,20 @@ class Hybrid(Recommender):
         """Learn the chances from lessons, each question where it has enough, then do what `renew` does."""
         taught = [lesson(found, WINDOW_DAYS * place, seed) for place in range(1, LESSONS + 1)]
         whole = {question: Lesson.of_all(each[question] for each in taught if each) for question in QUESTIONS}
-        self.chances = {
-            question: Chances().fit(each.columns, each.bought, seed=seed)
-            for question, each in whole.items()
-            if each.bought.sum() >= LEAST_BOUGHT
-        }
+        learned = [question for question, each in whole.items() if each.bought.sum() >= LEAST_BOUGHT]
+        fitted = side_by_side(
+            lambda question: Chances().fit(whole[question].columns, whole[question].bought, seed=seed),
+            learned,
+        )
+        self.chances = dict(zip(learned, fitted, strict=True))
         return self.renew(found, seed=seed)
 
     def renew(self, found: Histories, *, seed: int) -> Self:
         """Fit the single methods and count how products sell; the chances stay as they were learned."""
         some = found.some(MOST_FITTED)
         self.product_ids, self.attributes = found.product_ids, list(found.attributes.values())
-        self.blend = Blend().fit(some, seed=seed)
-        self.beside = [make().fit(some, seed=seed) for make in (ItemNeighbours, Transitions)]
+        self.blend, self.beside = Blend(), [ItemNeighbours(), Transitions()]
+        side_by_side(lambda each: each.fit(some, seed=seed), [self.beside[1], self.blend, self.beside[0]])
         self.products = features.of_products(some)
         return self.meet(found)
 
