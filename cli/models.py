@@ -176,6 +176,7 @@ def show_recommendations(customer_id: CustomerId, as_of: Day, as_json: Json = Fa
     """
     from time import perf_counter
 
+    from console.listed import in_words
     from ml.recommend.scoring import shelves_of_day
     from ml.threads import one_thread
 
@@ -184,9 +185,14 @@ def show_recommendations(customer_id: CustomerId, as_of: Day, as_json: Json = Fa
         start = perf_counter()
         rows = shelves.recommend([customer_id]).lists.to_pylist()
     speech.print(f"made in {1000 * (perf_counter() - start):.0f} ms")
-    answer(
-        [{name: value for name, value in row.items() if value is not None} for row in rows], as_json=as_json
-    )
+    if not shelves.knows(customer_id):
+        speech.print(f"no purchase of customer '{customer_id}' is known: somebody new is shown this")
+    lines = [
+        {"list": title, "place": place, "product": each.name, "why": each.reason}
+        for title, listed in in_words(rows, shelves.names()).items()
+        for place, each in enumerate(listed, start=1)
+    ]
+    answer(rows if as_json else lines, as_json=as_json)
 
 
 @recommender.command("rules")

@@ -1,9 +1,11 @@
 """What the day's recommendations hold for one customer: both lists, each product with its reason in words."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from console.readers import Readers
+from console.snapshots import Row
 from console.words import list_reason
 
 QUESTIONS = {"new": "Never bought before", "again": "Bought before"}
@@ -26,10 +28,14 @@ def day_lists(readers: Readers, day: date, customer_id: str) -> dict[str, list[L
         return {}
     ids = {row[key] for row in rows for key in ("product_id", "because_product_id") if row[key]}
     named = readers.snapshots.rows("products", day, ("product_id", "in", ids), columns=["product_id", "name"])
-    names = {row["product_id"]: row["name"] or row["product_id"] for row in named}
+    return in_words(rows, {row["product_id"]: row["name"] for row in named})
+
+
+def in_words(rows: Sequence[Row], names: Mapping[str, str | None]) -> dict[str, list[Listed]]:
+    """Return one customer's rows of `recommendations` by title, best first; `names`: those of products by id."""
 
     def said(product_id: str | None) -> str | None:
-        return names.get(product_id, product_id) if product_id else None
+        return names.get(product_id or "") or product_id
 
     return {
         title: [

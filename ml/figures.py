@@ -9,6 +9,8 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from ml.evaluation import Bools, Floats, calibration_bins
 
+MARKERS = "osD^vP*X<>ph"
+"""More shapes than colours, so that no two of twelve points and more are of one shape and colour."""
 SIZE = (6.0, 4.5)  # inches
 
 
@@ -158,13 +160,12 @@ def quality_figure(title: str, by_method: Mapping[str, Mapping[str, float]]) -> 
 def coverage_figure(title: str, points: Mapping[str, tuple[float, float]]) -> Figure:
     """Show quality (NDCG) against coverage (share of the catalogue on anybody's list), a point per method."""
     figure, axes = _axes(title, "coverage of the catalogue", "NDCG@20, new products")
-    for number, (name, (coverage, quality)) in enumerate(sorted(points.items(), key=lambda point: point[1])):
-        axes.scatter([coverage], [quality], color="tab:blue")
-        offset = (
-            (6, 4) if number % 2 == 0 else (6, -11)
-        )  # of two that lie close, one name above and one below
-        axes.annotate(name, (coverage, quality), textcoords="offset points", xytext=offset)
-    axes.margins(x=0.15)  # room for the name of the one farthest right
+    figure.set_figwidth(8.0)
+    best_first = sorted(points.items(), key=lambda point: -point[1][1])
+    for number, (name, (coverage, quality)) in enumerate(best_first):
+        axes.scatter([coverage], [quality], marker=MARKERS[number % len(MARKERS)], label=name)
+    axes.set_xscale("log")  # one list for everybody covers a hundredth of what is everybody's own
+    figure.legend(loc="outside right upper")  # names beside the points would lie on each other
     return figure
 
 

@@ -4,7 +4,8 @@
 
     When one day is asked for and the measures of some day stand in `int_customers_measured` already, a build goes on from
     them: each model measures only customers whose measures may differ, and `int_customers_measured` appends their rows as
-    its next `version`. Of each customer the newest row counts, for the day of the newest version. Of sums it is given what they gain and lose: what counts for one of the two days only. Where a measure is no
+    its next `version`. Of each customer the newest row counts, for the day of the newest version. Of sums it is given what
+    they gain and lose: what counts for one of the two days only. Where a measure is no
     sum, customers who are *due* are measured again: something of theirs became known in between or since, or a day of
     theirs left a window.
 -#}

@@ -53,7 +53,7 @@ class Recommended:
 
 @dataclass(frozen=True)
 class Shelves:
-    """All that the lists of a day are made from, made ready once: for everybody at once, or for one customer in milliseconds.
+    """All that the lists of a day are made from, made ready once: for everybody together, or for one customer after another.
 
     `segment_names`: sorted; the codes in histories are positions in it.
     """
@@ -86,8 +86,9 @@ class Shelves:
         answering = []
         for question in (AGAIN, NEW):
             known = np.array(model.product_ids if question in model.answers else allowed, dtype=str)
-            new = arrivals(trade.products, np.array(allowed), known, trade.as_of)
-            arrived = new if question == NEW else known[:0]
+            arrived = known[:0]
+            if question == NEW:
+                arrived = arrivals(trade.products, np.array(allowed), known, trade.as_of)
             product_ids = np.union1d(known, arrived)
             everybody = _in_segments(
                 histories(purchases, product_ids, before=trade.as_of), trade.segments, names
@@ -110,6 +111,15 @@ class Shelves:
                 )
             )
         return cls(trade, names, answering)
+
+    def knows(self, customer_id: str) -> bool:
+        """Say whether a purchase of the customer is known."""
+        return bool(self.answering[0].everybody.of_customers([customer_id]).whole.starts[-1])
+
+    def names(self) -> dict[str, str | None]:
+        """Return the names of the shop's products by id."""
+        products = self.trade.products
+        return dict(zip(products[PRODUCT_ID].to_pylist(), products["name"].to_pylist(), strict=True))
 
     def recommend(self, customer_ids: Sequence[str]) -> Recommended:
         """Return up to `LISTED` products for each customer and question, under the rules of trade.

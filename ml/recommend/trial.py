@@ -52,10 +52,6 @@ class Split:
     bought: Mapping[str, Bools]
     categories: Ints
 
-    def is_usable(self) -> bool:
-        """Say whether both questions can be asked: somebody bought something they never had."""
-        return bool(self.bought[NEW].any())
-
 
 @dataclass(frozen=True)
 class Quality:

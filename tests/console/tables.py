@@ -323,6 +323,13 @@ def publish_all(settings: Settings) -> None:
             figure | {"metric": "brier", "value": 0.11, "baseline_name": "base_rate", "baseline_value": 0.10},
             figure
             | {
+                "metric": "spending_rmse_cents",
+                "value": 134.8,
+                "baseline_name": "mean",
+                "baseline_value": 148.1,
+            },
+            figure
+            | {
                 "metric": "mae_cents",
                 "value": 16_791.0,
                 "baseline_name": "same_rate",

@@ -38,6 +38,9 @@ def test_models_stand_beside_their_baselines(console):
         in words
     )
     assert (
+        "spending rmse cents lower is better ✓ better than every baseline churn 134.800 mean 148.100" in words
+    )
+    assert (
         "total ratio nearer to 1 is better ✓ better than every baseline churn 1.020 same rate 1.060" in words
     )
     assert "Figures that no baseline has brier gain over recency 0.012" in words

@@ -55,10 +55,10 @@ class Hybrid(Recommender):
     """The chance that a customer buys a product in the next four weeks, learned for each question apart.
 
     They are learned from two lessons, each four weeks that have closed. For each the single methods are fitted on what was known
-    when the weeks began and name their `CANDIDATES` best new products per customer; learned is which of these, and which
-    of the `AGAIN_CANDIDATES` bought most before, were bought, from the methods' scores and from `ml.recommend.features` (stacking: Wolpert, "Stacked
-    Generalization", Neural Networks 5, 1992), by `ml.recommend.chances`. Of a product never bought nothing of one's own is known, so the questions *again* and *new* are learned apart; both
-    answers are chances of one event, and one list can hold both. Of pairs not bought a share of `NEGATIVES` is
+    when the weeks began and name their `CANDIDATES` best new products per customer; learned is which of these, and which of the
+    `AGAIN_CANDIDATES` bought most before, were bought, from the methods' scores and from `ml.recommend.features` (stacking: Wolpert,
+    "Stacked Generalization", Neural Networks 5, 1992), by `ml.recommend.chances`. Of a product never bought nothing of one's own is
+    known, so the questions *again* and *new* are learned apart; both answers are chances of one event, and one list can hold both. Of pairs not bought a share of `NEGATIVES` is
     learned from, so scores rank, but are too high for chances. Where fewer than `LEAST_BOUGHT` new pairs were bought in its lessons it is no
     more than `Blend`; where fewer were bought again, it says nothing of what was bought before.
 
@@ -94,7 +94,7 @@ class Hybrid(Recommender):
         some = found.some(MOST_FITTED)
         self.product_ids, self.attributes = found.product_ids, list(found.attributes.values())
         self.blend, self.beside = Blend(), [ItemNeighbours(), Transitions()]
-        side_by_side(lambda each: each.fit(some, seed=seed), [self.beside[1], self.blend, self.beside[0]])
+        side_by_side(lambda each: each.fit(some, seed=seed), [self.blend, *self.beside])
         self.products = features.of_products(some)
         return self.meet(found)
 
