@@ -1,5 +1,6 @@
 """Runs dbt in this process: one build per stage, its nodes and their seconds reported."""
 
+import gc
 import hashlib
 import json
 import os
@@ -73,6 +74,17 @@ def build(
         return run_dbt(settings, [*arguments, "--vars", json.dumps(variables)])
 
 
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Collect none meanwhile: dbt keeps nearly all it makes until it ends, and looking through it takes 0.3 s of a build."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@_no_garbage_collection()
 def run_dbt(settings: Settings, arguments: list[str]) -> list[Node]:
     """Run one dbt command in this process and give the warehouse file back afterwards.
 

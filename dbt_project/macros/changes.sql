@@ -14,7 +14,7 @@
 
 {#- The newest file that this model had seen when it was last built; 0 before its first build. -#}
 {% macro seen() -%}
-    {%- if is_incremental() -%} (select coalesce(max(load_number), 0) from {{ this }}) {%- else -%} 0 {%- endif -%}
+    {%- if stands() -%} (select coalesce(max(load_number), 0) from {{ this }}) {%- else -%} 0 {%- endif -%}
 {%- endmacro %}
 
 {#- Rows of a relation with `known_until`, when a newer version of the same row became known; null for the newest.
@@ -62,7 +62,7 @@
 {#- What to append: on a first build the signed rows; later the difference between them and what stands there already
     for the keys that were touched. -#}
 {% macro appended(signed, columns, key, touched) -%}
-    {% if is_incremental() -%}
+    {% if stands() -%}
     select
         {{ columns | join(", ") }},
         known_date,

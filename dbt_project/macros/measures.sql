@@ -12,7 +12,7 @@
 
 {#- The table that a build of one day goes on from. No ref(): the models it is made of read what it was before. -#}
 {% macro standing_measures() -%}
-    {{ return(this.incorporate(path={"identifier": "int_customers_measured"})) }}
+    {{ return(this.incorporate(path={"database": target.database, "identifier": "int_customers_measured"})) }}
 {%- endmacro %}
 
 {#- True when a build can go on from the measures that stand. -#}

@@ -106,7 +106,7 @@ def _compiled(settings: Settings, day: date) -> dict[str, tuple[str, str]]:
     root = settings.data_dir / "dbt" / "compiled" / "lapwing" / "models"
     written = [(file, DBT_PROJECT / "models" / file.relative_to(root)) for file in root.rglob("*.sql")]
     return {
-        file.stem: (_schema(file), file.read_text())
+        file.stem: (_schema(file), file.read_text().replace('"build".', '"warehouse".'))
         for file, source in written
         if source.exists() and '"ephemeral"' not in source.read_text()  # tests lie there too
     }

@@ -14,7 +14,7 @@
 ] %}
 
 with
-{% if is_incremental() %}
+{% if stands() %}
 touched as (
     {% for model, id, kind, moment, value, counts in sources %}
     select
@@ -52,7 +52,7 @@ known as (
         known_at,
         known_until
     from (
-        {{ versions("touched_" ~ loop.index if is_incremental() else ref(model), id) }}
+        {{ versions("touched_" ~ loop.index if stands() else ref(model), id) }}
     ) as versions
     where {{ counts }} and customer_id is not null
     {% if not loop.last %}union all{% endif %}

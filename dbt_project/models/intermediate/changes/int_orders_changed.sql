@@ -5,8 +5,8 @@ with customers as (
     {{ first_known(ref("stg_shop__customers"), "customer_id") }}
 ),
 
-{% set orders = "touched_orders" if is_incremental() else ref("stg_shop__orders") %}
-{% if is_incremental() %}
+{% set orders = "touched_orders" if stands() else ref("stg_shop__orders") %}
+{% if stands() %}
 touched as (
     {{ few("order_id") }} (
         {{ touched_orders() }}

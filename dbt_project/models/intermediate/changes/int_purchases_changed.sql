@@ -30,9 +30,9 @@ product_versions as (
     ) as differing
 ),
 
-{% set orders = "touched_orders" if is_incremental() else ref("stg_shop__orders") %}
-{% set lines = "touched_lines" if is_incremental() else ref("stg_shop__order_lines") %}
-{% if is_incremental() %}
+{% set orders = "touched_orders" if stands() else ref("stg_shop__orders") %}
+{% set lines = "touched_lines" if stands() else ref("stg_shop__order_lines") %}
+{% if stands() %}
 touched as (
     {{ few("order_id") }} (
         {{ touched_orders() }}

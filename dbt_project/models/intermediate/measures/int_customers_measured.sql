@@ -1,4 +1,4 @@
-{{ config(materialized = "measures_appended") }}
+{{ config(materialized = "measures_appended", database = target.database) }}
 
 -- All measures side by side: one row per customer and day features are asked for; where a build goes on from the ones
 -- that stand, one per customer of whom something was measured. What was measured takes the place of what stood, and

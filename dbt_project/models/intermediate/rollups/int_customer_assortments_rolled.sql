@@ -2,7 +2,7 @@
 {% set rollup = ref("int_customer_products_rolled") %}
 
 with
-{% if is_incremental() %}
+{% if stands() %}
 new as (
     select distinct
         customer_id,
@@ -32,9 +32,9 @@ before as (
 appearances as (
     select *
     from (
-        {{ appearances("touched" if is_incremental() else rollup) }}
+        {{ appearances("touched" if stands() else rollup) }}
     ) as now
-    {% if is_incremental() %}
+    {% if stands() %}
     union all
     select * replace (-appeared as appeared)
     from (

@@ -22,16 +22,41 @@
     {{ return({"relations": [target]}) }}
 {% endmaterialization %}
 
-{#- A table of versions: a build appends the rows of the next one, or writes the table whole (macros/measures.sql says when). -#}
+{#- A table to which builds append, and from which nothing is ever taken; the first build makes it. dbt's own "incremental"
+    writes a temporary table and copies it. -#}
+{% materialization appended, adapter="duckdb" %}
+    {{ return(_appended(stands())) }}
+{% endmaterialization %}
+
+{#- The same of versions: now and then a build writes the table whole (macros/measures.sql says when). -#}
 {% materialization measures_appended, adapter="duckdb" %}
+    {{ return(_appended(appends())) }}
+{% endmaterialization %}
+
+{% macro _appended(goes_on) %}
     {%- set target = this.incorporate(type="table") -%}
     {{ run_hooks(pre_hooks, inside_transaction=true) }}
-    {%- if appends() -%}
-        {%- do require_columns(target, get_columns_in_query(compiled_code)) -%}
+    {%- if goes_on -%}
+        {%- do require_columns(target, get_columns_in_query(compiled_code) | list) -%}
         {%- call statement("main") -%} insert into {{ target }} by name {{ compiled_code }} {%- endcall -%}
     {%- else -%}
         {%- call statement("main") -%} create or replace table {{ target }} as {{ compiled_code }} {%- endcall -%}
     {%- endif -%}
+    {{ run_hooks(post_hooks, inside_transaction=true) }}
+    {%- do adapter.commit() -%}
+    {{ return({"relations": [target]}) }}
+{% endmacro %}
+
+{#- True when a build has made this table before, and no `--full-refresh` was asked for. -#}
+{% macro stands() -%}
+    {{ return(execute and not should_full_refresh() and load_cached_relation(this) is not none) }}
+{%- endmacro %}
+
+{#- A view, replaced by one statement: dbt's own makes it under another name and renames both. -#}
+{% materialization view, adapter="duckdb" %}
+    {%- set target = this.incorporate(type="view") -%}
+    {{ run_hooks(pre_hooks, inside_transaction=true) }}
+    {%- call statement("main") -%} create or replace view {{ target }} as {{ compiled_code }} {%- endcall -%}
     {{ run_hooks(post_hooks, inside_transaction=true) }}
     {%- do adapter.commit() -%}
     {{ return({"relations": [target]}) }}
