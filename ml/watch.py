@@ -32,9 +32,7 @@ from ml.threads import one_thread
 
 log = get_logger(__name__)
 
-NEWS = (
-    "+touched_customers +interactions +product_showings +products +customer_traits +product_objections +product_views"
-)
+NEWS = "+touched_customers +interactions +product_showings +products +customer_traits +product_objections +product_views"
 """What dbt builds of what landed: who is touched, and what lists are made from."""
 WARNINGS = "stg_published__churn_watch warnings_raised"
 """What dbt builds of the scores, told that they are those of `churn_watch`."""

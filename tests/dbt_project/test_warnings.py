@@ -95,7 +95,9 @@ def test_the_watch_raises_warnings_of_customers_with_news_and_the_day_raises_its
     assert touched < {str(row["customer_id"]) for row in small_shop.features(settings)} | with_orders
 
     bought = Published(settings.published).read("interactions", NEXT).to_pylist()
-    assert {row["customer_id"] for row in bought if row["ordered_date"] == DAY} == with_orders  # what lists are made from
+    assert {
+        row["customer_id"] for row in bought if row["ordered_date"] == DAY
+    } == with_orders  # what lists are made from
 
     open_before, (first, second, *_) = raised(settings, DAY), sorted(with_orders)
     scores(settings, "churn_watch", NEXT, high=with_orders, low=touched - with_orders)

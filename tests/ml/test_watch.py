@@ -107,7 +107,10 @@ def test_customers_warned_of_get_the_lists_that_listing_everybody_gives_them(tra
     warn(settings, *warned)
     assert recommend(settings, AS_OF) == {"raised": 3, "listed": 3}
     file = Published(settings.published).path("watch_recommendations", AS_OF)
-    rows, content = Published(settings.published).read("watch_recommendations", AS_OF).to_pylist(), file.read_bytes()
+    rows, content = (
+        Published(settings.published).read("watch_recommendations", AS_OF).to_pylist(),
+        file.read_bytes(),
+    )
     assert rows == [row for row in everybody if row["customer_id"] in warned]
     assert {row["question"] for row in rows} == {"new", "again"}
     recommend(settings, AS_OF)
@@ -121,8 +124,18 @@ def test_lists_of_the_warned_know_what_became_known_today_and_keep_the_rules_of_
     new, again = (listed(settings, "recommendations", "c003", each)[0] for each in ("new", "again"))
     yesterday = AS_OF - timedelta(days=1)
     interactions = Published(settings.published).read("interactions", AS_OF)
-    bought = {"customer_id": "c003", "product_id": new, "ordered_date": yesterday, "line_count": 1, "quantity": 1}
-    put(settings, "interactions", pa.concat_tables([interactions, pa.Table.from_pylist([bought], interactions.schema)]))
+    bought = {
+        "customer_id": "c003",
+        "product_id": new,
+        "ordered_date": yesterday,
+        "line_count": 1,
+        "quantity": 1,
+    }
+    put(
+        settings,
+        "interactions",
+        pa.concat_tables([interactions, pa.Table.from_pylist([bought], interactions.schema)]),
+    )
     sent_back = {"customer_id": ["c003"], "product_id": [again], "returned_date": [yesterday]}
     put(settings, "product_objections", pa.table(sent_back))
     warn(settings, "c003")
