@@ -57,9 +57,11 @@ def test_luck_is_measured_on_the_same_customers():
 
 def test_a_shop_without_four_closed_weeks_or_where_they_brought_nothing_new_has_nothing_to_tune_on(steady):
     assert tune(steady.lately(28)) == Tuning(HALF_LIFE_DAYS, {})
-    twice = [np.tile(each, 2) for each in (steady.customers, steady.products, steady.line_counts)]
     ages = np.concatenate([steady.ages + 28, np.ones(len(steady.ages))]).astype(np.int64)
-    again = Histories.of(steady.customer_ids, steady.product_ids, *twice[:2], ages, twice[2])
+    customers, products, lines = (
+        np.tile(each, 2) for each in (steady.customers, steady.products, steady.line_counts)
+    )
+    again = Histories.of(steady.customer_ids, steady.product_ids, customers, products, ages, lines)
     assert tune(again) == Tuning(HALF_LIFE_DAYS, {})
 
 
