@@ -20,9 +20,10 @@ from core.dbt import build
 from core.settings import Settings
 from ml.provenance import SEED
 from ml.recommend.methods.hybrid import Hybrid
-from ml.recommend.models import METHODS
+from ml.recommend.models import METHODS, Maker
 from ml.recommend.purchases import Purchases
 from ml.recommend.trial import EVERYTHING, NEW, Split, model_quality, split
+from ml.recommend.tuning import tune
 from ml.tables import IS_RECOMMENDABLE
 from sources.complete_journey import import_complete_journey
 from sources.landing import load_landing
@@ -48,8 +49,8 @@ def main() -> None:
     found: dict[str, list[Figures]] = {name: [] for name in METHODS}
     for cutoff in CUTOFFS:
         at = split(purchases, cutoff)
-        for name in METHODS:
-            found[name].append(judged(name, at))
+        for name, make in tune(at.before).methods().items():
+            found[name].append(judged(make, at))
             print(cutoff, name, *(f"{value:.4f}" for value in found[name][-1].values()), flush=True)
     mean = {
         name: {column: float(np.mean([at[column] for at in each])) for column in each[0]}
@@ -75,10 +76,10 @@ def of_complete_journey(folder: Path) -> Purchases:
     return Purchases.of(interactions, products.set_column(place, IS_RECOMMENDABLE, pc.fill_null(kept, True)))
 
 
-def judged(name: str, at: Split) -> Figures:
+def judged(make: Maker, at: Split) -> Figures:
     """Return figures of a method at a cut-off, and the seconds that fitting and judging took."""
     start = time.perf_counter()
-    model = METHODS[name]().fit(at.before, seed=SEED)
+    model = make().fit(at.before, seed=SEED)
     fitted = time.perf_counter()
     figures = model_quality(model, at).figures
     return {column: figures[column] for column in COLUMNS} | {

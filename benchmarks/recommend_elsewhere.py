@@ -11,14 +11,14 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
-from scipy.sparse import csr_array, csr_matrix
+from scipy.sparse import csr_matrix
 
 from benchmarks.movielens import Ratings, read_ratings
 from benchmarks.results import Result, write
@@ -32,32 +32,18 @@ from ml.recommend.methods.factors import ALS, AlsRecommender
 from ml.recommend.methods.products import NEIGHBOURS, ItemNeighbours
 from ml.recommend.methods.protocol import Recommender, log_orders
 from ml.recommend.metrics import list_figures
-from ml.recommend.models import METHODS
+from ml.recommend.models import Maker
 from ml.recommend.purchases import Histories
 from ml.recommend.trial import EVERYTHING, NEW, K, Quality, Split, model_quality
+from ml.recommend.tuning import tune
 from ml.threads import THREADS, one_thread
 from simulation.sequences import Sequences, simulate_sequences
 
 PEERS = Path(__file__).parents[1] / ".tools" / "peers" / "bin" / "python"
 SHARE_BEFORE = 0.8
 SEEDS = (1, 2, 3, 4, 5)
-HALF_LIVES = (1.0, 3.0, 7.0, 15.0, 30.0, 60.0)
 NO_DECAY = float("inf")
 COLUMNS = ("recall_new", "ndcg_new", "coverage_new")
-Maker = Callable[[], Recommender]
-
-
-class FadingEase(Ease):
-    """EASE with another half-life than its own; an infinite one does not fade."""
-
-    def __init__(self, half_life_days: float) -> None:
-        super().__init__()
-        self.half_life_days = half_life_days
-
-    def history(self, asked: Histories) -> csr_array:
-        faded = asked.decayed(self.half_life_days)
-        faded.data = np.sqrt(faded.data)
-        return faded
 
 
 def main() -> None:
@@ -69,7 +55,7 @@ def main() -> None:
     ratings = read_ratings(options.parse_args().folder)
     with one_thread():
         at = split_in_time(ratings)
-        qualities = {name: judged(make, at) for name, make in METHODS.items()}
+        qualities = {name: judged(make, at) for name, make in tune(at.before).methods().items()}
         what = f"MovieLens-100k, {SHARE_BEFORE:.0%} of the ratings before, {at.bought[NEW].any(axis=1).sum()} people asked"
         found = [*peer_results(at), *neighbour_results(at.before)]
         write("recommend_elsewhere", what, found, tables=table("Never rated before", qualities))
@@ -199,10 +185,10 @@ def in_order(ratings: Ratings) -> Sequences:
     return Sequences(ratings.customers, ratings.products, np.arange(len(first)) - first)
 
 
-def last_left_out(sequences: Sequences, steps: int = 1) -> Split:
-    """Hide the last purchase of each customer, the day of which is the cut-off; with more steps, drop those after it first."""
+def last_left_out(sequences: Sequences) -> Split:
+    """Hide the last purchase of each customer, the day of which is the cut-off."""
     n_customers, n_products = sequences.customers.max() + 1, sequences.products.max() + 1
-    ends = np.cumsum(np.bincount(sequences.customers)) - steps
+    ends = np.cumsum(np.bincount(sequences.customers)) - 1
     places = np.arange(len(sequences.customers))
     end = ends[sequences.customers]
     past = places < end
@@ -223,22 +209,17 @@ def last_left_out(sequences: Sequences, steps: int = 1) -> Split:
 
 
 def sequence_results(sequences: Sequences) -> tuple[list[Result], str]:
-    """Return whether decay pays, by a half-life chosen one purchase earlier, and a table of all methods."""
-    earlier, at = last_left_out(sequences, steps=2), last_left_out(sequences)
-    choice = {days: judged(partial(FadingEase, days), earlier) for days in (*HALF_LIVES, NO_DECAY)}
-    chosen = max(choice, key=lambda days: choice[days].figures["ndcg_new"])
-    ways: dict[str, Maker] = {
-        **METHODS,
-        "ease without decay": partial(FadingEase, NO_DECAY),
-        f"ease, half-life of {chosen:g}, chosen one purchase earlier": partial(FadingEase, chosen),
-    }
+    """Return whether decay pays, with the half-life that training would choose, and a table of all methods."""
+    at = last_left_out(sequences)
+    tuning = tune(at.before)
+    plain, usual = "ease without decay", f"ease, half-life of {HALF_LIFE_DAYS:g} as without tuning"
+    ways: dict[str, Maker] = {**tuning.methods(), plain: partial(Ease, NO_DECAY), usual: Ease}
     found = {name: judged(make, at) for name, make in ways.items()}
-    *_, plain, fading = found
-    low, high = bootstrap_interval(found[fading].ndcg_new - found[plain].ndcg_new, seed=SEED)
+    low, high = bootstrap_interval(found["ease"].ndcg_new - found[plain].ndcg_new, seed=SEED)
     results = [
-        _result(f"{plain}", found[plain]),
-        _result(f"ease, half-life of {HALF_LIFE_DAYS:g}, its own", found["ease"], found[plain]),
-        _result(fading, found[fading], found[plain]),
+        _result(plain, found[plain]),
+        _result(usual, found[usual], found[plain]),
+        _result(f"ease, half-life of {tuning.half_life_days:g}, tuned", found["ease"], found[plain]),
         Result("95 % interval of its gain, low end", low, "", "> 0", low > 0),
         Result("high end", high, "", "no target"),
         _result("transitions", found["transitions"]),

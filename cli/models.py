@@ -62,23 +62,24 @@ def promote_churn(version: Version, as_json: Json = False) -> None:
 
 @churn.command("watch")
 def watch(as_of: Day, as_json: Json = False) -> None:
-    """Score customers of whom something became known on the day before again, and raise warnings; nothing is trained."""
+    """Score customers of whom something became known on the day before again, raise warnings, and make those warned of lists.
+
+    Nothing is trained.
+    """
     from core.dbt import build
-    from core.published import Published
     from expectations.publish import RAISED, TOUCHED, publish
-    from ml.watch import WARNINGS, watch
+    from ml.watch import NEWS, WARNINGS, recommend, watch
     from sources.landing import load_landing
 
     settings, day = load_settings(), day_of(as_of)
     load_landing(settings)
     speech.print("building the features of who has news")
-    build(settings, "+touched_customers", as_of=day)
+    build(settings, NEWS, as_of=day)
     publish(settings, TOUCHED, day)
     counts = watch(settings, day)
     build(settings, WARNINGS, as_of=day, scores="churn_watch")
     publish(settings, RAISED, day)
-    counts["raised"] = len(Published(settings.published).read("warnings_raised", day))
-    answer(counts, as_json=as_json)
+    answer(counts | recommend(settings, day), as_json=as_json)
 
 
 @churn.command("warnings")

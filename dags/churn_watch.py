@@ -2,16 +2,17 @@
 # churn_watch
 
 Between two days of `daily_campaigns`: what landed since is built into features of the coming day, the customers of whom something
-became known today are scored again by the champion, without training, and warnings are raised. Nothing is sent: the day's
-plan decides, from scores of everybody.
+became known today are scored again by the champion, without training, warnings are raised, and whoever is warned of gets fresh lists of
+products. Nothing is sent: the day's plan decides, from scores and lists of everybody.
 
-Running it twice is safe: the same news gives the same scores and warnings, and the day itself makes both anew.
+Running it twice is safe: the same news gives the same scores, warnings and lists, and the day itself makes all of them anew.
 
 **When it fails**, see [churn_watch](docs/runbooks/churn_watch.md), then clear the task:
 
 - `build_touched` (docs/runbooks/churn_watch.md): warnings come with the next day, no mail is wrong
 - `watch` (docs/runbooks/churn_watch.md): warnings come with the next day, no mail is wrong
 - `raise_warnings` (docs/runbooks/churn_watch.md): warnings come with the next day, no mail is wrong
+- `recommend` (docs/runbooks/churn_watch.md): the warnings stand, lists come with the next day
 """
 
 from datetime import UTC, datetime
@@ -49,10 +50,11 @@ def churn_watch():
 
             from core.dbt import build
             from expectations.publish import TOUCHED, publish
+            from ml.watch import NEWS
             from sources.landing import load_landing
 
             load_landing(settings)
-            build(settings, "+touched_customers", as_of=date.fromisoformat(as_of))
+            build(settings, NEWS, as_of=date.fromisoformat(as_of))
             return publish(settings, TOUCHED, date.fromisoformat(as_of))
 
     @task
@@ -80,7 +82,18 @@ def churn_watch():
             build(settings, WARNINGS, as_of=date.fromisoformat(as_of), scores="churn_watch")
             return publish(settings, RAISED, date.fromisoformat(as_of))
 
-    build_touched(NEXT_DAY) >> watch(NEXT_DAY) >> raise_warnings(NEXT_DAY)
+    @task
+    def recommend(as_of: str) -> dict[str, int]:
+        from core.stages import stage_without_replay
+
+        with stage_without_replay("recommend", as_of) as settings:
+            from datetime import date
+
+            from ml.watch import recommend
+
+            return recommend(settings, date.fromisoformat(as_of))
+
+    build_touched(NEXT_DAY) >> watch(NEXT_DAY) >> raise_warnings(NEXT_DAY) >> recommend(NEXT_DAY)
 
 
 churn_watch()

@@ -10,19 +10,17 @@ from core.settings import Settings
 from core.warehouse import export
 from expectations.gates import GATED, pass_gate
 
-DAILY = (
-    "shop.landed_tables",
-    "ml.customer_features",
+LISTS_ARE_MADE_FROM = (
     "ml.interactions",
     "ml.product_showings",
     "shop.products",
     "shop.customer_traits",
     "shop.product_objections",
     "shop.product_views",
-    "shop.rejected_rows",
 )
+DAILY = ("shop.landed_tables", "ml.customer_features", *LISTS_ARE_MADE_FROM, "shop.rejected_rows")
 TRAINING = ("ml.churn_examples", "ml.interactions", "shop.products")
-TOUCHED = ("ml.touched_features",)
+TOUCHED = ("ml.touched_features", *LISTS_ARE_MADE_FROM)
 RAISED = ("warnings.warnings_raised",)
 REPORT = (
     "reports.campaign_funnel",

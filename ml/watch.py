@@ -1,4 +1,4 @@
-"""Scoring again between two days: only customers of whom something became known, by the champion, without training."""
+"""Between two days, without training: customers of whom something became known are scored again, and who is warned of gets lists."""
 
 from datetime import date
 
@@ -10,6 +10,8 @@ from core.settings import Settings
 from ml.champions import champion_of
 from ml.churn.models import ChurnBand
 from ml.churn.money import mean_stake
+from ml.recommend.scoring import newest_segments, recommendations
+from ml.recommend.trade.loading import trade_of
 from ml.registry import Registry
 from ml.scoring import churn_scores
 from ml.tables import (
@@ -18,13 +20,20 @@ from ml.tables import (
     CHURN_PROBABILITY,
     CHURN_SCORES,
     CHURN_WATCH,
+    CUSTOMER_ID,
+    RECOMMENDATIONS,
+    RECOMMENDER,
     TOUCHED_FEATURES,
     VALUE_AT_STAKE_CENTS,
+    WARNINGS_RAISED,
+    WATCH_RECOMMENDATIONS,
 )
 from ml.threads import one_thread
 
 log = get_logger(__name__)
 
+NEWS = "+touched_customers +interactions +product_showings +products +customer_traits +product_objections +product_views"
+"""What dbt builds of what landed: who is touched, and what lists are made from."""
 WARNINGS = "stg_published__churn_watch warnings_raised"
 """What dbt builds of the scores, told that they are those of `churn_watch`."""
 
@@ -59,6 +68,34 @@ def watch(settings: Settings, as_of: date) -> dict[str, int]:
     bands = {str(band): pc.sum(pc.equal(rows[CHURN_BAND], str(band))).as_py() or 0 for band in ChurnBand}
     counts = {"touched": len(rows)} | bands
     log.info("touched customers scored again", as_of_date=str(as_of), **counts)
+    return counts
+
+
+def recommend(settings: Settings, as_of: date) -> dict[str, int]:
+    """Write and release `watch_recommendations` of a day from its `warnings_raised`; return how many were raised, and how many of them have lists.
+
+    Each list is the one that listing everybody on the same purchases would give, but that a scarce stock is shared among those
+    warned of only.
+
+    Raises
+    ------
+    NotPublished
+        If the day's warnings, purchases or products are missing.
+    ModelRefused
+        If the champion was trained after the day, or is not what was logged.
+    GateFailed
+        If the lists are not fit to be read.
+    """
+    published, registry = Published(settings.published), Registry(settings)
+    with one_thread():
+        trade = trade_of(settings, published, newest_segments(published, as_of), as_of)
+        champion = champion_of(registry, RECOMMENDER, as_of)
+        rows = recommendations(published, registry, champion, trade, of=WARNINGS_RAISED)[RECOMMENDATIONS]
+    published.write_candidate(WATCH_RECOMMENDATIONS, as_of, rows)
+    published.release(WATCH_RECOMMENDATIONS, as_of)
+    raised = published.read(WARNINGS_RAISED, as_of, [CUSTOMER_ID])
+    counts = {"raised": len(raised), "listed": pc.count_distinct(rows[CUSTOMER_ID]).as_py()}
+    log.info("customers warned of have lists", as_of_date=str(as_of), **counts)
     return counts
 
 

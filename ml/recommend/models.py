@@ -48,7 +48,6 @@ BASELINES: dict[str, Maker] = {each.method: each for each in (Popular, OwnPurcha
 
 EASE = {
     "penalty": ease.PENALTY,
-    "half_life_days": ease.HALF_LIFE_DAYS,
     "kept": ease.KEPT,
     "most_products": ease.MOST_PRODUCTS,
 }

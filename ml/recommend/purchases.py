@@ -237,6 +237,18 @@ class Histories:
         )
 
 
+def weeks_ago(found: Histories, days: int, *, window_days: int) -> tuple[Histories, Histories]:
+    """Return what was known so many days ago, and what was bought in the window from then, of the products known then.
+
+    As a training of that day would have seen it: products with `LEAST_LINES` order lines by then, and who had bought any.
+    """
+    earlier = found.days_earlier(days)
+    lines = np.bincount(earlier.products, earlier.line_counts, minlength=found.shape[1])
+    sold = np.flatnonzero(lines >= LEAST_LINES)
+    after = found.days_earlier(days - window_days).lately(window_days)
+    return earlier.of_products(sold).of_buyers(), after.of_products(sold)
+
+
 def catalogue(purchases: Purchases, *, before: date) -> Strings:
     """Return the ids of products with at least `LEAST_LINES` lines before a day, sorted."""
     known = purchases.days < np.datetime64(before)

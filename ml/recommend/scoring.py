@@ -31,22 +31,27 @@ from ml.tables import (
 
 
 def recommendations(
-    published: Published, registry: Registry, champion: LoggedModel | None, trade: Trade
+    published: Published,
+    registry: Registry,
+    champion: LoggedModel | None,
+    trade: Trade,
+    *,
+    of: str = CUSTOMER_FEATURES,
 ) -> dict[str, pa.Table]:
     """Return `recommendations` of a day, checked, and what rules of trade removed.
 
-    For every customer with features there is what is new and what is bought again.
+    For every customer in the day's table `of` there is what is new and what is bought again.
     """
-    as_of, wanted = trade.as_of, {CUSTOMER_FEATURES: [CUSTOMER_ID], INTERACTIONS: None}
-    features, interactions = published.read_together(wanted, as_of).values()
-    if champion is None or not len(features):
+    as_of, wanted = trade.as_of, {of: [CUSTOMER_ID], INTERACTIONS: None}
+    customers, interactions = published.read_together(wanted, as_of).values()
+    if champion is None or not len(customers):
         return {
             RECOMMENDATIONS: RECOMMENDATIONS_SCHEMA.empty_table(),
             REMOVALS: REMOVALS_SCHEMA.empty_table(),
         }
     allowed = may_be_listed(trade.products, as_of)
     shelves = _shelves(published, registry, champion, trade, interactions)
-    found = shelves.recommend(sorted(features[CUSTOMER_ID].to_pylist()))
+    found = shelves.recommend(sorted(customers[CUSTOMER_ID].to_pylist()))
     count = len(found.lists)
     columns = [*found.lists.columns, same(as_of, count), *made_by(champion, count)]
     rows = pa.table(columns, schema=RECOMMENDATIONS_SCHEMA)
@@ -69,9 +74,14 @@ def shelves_of_day(settings: Settings, as_of: date) -> Shelves:
     champion = champion_of(registry, RECOMMENDER, as_of)
     if champion is None:
         raise NotPublished("no recommender is champion yet; `lapwing recommender train` makes one")
-    segments = published.read(SEGMENTS, as_of) if published.exists(SEGMENTS, as_of) else None
-    trade = trade_of(settings, published, segments, as_of)
+    trade = trade_of(settings, published, newest_segments(published, as_of), as_of)
     return _shelves(published, registry, champion, trade, published.read(INTERACTIONS, as_of))
+
+
+def newest_segments(published: Published, as_of: date) -> pa.Table | None:
+    """Return the segments of a day, or of the last one before it that has any: between two days nobody is put into others."""
+    days = [day for day in published.days(SEGMENTS) if day <= as_of]
+    return published.read(SEGMENTS, days[-1]) if days else None
 
 
 def _shelves(

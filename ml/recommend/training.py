@@ -1,7 +1,8 @@
 """Training the recommender: candidates compete at an early cut-off, the winner is judged at the last three."""
 
 from collections.abc import Mapping
-from datetime import date
+from dataclasses import asdict
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from ml.promotion import Bar, judge
 from ml.provenance import SEED, Source
 from ml.recommend.baselines import Popular
 from ml.recommend.methods.protocol import NEW, Recommender
-from ml.recommend.models import BASELINES, CANDIDATES, METHODS, PARAMETERS, TRUSTED_TYPES
+from ml.recommend.models import BASELINES, CANDIDATES, METHODS, PARAMETERS, TRUSTED_TYPES, Maker
 from ml.recommend.purchases import LEAST_LINES, Histories, Purchases, catalogue, histories
 from ml.recommend.spending import spending_figures
 from ml.recommend.trial import (
@@ -28,6 +29,7 @@ from ml.recommend.trial import (
     model_quality,
     split,
 )
+from ml.recommend.tuning import WINDOW_DAYS, Tuning, tune
 from ml.tables import RECOMMENDER
 from ml.training import FittedModel, Training, days_text, means, refused_for_want_of_history, with_baselines
 from ml.windows import adjoining_cutoffs, has_closed
@@ -52,7 +54,8 @@ def train_recommender_model(interactions: pa.Table, products: pa.Table, source: 
     splits = _splits(purchases, source.as_of)
     if len(splits) < 2:
         return _of_young_shop(purchases, source, len(splits))
-    fitted, choice = _compete(splits[0])
+    tuning = tune(splits[0].before)
+    fitted, choice = _compete(splits[0], tuning.methods())
     method = max(CANDIDATES, key=lambda name: choice[name].figures["ndcg_new"])
     judged = {at.cutoff: _judge(fitted[method], at) for at in splits[1:]}
     figures = {name: _per_cutoff(name, judged) for name in next(iter(judged.values()))}
@@ -64,7 +67,7 @@ def train_recommender_model(interactions: pa.Table, products: pa.Table, source: 
         RECOMMENDER,
         source,
         method,
-        _parameters(method, known, [at.cutoff for at in splits], purchases),
+        _parameters(method, known, [at.cutoff for at in splits], purchases, tuning),
         means(fold_figures)
         | _gain_interval(method, judged)
         | _beside(method, judged)
@@ -77,6 +80,7 @@ def train_recommender_model(interactions: pa.Table, products: pa.Table, source: 
         fold_figures,
         {
             "cutoffs": {"judged_cutoffs": [str(day) for day in judged]} | fold_figures,
+            "tuning": {f"{days:g}": asdict(each) for days, each in tuning.tried.items()},
             "choice": _table(choice),
             "judged": {str(day): _table(methods) for day, methods in judged.items()},
         },
@@ -96,9 +100,9 @@ def _splits(purchases: Purchases, as_of: date) -> list[Split]:
     return [at for at in splits if at.bought[NEW].any(axis=1).sum() >= LEAST_ASKED]
 
 
-def _compete(at: Split) -> tuple[dict[str, Recommender], Methods]:
+def _compete(at: Split, methods: Mapping[str, Maker]) -> tuple[dict[str, Recommender], Methods]:
     """Fit and judge all methods: those that may serve compete, the others are there to compare."""
-    fitted = {name: make().fit(at.before, seed=SEED) for name, make in METHODS.items()}
+    fitted = {name: make().fit(at.before, seed=SEED) for name, make in methods.items()}
     models = {name: model_quality(model, at) for name, model in fitted.items() if name not in BASELINES}
     return fitted, models | baseline_qualities(at)
 
@@ -145,7 +149,7 @@ def _of_young_shop(purchases: Purchases, source: Source, n_usable: int) -> Train
 
 
 def _parameters(
-    method: str, known: Histories, cutoffs: list[date], purchases: Purchases
+    method: str, known: Histories, cutoffs: list[date], purchases: Purchases, tuning: Tuning
 ) -> dict[str, object]:
     return {
         "method": method,
@@ -154,6 +158,9 @@ def _parameters(
         "least_lines": LEAST_LINES,
         "seed": SEED,
         "features": "order lines by customer, product and days ago",
+        "tuned_half_life_days": tuning.half_life_days,
+        "tried_half_lives_days": ", ".join(f"{days:g}" for days in tuning.tried),
+        "tuning_cutoff": str(cutoffs[0] - timedelta(days=WINDOW_DAYS)),
         "choosing_cutoffs": days_text(cutoffs[:1]),
         "judged_cutoffs": days_text(cutoffs[1:]),
         "rows_trained": len(purchases.days),

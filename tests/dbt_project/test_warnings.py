@@ -12,7 +12,7 @@ from core.published import Published
 from core.settings import Settings
 from expectations.publish import RAISED, TOUCHED, publish
 from ml.tables import CHURN_SCORES_SCHEMA
-from ml.watch import WARNINGS
+from ml.watch import NEWS, WARNINGS
 from sources.landing import load_landing
 from tests.campaigns import small_shop
 from tests.campaigns.small_shop import DAY, MADE_BY
@@ -86,13 +86,18 @@ def test_every_customer_likely_to_lapse_is_warned_of_and_the_plan_is_how_they_we
 def test_the_watch_raises_warnings_of_customers_with_news_and_the_day_raises_its_own(reported, tmp_path):
     settings = small_shop.copy_of(reported, tmp_path)
     load_landing(settings)
-    build(settings, "+touched_customers", as_of=NEXT)
+    build(settings, NEWS, as_of=NEXT)
     publish(settings, TOUCHED, NEXT)
     touched = set(Published(settings.published).read("touched_features", NEXT)["customer_id"].to_pylist())
     with_orders = set(ordered_on(settings, DAY))
     assert with_orders
     assert with_orders <= touched
     assert touched < {str(row["customer_id"]) for row in small_shop.features(settings)} | with_orders
+
+    bought = Published(settings.published).read("interactions", NEXT).to_pylist()
+    assert {
+        row["customer_id"] for row in bought if row["ordered_date"] == DAY
+    } == with_orders  # what lists are made from
 
     open_before, (first, second, *_) = raised(settings, DAY), sorted(with_orders)
     scores(settings, "churn_watch", NEXT, high=with_orders, low=touched - with_orders)

@@ -86,9 +86,6 @@ def test_the_last_purchase_is_hidden_and_ages_count_from_its_day():
     assert at.before.counts.toarray().tolist() == [[1, 0, 1, 0], [0, 0, 1, 1]]
     assert at.before.ages.tolist() == [3, 7, 6, 7]
     assert np.argwhere(at.bought["new"]).tolist() == [[0, 1], [1, 0]]
-    earlier = last_left_out(bought, steps=2)
-    assert earlier.before.counts.toarray().tolist() == [[0, 0, 1, 0], [0, 0, 0, 1]]
-    assert np.argwhere(earlier.bought["new"]).tolist() == [[0, 0], [1, 2]]
 
 
 def test_where_taste_drifts_decay_pays(sequences, capsys):

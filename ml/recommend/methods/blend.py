@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 
 from ml.recommend.lists import Floats, Ints, never_bought
-from ml.recommend.methods.ease import Ease
+from ml.recommend.methods.ease import HALF_LIFE_DAYS, Ease
 from ml.recommend.methods.factors import AlsRecommender
 from ml.recommend.methods.protocol import Recommender
 from ml.recommend.purchases import Histories
@@ -20,13 +20,14 @@ class Blend(Recommender):
 
     method = "blend"
 
-    def __init__(self) -> None:
+    def __init__(self, half_life_days: float = HALF_LIFE_DAYS) -> None:
         super().__init__()
-        self.factors, self.ease = AlsRecommender(), Ease()
+        self.factors, self.ease = AlsRecommender(), Ease(half_life_days)
         self.strongest: Floats = np.zeros(0, dtype=np.float32)
 
     def fit(self, found: Histories, *, seed: int) -> Self:
-        self.factors, self.ease = AlsRecommender().fit(found, seed=seed), Ease().fit(found, seed=seed)
+        for member in self.members:
+            member.fit(found, seed=seed)
         self.product_ids = found.product_ids
         self.strongest = np.asarray(self.ease.similarity.max(axis=0).toarray(), dtype=np.float32).ravel()
         return self

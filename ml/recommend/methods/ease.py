@@ -12,6 +12,7 @@ from ml.recommend.methods.products import ByProduct
 from ml.recommend.purchases import Histories
 
 # Looked for on Complete Journey at 2017-10-09 and 2017-11-06, which are judged too: its figures there are a little flattered.
+# Of these only the half-life differs from shop to shop; a training tunes it (`ml.recommend.tuning`).
 PENALTY, HALF_LIFE_DAYS, KEPT = 300.0, 60.0, 100
 LATE_HALF_LIFE_DAYS = 7.0
 MOST_PRODUCTS = 3_000
@@ -22,7 +23,7 @@ class Ease(ByProduct):
     """Weights between products, none from a product to itself, that reproduce the histories with the least squared error.
 
     Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8. What is reproduced are roots
-    of order lines, each line worth half as much for every 60 days. With fewer customers than products the inverse of
+    of order lines, each line worth half as much for every `half_life_days`. With fewer customers than products the inverse of
     the Gram matrix comes from that of customers (Woodbury's identity), which costs n_customers² · n_products. Only the
     `MOST_PRODUCTS` with most buyers take part, and of the weights into each the `KEPT` of greatest size stay: that costs 0.0009 of
     NDCG@20 of what is new on Complete Journey, and leaves an eighth of the time.
@@ -30,8 +31,12 @@ class Ease(ByProduct):
 
     method = "ease"
 
+    def __init__(self, half_life_days: float = HALF_LIFE_DAYS) -> None:
+        super().__init__()
+        self.half_life_days = half_life_days
+
     def history(self, asked: Histories) -> csr_array:
-        return _roots(asked, HALF_LIFE_DAYS)
+        return _roots(asked, self.half_life_days)
 
     def scores_of_late(self, asked: Histories) -> Floats:
         """Return what the last purchases speak for, shape (n_customers, n_products): the same weights, but the history fades in days."""

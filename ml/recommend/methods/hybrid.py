@@ -12,11 +12,12 @@ from ml.recommend.lists import NONE, Bools, Floats, Ints, Lists, best, never_bou
 from ml.recommend.methods.baskets import NextBasket
 from ml.recommend.methods.blend import Blend
 from ml.recommend.methods.customers import ByNeighbours, CosineCustomers
+from ml.recommend.methods.ease import HALF_LIFE_DAYS
 from ml.recommend.methods.products import ItemNeighbours
 from ml.recommend.methods.protocol import AGAIN, NEW, Recommender
 from ml.recommend.methods.transitions import Transitions
 from ml.recommend.pairs import Pairs
-from ml.recommend.purchases import LEAST_LINES, Histories, rows_of
+from ml.recommend.purchases import Histories, rows_of, weeks_ago
 from ml.recommend.reasons import Kind, Reasons
 from ml.threads import side_by_side
 
@@ -68,9 +69,9 @@ class Hybrid(Recommender):
     method = "hybrid"
     answers = frozenset(QUESTIONS)
 
-    def __init__(self) -> None:
+    def __init__(self, half_life_days: float = HALF_LIFE_DAYS) -> None:
         super().__init__()
-        self.blend = Blend()
+        self.blend = Blend(half_life_days)
         self.beside: list[Recommender] = [ItemNeighbours(), Transitions()]
         self.neighbours: list[ByNeighbours] = []
         self.products: Floats = np.zeros((0, 0), dtype=np.float32)
@@ -79,7 +80,8 @@ class Hybrid(Recommender):
 
     def fit(self, found: Histories, *, seed: int) -> Self:
         """Learn the chances from lessons, each question where it has enough, then do what `renew` does."""
-        taught = [lesson(found, WINDOW_DAYS * place, seed) for place in range(1, LESSONS + 1)]
+        fading = self.blend.ease.half_life_days
+        taught = [lesson(found, WINDOW_DAYS * place, seed, fading) for place in range(1, LESSONS + 1)]
         whole = {question: Lesson.of_all(each[question] for each in taught if each) for question in QUESTIONS}
         learned = [question for question, each in whole.items() if each.bought.sum() >= LEAST_BOUGHT]
         fitted = side_by_side(
@@ -93,7 +95,6 @@ class Hybrid(Recommender):
         """Fit the single methods and count how products sell; the chances stay as they were learned."""
         some = found.some(MOST_FITTED)
         self.product_ids, self.attributes = found.product_ids, list(found.attributes.values())
-        self.blend, self.beside = Blend(), [ItemNeighbours(), Transitions()]
         side_by_side(lambda each: each.fit(some, seed=seed), [self.blend, *self.beside])
         self.products = features.of_products(some)
         return self.meet(found)
@@ -159,25 +160,20 @@ class Hybrid(Recommender):
         return self.blend.resemblance(products, bought)
 
 
-def lesson(found: Histories, days: int, seed: int) -> dict[str, Lesson]:
-    """Return by question what was known so many days ago, and what was bought in the four weeks from then; nothing if nothing was.
-
-    As a training of that day would have seen it: only products with `LEAST_LINES` order lines by then.
-    """
-    earlier = found.days_earlier(days)
-    lines = np.bincount(earlier.products, earlier.line_counts, minlength=found.shape[1])
-    sold = np.flatnonzero(lines >= LEAST_LINES)
-    then = earlier.of_products(sold).of_buyers()
+def lesson(
+    found: Histories, days: int, seed: int, half_life_days: float = HALF_LIFE_DAYS
+) -> dict[str, Lesson]:
+    """Return by question what was known so many days ago, and what was bought in the four weeks from then; nothing if nothing was."""
+    then, after = weeks_ago(found, days, window_days=WINDOW_DAYS)
     if not len(then.products):
         return {}
-    model = Hybrid().renew(then, seed=seed)
-    taught = then.some(MOST_TAUGHT)
-    after = found.days_earlier(days - WINDOW_DAYS).lately(WINDOW_DAYS).of_products(sold)
+    model = Hybrid(half_life_days).renew(then, seed=seed)
+    taught, n_products = then.some(MOST_TAUGHT), then.shape[1]
     truth = rows_of(after, taught.customer_ids)
-    bought = np.unique(truth.customers * len(sold) + truth.products)
+    bought = np.unique(truth.customers * n_products + truth.products)
 
     def answers(start: int, known: Known) -> Lesson:
-        keys = (known.pairs.rows + start) * len(sold) + known.pairs.columns
+        keys = (known.pairs.rows + start) * n_products + known.pairs.columns
         were_bought = np.isin(keys, bought)
         learned = were_bought | (np.random.default_rng((seed, start)).random(len(keys)) < NEGATIVES)
         return Lesson(known.columns[learned], were_bought[learned])
