@@ -196,28 +196,33 @@ def affinities(found: Histories, attributes: Sequence[Ints]) -> list[tuple[Float
 
 
 def _by_code(weights: csr_array, codes: Ints) -> Floats:
-    ones = np.ones(len(codes), dtype=np.float32)
-    summed: Floats = (weights @ csr_array((ones, (np.arange(len(codes)), codes)))).toarray()
+    """Sum weights of products by code, shape (n_customers, n_codes), in the order of products."""
+    summed = np.zeros((weights.shape[0], int(codes.max(initial=-1)) + 1), dtype=np.float32)
+    rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
+    np.add.at(summed.ravel(), rows * summed.shape[1] + codes[weights.indices], weights.data)
     return summed
 
 
 def _last_of_code(found: Histories, codes: Ints) -> Floats:
     last = np.full((found.shape[0], int(codes.max(initial=-1)) + 1), np.inf, dtype=np.float32)
-    np.minimum.at(last, (found.customers, codes[found.products]), found.ages)
+    ages = found.ages.astype(np.float32)
+    np.minimum.at(last.ravel(), found.customers * last.shape[1] + codes[found.products], ages)
     return np.where(np.isinf(last), np.float32(np.nan), last)
 
 
 def against_its_like(
-    found: Histories, pairs: Pairs, mine: Floats, attributes: Sequence[Ints], of_product: Floats
+    pairs: Pairs, mine: Floats, liked: Sequence[tuple[Floats, Ints]], of_product: Floats
 ) -> Floats:
-    """Return how a bought product stands against others, shape (n_pairs, 1 + len(attributes)).
+    """Return how a bought product stands against others, shape (n_pairs, 1 + number of attributes).
 
     Days since the last purchase in units of the product's mean gap; its share of what the customer bought of its code, faded.
-    `mine`, `of_product`: rows of `own` and of `of_products`.
+    `mine`, `liked`, `of_product`: what `own`, `affinities` and `of_products` return.
     """
-    faded = found.decayed(SHARE_HALF_LIFE_DAYS)
     columns = [mine[:, OWN.index("last")] / of_product[pairs.columns, PRODUCT.index("mean_gap")]]
-    for codes in attributes:
-        of_its_like = _by_code(faded, codes)[pairs.rows, codes[pairs.columns]]
+    faded = slice(
+        1 + AFFINITY_HALF_LIVES_DAYS.index(SHARE_HALF_LIFE_DAYS), None, 1 + len(AFFINITY_HALF_LIVES_DAYS)
+    )
+    for of_code, codes in liked[faded]:
+        of_its_like = of_code[pairs.rows, codes[pairs.columns]]
         columns.append(mine[:, OWN.index("lines_60d")] / np.maximum(of_its_like, 1e-6))
     return np.column_stack(columns).astype(np.float32)

@@ -86,13 +86,14 @@ def test_how_a_product_stands_against_its_like_is_what_a_calculator_says():
     gaps = of_product[:, features.PRODUCT.index("mean_gap")]
     assert gaps[0] == 7
     assert np.isnan(gaps[1:]).all()  # soap has one gap, tea none
-    against = features.against_its_like(found, pairs, features.own(found), kinds, of_product)
+    liked = features.affinities(found, kinds)
+    against = features.against_its_like(pairs, features.own(found), liked, of_product)
     milk, tea = sum(2 ** (-(3 + 7 * week) / 60) for week in range(6)), 2 ** (-60 / 60)
     assert against[0].tolist() == pytest.approx([3 / 7, milk / (milk + tea)])
     assert against[1, 1] == pytest.approx(tea / (milk + tea))
     assert against[2, 1] == 1
     assert np.isnan(against[1:, 0]).all()
-    (last, codes), (fortnight, _), *_ = features.affinities(found, kinds)
+    (last, codes), (fortnight, _), *_ = liked
     assert codes.tolist() == [0, 1, 0]
     assert last[0, 0] == 3
     assert np.isnan(last[0, 1])

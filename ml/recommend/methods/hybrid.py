@@ -133,7 +133,7 @@ class Hybrid(Recommender):
             )
 
         again, own = _habits(features.bought(asked), features.own(asked))
-        beside = features.against_its_like(asked, again, own, self.attributes, self.products)
+        beside = features.against_its_like(again, own, liked, self.products)
         new = _candidates(said, never_bought(asked.counts))
         return {
             AGAIN: Known(again, np.column_stack([columns(again), own, beside])),
