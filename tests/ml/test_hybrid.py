@@ -1,6 +1,7 @@
 """The hybrid: what it knows of a pair, that it learns from closed weeks only, and that it learns."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 
@@ -12,7 +13,11 @@ from ml.recommend.methods.ease import Ease
 from ml.recommend.methods.hybrid import Hybrid, lesson
 from ml.recommend.methods.protocol import AGAIN, NEW
 from ml.recommend.models import TRUSTED_TYPES
-from ml.recommend.purchases import Histories
+from ml.recommend.purchases import Histories, Purchases, catalogue, histories
+from ml.recommend.serving import Shelves, may_be_listed
+from ml.recommend.trade.rules import TradeRules
+from ml.recommend.trade.shop import Trade
+from tests.ml.shop import AS_OF, CUSTOMERS, simulated_purchases
 
 STAPLES, DURABLES = 30, 30
 
@@ -205,6 +210,22 @@ def test_with_trees_a_refit_and_a_saved_model_score_the_same_and_nobodys_purchas
     assert loaded.neighbours == []
     assert (loaded.scores(found) > 0).any()  # among strangers it still answers
     assert np.array_equal(model.scores(found), loaded.meet(found).scores(found))
+
+
+def test_one_customer_after_another_gets_the_lists_that_all_get_together(small):
+    interactions, products = simulated_purchases()
+    bought = Purchases.of(interactions, products)
+    model = Hybrid().fit(histories(bought, catalogue(bought, before=AS_OF), before=AS_OF), seed=1)
+    rules = {"own_cycle": {"share": 0.5}, "category_caps": {"shelf 1": 3}}
+    trade = Trade(AS_OF, TradeRules.model_validate(rules), products)
+    ready = Shelves.of(model, bought, trade=trade, allowed=may_be_listed(products, AS_OF))
+    together = ready.recommend(CUSTOMERS).lists.to_pandas()
+    alone = pd.concat([ready.recommend([each]).lists.to_pandas() for each in CUSTOMERS])
+    assert (together.method == "hybrid").groupby(together.question).mean().min() > 0.7
+    whose = ["customer_id", "question", "rank"]
+    pd.testing.assert_frame_equal(
+        alone.sort_values(whose, ignore_index=True), together.sort_values(whose, ignore_index=True), rtol=1e-5
+    )
 
 
 def test_too_little_history_leaves_it_to_the_blend():
