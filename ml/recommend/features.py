@@ -107,7 +107,7 @@ def own(found: Histories) -> Floats:
         days / of_customer[found.customers[begins]],
         np.where(days > 1, since_last / np.maximum(visit_gap, 1), np.nan),
     ]
-    return np.stack(columns, axis=1).astype(np.float32)
+    return np.stack(columns, axis=1, dtype=np.float32, casting="same_kind")
 
 
 def visits(found: Histories) -> tuple[Ints, Ints]:

@@ -23,6 +23,7 @@ from ml.recommend.trade.applying import PINNED, Ruling, Tally, parts
 from ml.recommend.trade.finishing import Placed
 from ml.recommend.trade.shop import SEGMENT_NAME, Asked, Trade, customer_places, texts
 from ml.tables import IS_RECOMMENDABLE, LAST_SOLD_DATE, LISTS_SCHEMA, PRICE_CENTS, PRODUCT_ID
+from ml.threads import side_by_side
 from ml.windows import days_before
 
 LISTED = 12
@@ -131,8 +132,8 @@ class Shelves:
             each.about(customer_ids, self.segment_names, each.ruling.about(trade, tally))
             for each in self.answering
         ]
-        at_once = zip(*(parts(each.asked) for each in asking), strict=True)
-        found = zip(*(self._long_lists(asking, some) for some in at_once), strict=True)
+        blocks = list(zip(*(parts(each.asked) for each in asking), strict=True))
+        found = zip(*side_by_side(lambda some: self._long_lists(asking, some), blocks), strict=True)
         listed, rows = Counter[str](), []
         for each, long_lists in zip(asking, found, strict=True):
             answer = each.answer(Placed.stacked(long_lists), listed)
