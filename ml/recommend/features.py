@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from ml.recommend.lists import Floats, Ints
 from ml.recommend.pairs import Pairs
-from ml.recommend.purchases import Histories
+from ml.recommend.purchases import Histories, distinct
 
 HALF_LIVES_DAYS = (14.0, 30.0, 60.0, 120.0, 365.0)
 WITHIN_DAYS = (7, 28, 56, 91, 182)
@@ -114,7 +114,7 @@ def visits(found: Histories) -> tuple[Ints, Ints]:
     """Return how many visits of its customer came after each purchase's own, and the visits of each customer."""
     oldest = int(found.ages.max(initial=0)) + 1
     keys = found.customers * oldest + found.ages
-    known = np.unique(keys)
+    known = distinct(keys)
     starts = np.searchsorted(known, np.arange(found.shape[0] + 1) * oldest)
     return np.searchsorted(known, keys) - starts[found.customers], np.diff(starts)
 
@@ -123,7 +123,7 @@ def of_customers(found: Histories) -> Floats:
     """Return how customers shop, shape (n_customers, len(CUSTOMER)): visits and order lines lately, days since the last, all visits."""
     n = found.shape[0]
     oldest = int(found.ages.max(initial=0)) + 1
-    of_visit, age = np.divmod(np.unique(found.customers * oldest + found.ages), oldest)
+    of_visit, age = np.divmod(distinct(found.customers * oldest + found.ages), oldest)
     last = np.full(n, np.nan)
     last[of_visit[::-1]] = age[::-1]  # the newest comes last and stays
     lines = np.bincount(found.customers, found.line_counts * (found.ages <= 90), minlength=n)
@@ -174,8 +174,8 @@ def returns(found: Histories) -> tuple[Floats, Floats]:
     """Return how many bought each product from 56 to 29 days ago, and how many of them again since."""
     n = found.shape[1]
     pairs = found.customers * n + found.products
-    then = np.unique(pairs[(found.ages > RETURN_DAYS) & (found.ages <= 2 * RETURN_DAYS)])
-    since = np.unique(pairs[found.ages <= RETURN_DAYS])
+    then = distinct(pairs[(found.ages > RETURN_DAYS) & (found.ages <= 2 * RETURN_DAYS)])
+    since = distinct(pairs[found.ages <= RETURN_DAYS])
     again = np.intersect1d(then, since, assume_unique=True)
     counts = [np.bincount(each % n, minlength=n).astype(np.float32) for each in (then, again)]
     return counts[0], counts[1]

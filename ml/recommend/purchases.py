@@ -287,6 +287,12 @@ def _coded(column: pa.ChunkedArray) -> tuple[Strings, Ints]:
     return names[order], rank[codes] if len(names) else codes
 
 
+def distinct(keys: Ints) -> Ints:
+    """Return each key, 0 or more, once, ascending. `np.unique` hashes: of two million it takes a hundred times as long."""
+    ordered = np.sort(keys)
+    return ordered[np.diff(ordered, prepend=-1) > 0]
+
+
 def positions(names: Strings, among: Strings) -> Ints:
     """Return where each name stands in the sorted array `among`; -1 where it does not."""
     if not len(among):

@@ -16,7 +16,7 @@ from ml.recommend.methods.products import ItemNeighbours
 from ml.recommend.methods.protocol import AGAIN, NEW, Recommender
 from ml.recommend.methods.transitions import Transitions
 from ml.recommend.pairs import Pairs
-from ml.recommend.purchases import LEAST_LINES, Histories, rows_of
+from ml.recommend.purchases import LEAST_LINES, Histories, distinct, rows_of
 from ml.recommend.reasons import Kind, Reasons
 from ml.threads import side_by_side
 
@@ -174,7 +174,7 @@ def lesson(found: Histories, days: int, seed: int) -> dict[str, Lesson]:
     taught = then.some(MOST_TAUGHT)
     after = found.days_earlier(days - WINDOW_DAYS).lately(WINDOW_DAYS).of_products(sold)
     truth = rows_of(after, taught.customer_ids)
-    bought = np.unique(truth.customers * len(sold) + truth.products)
+    bought = distinct(truth.customers * len(sold) + truth.products)
 
     def answers(start: int, known: Known) -> Lesson:
         keys = (known.pairs.rows + start) * len(sold) + known.pairs.columns
