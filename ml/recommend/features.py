@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from ml.recommend.lists import Floats, Ints
 from ml.recommend.pairs import Pairs
-from ml.recommend.purchases import Histories
+from ml.recommend.purchases import Histories, distinct
 
 HALF_LIVES_DAYS = (14.0, 30.0, 60.0, 120.0, 365.0)
 WITHIN_DAYS = (7, 28, 56, 91, 182)
@@ -107,14 +107,14 @@ def own(found: Histories) -> Floats:
         days / of_customer[found.customers[begins]],
         np.where(days > 1, since_last / np.maximum(visit_gap, 1), np.nan),
     ]
-    return np.stack(columns, axis=1).astype(np.float32)
+    return np.stack(columns, axis=1, dtype=np.float32, casting="same_kind")
 
 
 def visits(found: Histories) -> tuple[Ints, Ints]:
     """Return how many visits of its customer came after each purchase's own, and the visits of each customer."""
     oldest = int(found.ages.max(initial=0)) + 1
     keys = found.customers * oldest + found.ages
-    known = np.unique(keys)
+    known = distinct(keys)
     starts = np.searchsorted(known, np.arange(found.shape[0] + 1) * oldest)
     return np.searchsorted(known, keys) - starts[found.customers], np.diff(starts)
 
@@ -123,7 +123,7 @@ def of_customers(found: Histories) -> Floats:
     """Return how customers shop, shape (n_customers, len(CUSTOMER)): visits and order lines lately, days since the last, all visits."""
     n = found.shape[0]
     oldest = int(found.ages.max(initial=0)) + 1
-    of_visit, age = np.divmod(np.unique(found.customers * oldest + found.ages), oldest)
+    of_visit, age = np.divmod(distinct(found.customers * oldest + found.ages), oldest)
     last = np.full(n, np.nan)
     last[of_visit[::-1]] = age[::-1]  # the newest comes last and stays
     lines = np.bincount(found.customers, found.line_counts * (found.ages <= 90), minlength=n)
@@ -174,8 +174,8 @@ def returns(found: Histories) -> tuple[Floats, Floats]:
     """Return how many bought each product from 56 to 29 days ago, and how many of them again since."""
     n = found.shape[1]
     pairs = found.customers * n + found.products
-    then = np.unique(pairs[(found.ages > RETURN_DAYS) & (found.ages <= 2 * RETURN_DAYS)])
-    since = np.unique(pairs[found.ages <= RETURN_DAYS])
+    then = distinct(pairs[(found.ages > RETURN_DAYS) & (found.ages <= 2 * RETURN_DAYS)])
+    since = distinct(pairs[found.ages <= RETURN_DAYS])
     again = np.intersect1d(then, since, assume_unique=True)
     counts = [np.bincount(each % n, minlength=n).astype(np.float32) for each in (then, again)]
     return counts[0], counts[1]
@@ -196,28 +196,33 @@ def affinities(found: Histories, attributes: Sequence[Ints]) -> list[tuple[Float
 
 
 def _by_code(weights: csr_array, codes: Ints) -> Floats:
-    ones = np.ones(len(codes), dtype=np.float32)
-    summed: Floats = (weights @ csr_array((ones, (np.arange(len(codes)), codes)))).toarray()
+    """Sum weights of products by code, shape (n_customers, n_codes), in the order of products."""
+    summed = np.zeros((weights.shape[0], int(codes.max(initial=-1)) + 1), dtype=np.float32)
+    rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
+    np.add.at(summed.ravel(), rows * summed.shape[1] + codes[weights.indices], weights.data)
     return summed
 
 
 def _last_of_code(found: Histories, codes: Ints) -> Floats:
     last = np.full((found.shape[0], int(codes.max(initial=-1)) + 1), np.inf, dtype=np.float32)
-    np.minimum.at(last, (found.customers, codes[found.products]), found.ages)
+    ages = found.ages.astype(np.float32)
+    np.minimum.at(last.ravel(), found.customers * last.shape[1] + codes[found.products], ages)
     return np.where(np.isinf(last), np.float32(np.nan), last)
 
 
 def against_its_like(
-    found: Histories, pairs: Pairs, mine: Floats, attributes: Sequence[Ints], of_product: Floats
+    pairs: Pairs, mine: Floats, liked: Sequence[tuple[Floats, Ints]], of_product: Floats
 ) -> Floats:
-    """Return how a bought product stands against others, shape (n_pairs, 1 + len(attributes)).
+    """Return how a bought product stands against others, shape (n_pairs, 1 + number of attributes).
 
     Days since the last purchase in units of the product's mean gap; its share of what the customer bought of its code, faded.
-    `mine`, `of_product`: rows of `own` and of `of_products`.
+    `mine`, `liked`, `of_product`: what `own`, `affinities` and `of_products` return.
     """
-    faded = found.decayed(SHARE_HALF_LIFE_DAYS)
     columns = [mine[:, OWN.index("last")] / of_product[pairs.columns, PRODUCT.index("mean_gap")]]
-    for codes in attributes:
-        of_its_like = _by_code(faded, codes)[pairs.rows, codes[pairs.columns]]
+    faded = slice(
+        1 + AFFINITY_HALF_LIVES_DAYS.index(SHARE_HALF_LIFE_DAYS), None, 1 + len(AFFINITY_HALF_LIVES_DAYS)
+    )
+    for of_code, codes in liked[faded]:
+        of_its_like = of_code[pairs.rows, codes[pairs.columns]]
         columns.append(mine[:, OWN.index("lines_60d")] / np.maximum(of_its_like, 1e-6))
     return np.column_stack(columns).astype(np.float32)

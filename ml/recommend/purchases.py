@@ -195,7 +195,7 @@ class Histories:
 
     def of_customers(self, rows: Ints, names: Strings) -> "Histories":
         """Return these rows under these names, in this order; -1 is somebody who bought nothing."""
-        sizes = np.diff(self.starts, append=self.starts[-1:])[rows]  # row -1: the end, where nothing follows
+        sizes = np.where(rows < 0, 0, self.starts[rows + 1] - self.starts[rows])
         starts = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(sizes, out=starts[1:])
         entries = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], sizes)
@@ -297,6 +297,12 @@ def _coded(column: pa.ChunkedArray) -> tuple[Strings, Ints]:
     rank[order] = np.arange(len(names))
     codes = coded.indices.to_numpy().astype(np.int64)
     return names[order], rank[codes] if len(names) else codes
+
+
+def distinct(keys: Ints) -> Ints:
+    """Return each key, 0 or more, once, ascending. `np.unique` hashes: of two million it takes a hundred times as long."""
+    ordered = np.sort(keys)
+    return ordered[np.diff(ordered, prepend=-1) > 0]
 
 
 def positions(names: Strings, among: Strings) -> Ints:

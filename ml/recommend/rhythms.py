@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from ml.recommend.lists import NONE, Bools, Floats, Ints
-from ml.recommend.purchases import Histories
+from ml.recommend.purchases import Histories, distinct
 
 LEAST_GAPS = 2
 """One gap is an accident; from two on there is a middle one to speak of."""
@@ -35,8 +35,8 @@ class Rhythms:
         """Find the rhythm of every thing a customer bought; `things` codes each product as one, 0 to `width` - 1."""
         bought = things[asked.products]
         span = int(asked.ages.max(initial=0)) + 1
-        # a day counts once, however many lines it has; np.unique also sorts by customer, thing and, newest first, day
-        days = np.unique((asked.customers * width + bought) * span + asked.ages)
+        # a day counts once, however many lines it has; they are sorted by customer, thing and, newest first, day
+        days = distinct((asked.customers * width + bought) * span + asked.ages)
         keys, ages = np.divmod(days, span)
         starts = np.flatnonzero(np.diff(keys, prepend=-1))
         sizes = np.diff(starts, append=len(keys)) - 1

@@ -1,7 +1,7 @@
 """The lists that customers are shown: what is new and what is bought again, in trade, each product with its reason."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Self
@@ -9,21 +9,21 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.sparse import csr_array
 
 from ml.provenance import SEED
 from ml.recommend.arrivals import NewArrivals, Viewed, arrivals, is_arrival, views_of
 from ml.recommend.baselines import OwnPurchasesLately, Popular
 from ml.recommend.lists import NONE, Ints, Lists, filled
-from ml.recommend.methods.protocol import AGAIN, NEW, Recommender
+from ml.recommend.methods.protocol import AGAIN, NEW, Recommender, Wanted
 from ml.recommend.methods.segments import PopularInSegment
 from ml.recommend.purchases import Histories, Purchases, Strings, histories, positions
 from ml.recommend.reasons import Kind, Reasons
 from ml.recommend.response import Response
-from ml.recommend.trade.applying import PINNED, Ruling, Tally
+from ml.recommend.trade.applying import PINNED, Ruling, Tally, parts
 from ml.recommend.trade.finishing import Placed
 from ml.recommend.trade.shop import SEGMENT_NAME, Asked, Trade, customer_places, texts
 from ml.tables import IS_RECOMMENDABLE, LAST_SOLD_DATE, LISTS_SCHEMA, PRICE_CENTS, PRODUCT_ID
+from ml.threads import side_by_side
 from ml.windows import days_before
 
 LISTED = 12
@@ -58,6 +58,7 @@ class Shelves:
     `segment_names`: sorted; the codes in histories are positions in it.
     """
 
+    model: Recommender
     trade: Trade
     segment_names: Strings
     answering: list["_Answering"]
@@ -110,11 +111,11 @@ class Shelves:
                     Response.of(showings, product_ids, ruling.shelf.categories) if is_told else None,
                 )
             )
-        return cls(trade, names, answering)
+        return cls(model, trade, names, answering)
 
     def knows(self, customer_id: str) -> bool:
         """Say whether a purchase of the customer is known."""
-        return bool(self.answering[0].everybody.of_customers([customer_id]).whole.starts[-1])
+        return bool(self.answering[0].asked.of_customers([customer_id]).whole.starts[-1])
 
     def names(self) -> dict[str, str | None]:
         """Return the names of the shop's products by id."""
@@ -126,16 +127,34 @@ class Shelves:
 
         What is bought again has the first claim on a stock.
         """
-        trade = self.trade.about(customer_ids)
-        tally, listed, rows = Tally(self.trade.off()), Counter[str](), []
-        for each in self.answering:
-            asked = each.everybody.of_customers(customer_ids)
-            shelf = _in_segments(asked.shelf, trade.segments, self.segment_names)
-            ruling = each.ruling.about(trade, listed, tally)
-            answer = replace(each, ruling=ruling).answer(replace(asked, shelf=shelf))
-            rows.append(_rows(each.question, shelf, *answer, trade.as_of))
+        trade, tally = self.trade.about(customer_ids), Tally(self.trade.off())
+        asking = [
+            each.about(customer_ids, self.segment_names, each.ruling.about(trade, tally))
+            for each in self.answering
+        ]
+        blocks = list(zip(*(parts(each.asked) for each in asking), strict=True))
+        found = zip(*side_by_side(lambda some: self._long_lists(asking, some), blocks), strict=True)
+        listed, rows = Counter[str](), []
+        for each, long_lists in zip(asking, found, strict=True):
+            answer = each.answer(Placed.stacked(long_lists), listed)
+            rows.append(_rows(each.question, each.asked.shelf, *answer, trade.as_of))
             listed.update(rows[-1][PRODUCT_ID].to_pylist())
         return Recommended(pa.concat_tables(rows), tally.table())
+
+    def _long_lists(self, asking: list["_Answering"], some: Sequence[Asked]) -> list[Placed]:
+        """Return lists for each question that rules can still cut; the model scores some customers once for all it answers."""
+        wanted = [each.ruling.wanted(asked, LISTED) for each, asked in zip(asking, some, strict=True)]
+        known = {
+            each.question: each.answerers[0].known(asked.shelf, what)
+            for each, asked, what in zip(asking, some, wanted, strict=True)
+            if each.question in self.model.answers
+        }
+        theirs = {question: what for question, (_, what) in known.items()}
+        found = self.model.lists(next(iter(known.values()))[0], theirs) if known else {}
+        return [
+            each.long_lists(asked.shelf, what, found.get(each.question))
+            for each, asked, what in zip(asking, some, wanted, strict=True)
+        ]
 
 
 def _fallbacks(
@@ -178,12 +197,18 @@ class OnShelf:
         columns = positions(model.product_ids, everybody.product_ids)
         return cls(model.meet(everybody.of_products(columns)), columns)
 
-    def lists(self, asked: Histories, exclude: csr_array, ruling: Ruling, k: int) -> Lists:
-        """Return lists of k as `Recommender` makes them, of the shelf's products."""
-        ask = self.who.again if ruling.is_bought else self.who.recommend
-        mine = asked.of_products(self.columns)
-        found = ask(mine, k, exclude=csr_array(exclude[:, self.columns]), only=ruling.only[self.columns])
+    def known(self, asked: Histories, wanted: Wanted) -> tuple[Histories, Wanted]:
+        """Return who asks and what is wanted, of the products that the method knows."""
+        return asked.of_products(self.columns), wanted.of_products(self.columns)
+
+    def on_shelf(self, found: Lists) -> Lists:
+        """Return lists that the method made as lists of the shelf's products."""
         return Lists(np.append(self.columns, NONE)[found.products], found.scores)
+
+    def lists(self, question: str, asked: Histories, wanted: Wanted) -> Lists:
+        """Return lists as `Recommender` makes them, of the shelf's products."""
+        mine, known = self.known(asked, wanted)
+        return self.on_shelf(self.who.lists(mine, {question: known})[question])
 
     def explain(self, asked: Histories, lists: Lists) -> Reasons:
         """Return why each product stands on the lists that this method made."""
@@ -196,51 +221,57 @@ class OnShelf:
 
 @dataclass(frozen=True)
 class _Answering:
-    """Who answers a question, each where those before it say too little, who shows new products, the rules all keep, what re-ranks."""
+    """Who answers a question, each where those before it say too little, who shows new products, the rules all keep, what re-ranks.
+
+    `asked`: everybody, or after `about` those who ask.
+    """
 
     question: str
-    everybody: Asked
+    asked: Asked
     answerers: list[OnShelf]
     arrivals: OnShelf | None
     ruling: Ruling
     response: Response | None
 
-    def answer(self, asked: Asked) -> tuple[Placed, Reasons]:
-        """Return lists of `LISTED` with who placed each product, and the reasons by whoever placed it."""
-        depth = self.ruling.depth(LISTED)
-        parts = [self._long_lists(some, exclude, depth) for some, exclude in self.ruling.chunks(asked)]
-        placed = self.ruling.finish(Placed.stacked(parts), asked, LISTED)
+    def about(self, customer_ids: Sequence[str], segment_names: Strings, ruling: Ruling) -> Self:
+        """Return the same, but for some customers and the rules with what is known of them."""
+        asked = self.asked.of_customers(customer_ids)
+        shelf = _in_segments(asked.shelf, ruling.trade.segments, segment_names)
+        return replace(self, asked=replace(asked, shelf=shelf), ruling=ruling)
+
+    def answer(self, long_lists: Placed, listed: Mapping[str, int]) -> tuple[Placed, Reasons]:
+        """Cut `long_lists` to `LISTED` under the rules; return the lists with who placed each product, and the reasons by whoever did."""
+        placed = self.ruling.finish(long_lists, self.asked, LISTED, listed)
         reasons = Reasons.of(np.where(placed.methods == PINNED, Kind.PINNED.value, ""))
         for each in [*self.answerers, *([self.arrivals] if self.arrivals else [])]:
             theirs = placed.methods == each.who.method
             if theirs.any():
                 lists = Lists(np.where(theirs, placed.lists.products, NONE), placed.lists.scores)
-                reasons = reasons.replaced(theirs, each.explain(asked.shelf, lists))
+                reasons = reasons.replaced(theirs, each.explain(self.asked.shelf, lists))
         return placed, reasons
 
-    def _long_lists(self, asked: Histories, exclude: csr_array, depth: int) -> Placed:
+    def long_lists(self, asked: Histories, wanted: Wanted, by_model: Lists | None) -> Placed:
+        """Return lists with who placed each product; `by_model`: those of the first who answers, if they are made already."""
         first, *others = self.answerers
-        lists = first.lists(asked, exclude, self.ruling, depth)
+        lists = first.lists(self.question, asked, wanted) if by_model is None else first.on_shelf(by_model)
         methods = np.full(lists.products.shape, first.who.method, dtype=object)
         for each in others:
             short = np.flatnonzero((lists.products == NONE).any(axis=1))
             if not len(short):
                 break
             some = asked.of_customers(short, asked.customer_ids[short])
-            instead = each.lists(some, csr_array(exclude[short]), self.ruling, depth)
+            instead = each.lists(self.question, some, wanted.of_customers(short))
             whole, is_theirs = filled(Lists(lists.products[short], lists.scores[short]), instead)
             lists.products[short], lists.scores[short] = whole.products, whole.scores
             methods[short] = np.where(is_theirs, each.who.method, methods[short])
         placed = Placed(lists, methods.astype(str))
-        return self._with_arrivals(
-            self.response.reranked(placed) if self.response else placed, asked, exclude
-        )
+        return self._with_arrivals(self.response.reranked(placed) if self.response else placed, asked, wanted)
 
-    def _with_arrivals(self, placed: Placed, asked: Histories, exclude: csr_array) -> Placed:
+    def _with_arrivals(self, placed: Placed, asked: Histories, wanted: Wanted) -> Placed:
         """Put the new product that is most like a customer's purchases on one place of each list, if one is like them."""
         if self.arrivals is None:
             return placed
-        new = self.arrivals.lists(asked, exclude, self.ruling, 1)
+        new = self.arrivals.lists(self.question, asked, replace(wanted, k=1))
         is_found = new.products[:, 0] != NONE
         return placed.with_pin(new.products, ARRIVAL_PLACE, is_found, NewArrivals.method, new.scores)
 

@@ -1,6 +1,7 @@
 """The hybrid: what it knows of a pair, that it learns from closed weeks only, and that it learns."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 
@@ -12,7 +13,11 @@ from ml.recommend.methods.ease import Ease
 from ml.recommend.methods.hybrid import Hybrid, lesson
 from ml.recommend.methods.protocol import AGAIN, NEW
 from ml.recommend.models import TRUSTED_TYPES
-from ml.recommend.purchases import Histories
+from ml.recommend.purchases import Histories, Purchases, catalogue, histories
+from ml.recommend.serving import Shelves, may_be_listed
+from ml.recommend.trade.rules import TradeRules
+from ml.recommend.trade.shop import Trade
+from tests.ml.shop import AS_OF, CUSTOMERS, simulated_purchases
 
 STAPLES, DURABLES = 30, 30
 
@@ -86,13 +91,14 @@ def test_how_a_product_stands_against_its_like_is_what_a_calculator_says():
     gaps = of_product[:, features.PRODUCT.index("mean_gap")]
     assert gaps[0] == 7
     assert np.isnan(gaps[1:]).all()  # soap has one gap, tea none
-    against = features.against_its_like(found, pairs, features.own(found), kinds, of_product)
+    liked = features.affinities(found, kinds)
+    against = features.against_its_like(pairs, features.own(found), liked, of_product)
     milk, tea = sum(2 ** (-(3 + 7 * week) / 60) for week in range(6)), 2 ** (-60 / 60)
     assert against[0].tolist() == pytest.approx([3 / 7, milk / (milk + tea)])
     assert against[1, 1] == pytest.approx(tea / (milk + tea))
     assert against[2, 1] == 1
     assert np.isnan(against[1:, 0]).all()
-    (last, codes), (fortnight, _), *_ = features.affinities(found, kinds)
+    (last, codes), (fortnight, _), *_ = liked
     assert codes.tolist() == [0, 1, 0]
     assert last[0, 0] == 3
     assert np.isnan(last[0, 1])
@@ -204,6 +210,22 @@ def test_with_trees_a_refit_and_a_saved_model_score_the_same_and_nobodys_purchas
     assert loaded.neighbours == []
     assert (loaded.scores(found) > 0).any()  # among strangers it still answers
     assert np.array_equal(model.scores(found), loaded.meet(found).scores(found))
+
+
+def test_one_customer_after_another_gets_the_lists_that_all_get_together(small):
+    interactions, products = simulated_purchases()
+    bought = Purchases.of(interactions, products)
+    model = Hybrid().fit(histories(bought, catalogue(bought, before=AS_OF), before=AS_OF), seed=1)
+    rules = {"own_cycle": {"share": 0.5}, "category_caps": {"shelf 1": 3}}
+    trade = Trade(AS_OF, TradeRules.model_validate(rules), products)
+    ready = Shelves.of(model, bought, trade=trade, allowed=may_be_listed(products, AS_OF))
+    together = ready.recommend(CUSTOMERS).lists.to_pandas()
+    alone = pd.concat([ready.recommend([each]).lists.to_pandas() for each in CUSTOMERS])
+    assert (together.method == "hybrid").groupby(together.question).mean().min() > 0.7
+    whose = ["customer_id", "question", "rank"]
+    pd.testing.assert_frame_equal(
+        alone.sort_values(whose, ignore_index=True), together.sort_values(whose, ignore_index=True), rtol=1e-5
+    )
 
 
 def test_too_little_history_leaves_it_to_the_blend():

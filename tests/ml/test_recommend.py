@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from ml.recommend.lists import BLOCK, NONE, Lists, best, filled, never_bought, top
-from ml.recommend.methods.protocol import Recommender
+from ml.recommend.methods.protocol import AGAIN, NEW, Recommender, Wanted
 from ml.recommend.models import CANDIDATES, METHODS, TRUSTED_TYPES
 from ml.recommend.purchases import Histories, Purchases, catalogue, histories, rows_of
 from ml.recommend.serving import LISTED, Shelves, may_be_listed
@@ -72,6 +72,31 @@ def test_fitted_twice_a_model_scores_the_same(name, known):
     first, again = (METHODS[name]().fit(known, seed=3).scores(known) for _ in range(2))
     assert np.array_equal(first, again)
     assert first.max() > 0
+
+
+@EVERY_METHOD
+def test_fitted_anew_a_model_scores_as_if_it_had_never_known_anything_else(name, known):
+    model = METHODS[name]().fit(known, seed=3)
+    model.scores(known)  # what it keeps at hand is of the first fit
+    later = known.days_earlier(28)
+    fresh = METHODS[name]().fit(later, seed=3)
+    assert np.array_equal(model.fit(later, seed=3).scores(known), fresh.scores(known))
+
+
+@EVERY_METHOD
+def test_asked_together_both_questions_get_the_lists_they_get_apart(name, known):
+    model = METHODS[name]().fit(known, seed=3)
+    rare = csr_array(known.counts.toarray() < 2)
+    wanted = {NEW: Wanted(12, known.counts), AGAIN: Wanted(5, rare)}
+    both = model.lists(known, wanted)
+    for question, what in wanted.items():
+        apart = model.lists(known, {question: what})[question]
+        assert np.array_equal(both[question].products, apart.products)
+        assert np.array_equal(both[question].scores, apart.scores)
+    rows, places = np.nonzero(both[AGAIN].products != NONE)
+    assert (known.counts.toarray()[rows, both[AGAIN].products[rows, places]] >= 2).all()
+    if AGAIN in model.answers and name != "hybrid":  # which says nothing of it where it learned nothing
+        assert len(rows) > 500
 
 
 @EVERY_METHOD

@@ -39,8 +39,10 @@ class NextBasket(ByNeighbours):
     def scores(self, asked: Histories) -> Floats:
         """Return shares, 0 to 1, shape (n_customers, n_products)."""
         own = weekly_shares(asked)
-        theirs = (nearest(cosine(own, self.units), NEIGHBOURS) @ self.known).toarray()
-        scores: Floats = np.float32(OWN_SHARE) * own.toarray() + np.float32(1 - OWN_SHARE) * theirs
+        scores: Floats = (nearest(cosine(own, self.units), NEIGHBOURS) @ self.known).toarray()
+        scores *= np.float32(1 - OWN_SHARE)
+        rows = np.repeat(np.arange(own.shape[0]), np.diff(own.indptr))
+        scores[rows, own.indices] += np.float32(OWN_SHARE) * own.data
         return scores
 
 

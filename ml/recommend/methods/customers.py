@@ -35,12 +35,12 @@ class ByNeighbours(Recommender):
     def explain_new(self, asked: Histories, lists: Lists) -> Reasons:
         """Count the neighbours, without the customer's own self, who had bought each listed product when this was fitted."""
         buyers, neighbours = np.zeros(lists.products.shape, np.int64), np.zeros(asked.shape[0], np.int64)
-        has_bought = csr_array(self.known > 0, dtype=np.float32)
         for rows in spans(asked):
             block = asked.between(rows.start, rows.stop)
             alike = (self.shares(block).toarray() > 0) & (block.customer_ids[:, None] != self.known_ids[None])
             neighbours[rows] = alike.sum(axis=1)
-            counts = alike.astype(np.float32) @ has_bought
+            near = np.flatnonzero(alike.any(axis=0))
+            counts = alike[:, near].astype(np.float32) @ csr_array(self.known[near] > 0, dtype=np.float32)
             buyers[rows] = np.take_along_axis(counts, np.maximum(lists.products[rows], 0), axis=1)
         return liked_by_neighbours(np.where(lists.products == NONE, 0, buyers), neighbours, lists)
 

@@ -1,5 +1,6 @@
 """Factorisation of implicit feedback, by `implicit`."""
 
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -32,12 +33,22 @@ class AlsRecommender(Recommender):
         model = _solver(seed, THREADS)
         model.fit(csr_matrix(log_orders(found.counts)), show_progress=False)
         self.product_ids, self.factors = found.product_ids, np.asarray(model.item_factors)
+        vars(self).pop("solver", None)
         return self
 
-    def scores(self, asked: Histories) -> Floats:
+    @cached_property
+    def solver(self) -> AlternatingLeastSquares:
+        """Whoever solves for customers: it keeps the products of the factors, which take longer than one customer."""
         solver = _solver(seed=0, threads=1)  # blocks of customers are scored side by side
         solver.item_factors = self.factors
-        customers = solver.recalculate_user(np.arange(asked.shape[0]), csr_matrix(log_orders(asked.counts)))
+        return solver
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "solver"}
+
+    def scores(self, asked: Histories) -> Floats:
+        weights = csr_matrix(log_orders(asked.counts))
+        customers = self.solver.recalculate_user(np.arange(asked.shape[0]), weights)
         scores: Floats = customers @ self.factors.T
         return scores
 

@@ -17,7 +17,7 @@ from ml.recommend.methods.products import ItemNeighbours
 from ml.recommend.methods.protocol import AGAIN, NEW, Recommender
 from ml.recommend.methods.transitions import Transitions
 from ml.recommend.pairs import Pairs
-from ml.recommend.purchases import Histories, rows_of, weeks_ago
+from ml.recommend.purchases import Histories, distinct, rows_of, weeks_ago
 from ml.recommend.reasons import Kind, Reasons
 from ml.threads import side_by_side
 
@@ -134,7 +134,7 @@ class Hybrid(Recommender):
             )
 
         again, own = _habits(features.bought(asked), features.own(asked))
-        beside = features.against_its_like(asked, again, own, self.attributes, self.products)
+        beside = features.against_its_like(again, own, liked, self.products)
         new = _candidates(said, never_bought(asked.counts))
         return {
             AGAIN: Known(again, np.column_stack([columns(again), own, beside])),
@@ -170,7 +170,7 @@ def lesson(
     model = Hybrid(half_life_days).renew(then, seed=seed)
     taught, n_products = then.some(MOST_TAUGHT), then.shape[1]
     truth = rows_of(after, taught.customer_ids)
-    bought = np.unique(truth.customers * n_products + truth.products)
+    bought = distinct(truth.customers * n_products + truth.products)
 
     def answers(start: int, known: Known) -> Lesson:
         keys = (known.pairs.rows + start) * n_products + known.pairs.columns

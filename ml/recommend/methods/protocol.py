@@ -5,6 +5,8 @@ training anew. What is fitted is arrays and nothing else, so that skops can save
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -21,6 +23,45 @@ from ml.threads import side_by_side
 SHOWN = 12
 NEW, AGAIN = "new", "again"
 """What is asked of a recommender: what would they love that they never had, and what will they buy again."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What shall stand on lists: how many products, and which.
+
+    `exclude`: shape (n_customers, n_products), an entry for each product a customer must not be shown; `only`: shape
+    (n_products,), True where a product may be shown at all.
+    """
+
+    k: int
+    exclude: csr_array | None = None
+    only: Bools | None = None
+
+    def of_products(self, columns: Ints) -> Self:
+        exclude = None if self.exclude is None else csr_array(self.exclude[:, columns])
+        return replace(self, exclude=exclude, only=None if self.only is None else self.only[columns])
+
+    def of_customers(self, rows: Ints) -> Self:
+        return replace(self, exclude=None if self.exclude is None else csr_array(self.exclude[rows]))
+
+    def of_all(self, scores: Floats, rows: slice) -> Lists:
+        """Return lists of a block of customers, of any product; `scores` of what may not be shown become 0."""
+        if self.exclude is not None:
+            scores[self.exclude[rows].nonzero()] = 0
+        if self.only is not None:
+            scores *= self.only.astype(np.float32)
+        return top(scores, self.k)
+
+    def of_bought(self, scores: Floats, block: Histories, rows: slice) -> Lists:
+        """Return lists of a block of customers, of products they bought before and of no others."""
+        counts = block.counts
+        row, products = np.repeat(np.arange(block.shape[0]), np.diff(counts.indptr)), counts.indices
+        theirs = scores[row, products]
+        if self.only is not None:
+            theirs[~self.only[products]] = 0
+        if self.exclude is not None:
+            theirs[is_in(self.exclude[rows], row, products)] = 0
+        return best_of(row, products, theirs, block.shape[0], self.k)
 
 
 class Recommender(ABC):
@@ -58,39 +99,22 @@ class Recommender(ABC):
     def recommend(
         self, asked: Histories, k: int, *, exclude: csr_array | None = None, only: Bools | None = None
     ) -> Lists:
-        """Return the k best products of each customer, best first; of equals the first in the catalogue.
+        """Return the k best products of each customer, best first; of equals the first in the catalogue."""
+        return self.lists(asked, {NEW: Wanted(k, exclude, only)})[NEW]
 
-        `exclude`: shape (n_customers, n_products), an entry for each product a customer must not be shown; `only`: shape
-        (n_products,), True where a product may be shown at all.
-        """
+    def lists(self, asked: Histories, wanted: Mapping[str, Wanted]) -> dict[str, Lists]:
+        """Return lists by question, all from the same scores: of what was bought before for `AGAIN`, else of anything."""
 
-        def of_block(rows: slice) -> Lists:
-            scores = np.require(self.scores(asked.between(rows.start, rows.stop)), requirements=["C", "W"])
-            if exclude is not None:
-                scores[exclude[rows].nonzero()] = 0
-            if only is not None:
-                scores *= only.astype(np.float32)
-            return top(scores, k)
-
-        return stacked(side_by_side(of_block, spans(asked)))
-
-    def again(
-        self, asked: Histories, k: int, *, exclude: csr_array | None = None, only: Bools | None = None
-    ) -> Lists:
-        """Return lists as `recommend` does, of products that the customer bought before and of no others."""
-
-        def of_block(rows: slice) -> Lists:
+        def of_block(rows: slice) -> list[Lists]:
             block = asked.between(rows.start, rows.stop)
-            counts = block.counts
-            row, products = np.repeat(np.arange(block.shape[0]), np.diff(counts.indptr)), counts.indices
-            scores = self.scores(block)[row, products]
-            if only is not None:
-                scores = np.where(only[products], scores, np.float32(0))
-            if exclude is not None:
-                scores[is_in(exclude[rows], row, products)] = 0
-            return best_of(row, products, scores, block.shape[0], k)
+            scores = np.require(self.scores(block), requirements=["C", "W"])
+            found = {AGAIN: wanted[AGAIN].of_bought(scores, block, rows)} if AGAIN in wanted else {}
+            if NEW in wanted:
+                found[NEW] = wanted[NEW].of_all(scores, rows)  # the last: it takes scores away
+            return [found[question] for question in wanted]
 
-        return stacked(side_by_side(of_block, spans(asked)))
+        found = zip(*side_by_side(of_block, spans(asked)), strict=True)
+        return {question: stacked(each) for question, each in zip(wanted, found, strict=True)}
 
     def explain(self, asked: Histories, lists: Lists) -> Reasons:
         """Return why each product of the lists that this method made for these customers stands there.

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Self
 
 import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_array
 
-from ml.recommend.lists import NONE, Bools, Ints
-from ml.recommend.purchases import Histories, Strings
+from ml.recommend.lists import NONE, Bools, Ints, spans
+from ml.recommend.methods.protocol import Wanted
+from ml.recommend.purchases import Strings, positions
 from ml.recommend.trade.exclusions import EXCLUSIONS
 from ml.recommend.trade.finishing import Placed, finished
 from ml.recommend.trade.shop import SEGMENT_NAME, Asked, Shelf, Trade, customer_places, texts
 from ml.tables import REMOVALS_SCHEMA
 
-CUSTOMERS_AT_ONCE = 2048
-"""With 20,000 products, 40 MB per table of True and False."""
 DEPTH = 5
 """Where caps or stock may keep products out, lists are first made so many times as long."""
 PINNED = "pinned"
@@ -27,20 +27,22 @@ UNBOUNDED = np.iinfo(np.int64).max
 class Tally:
     """What rules removed: of pairs of a customer and a product that could have been listed, those that each rule forbade.
 
-    A pair that two rules forbid counts for both.
+    A pair that two rules forbid counts for both. Blocks of customers may be counted side by side.
     """
 
     off: dict[str, str]
     pairs: dict[tuple[str, str], int] = field(default_factory=dict)
     customers: dict[tuple[str, str], int] = field(default_factory=dict)
     products: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
 
     def add(self, rule: str, question: str, removed: Bools, products: list[str]) -> None:
         """Count `removed`, shape (n_customers, any), in which these products stand."""
-        key = rule, question
-        self.pairs[key] = self.pairs.get(key, 0) + int(removed.sum())
-        self.customers[key] = self.customers.get(key, 0) + int(removed.any(axis=1).sum())
-        self.products.setdefault(key, set()).update(products)
+        key, pairs, customers = (rule, question), int(removed.sum()), int(removed.any(axis=1).sum())
+        with self.lock:
+            self.pairs[key] = self.pairs.get(key, 0) + pairs
+            self.customers[key] = self.customers.get(key, 0) + customers
+            self.products.setdefault(key, set()).update(products)
 
     def table(self) -> pa.Table:
         """Return a row per rule and question, and one per rule that is off, all but the day."""
@@ -82,22 +84,18 @@ class Ruling:
         only = np.isin(product_ids, list(allowed))
         return cls(question, trade, shelf, only, is_bought, room, Tally(trade.off()))
 
-    def about(self, trade: Trade, listed: Mapping[str, int], tally: Tally) -> Self:
-        """Return the rules with what is known of some customers, where `listed` already take room in the stock."""
-        counted, room = np.flatnonzero(self.room < UNBOUNDED), self.room.copy()
-        taken = [listed.get(name, 0) for name in self.shelf.product_ids[counted].tolist()]
-        room[counted] = np.maximum(room[counted] - np.array(taken, dtype=np.int64), 0)
-        return replace(self, trade=trade, room=room, tally=tally)
+    def about(self, trade: Trade, tally: Tally) -> Self:
+        """Return the rules with what is known of some customers."""
+        return replace(self, trade=trade, tally=tally)
 
     def depth(self, k: int) -> int:
         """Return how long lists must be made for `finish` to cut them to k."""
         may_drop = bool(self.trade.rules.category_caps) or bool((self.room < UNBOUNDED).any())
         return min(k * DEPTH, max(len(self.only), k)) if may_drop else k
 
-    def chunks(self, asked: Asked) -> Iterator[tuple[Histories, csr_array]]:
-        """Yield customers, and with them the products they must not be shown: forbidden, or bought where what is new is asked."""
-        for some in _parts(asked):
-            yield some.shelf, csr_array(self.forbidden(some))
+    def wanted(self, asked: Asked, k: int) -> Wanted:
+        """Return what may stand on lists that `finish` can cut to k."""
+        return Wanted(self.depth(k), csr_array(self.forbidden(asked)), self.only)
 
     def forbidden(self, asked: Asked) -> Bools:
         """Return shape (n_customers, n_products), True where a rule forbids, or a product was bought and new ones are asked."""
@@ -113,9 +111,12 @@ class Ruling:
                 taken |= found
         return taken
 
-    def finish(self, placed: Placed, asked: Asked, k: int) -> Placed:
-        """Cut lists of `depth(k)` to k under caps and stock, and put pinned products on their places."""
-        products, room = placed.lists.products, self.room.copy()
+    def finish(self, placed: Placed, asked: Asked, k: int, listed: Mapping[str, int]) -> Placed:
+        """Cut lists of `depth(k)` to k under caps and stock, and put pinned products on their places.
+
+        `listed`: to how many customers products are listed already, which takes room in the stock.
+        """
+        products, room = placed.lists.products, self._room_beside(listed)
         pins = list(self._pins(asked, room)) if not self.is_bought else []
         chosen, kept_out = finished(products, self.shelf, self.trade.rules.category_caps, room, k)
         for rule, asked_for in (
@@ -123,29 +124,36 @@ class Ruling:
             ("category_caps", bool(self.trade.rules.category_caps)),
         ):
             if asked_for:
-                listed = np.unique(products[kept_out[rule]])
-                names = self.shelf.product_ids[listed[listed != NONE]].tolist()
+                removed = np.unique(products[kept_out[rule]])
+                names = self.shelf.product_ids[removed[removed != NONE]].tolist()
                 self.tally.add(rule, self.question, kept_out[rule], names)
         done = placed.kept(chosen, k)
         for product, place, rows in pins:
             done = done.with_pin(product, place, rows, PINNED)
         return done
 
+    def _room_beside(self, listed: Mapping[str, int]) -> Ints:
+        room, taken = self.room.copy(), np.array([*listed.values()], dtype=np.int64)
+        places = positions(np.array([*listed], dtype=str), self.shelf.product_ids)
+        counted = (places != NONE) & (room[places] < UNBOUNDED)
+        room[places[counted]] = np.maximum(room[places[counted]] - taken[counted], 0)
+        return room
+
     def _pins(self, asked: Asked, room: Ints) -> Iterator[tuple[int, int, Bools]]:
         """Yield position, place and rows of each pin, among those who may be shown it; takes its room from the stock."""
-        where = {name: place for place, name in enumerate(self.shelf.product_ids.tolist())}
-        pins = [
-            pin
-            for pin in self.trade.rules.pins
-            if pin.product_id in where and self.only[where[pin.product_id]]
+        pins = sorted(self.trade.rules.pins, key=lambda pin: pin.place)
+        products = positions(np.array([pin.product_id for pin in pins], dtype=str), self.shelf.product_ids)
+        shown = [
+            (pin, int(product))
+            for pin, product in zip(pins, products, strict=True)
+            if product != NONE and self.only[product]
         ]
-        if not pins:
+        if not shown:
             return
         segments = self.trade.segments
         named = texts(segments, SEGMENT_NAME, customer_places(segments, asked.shelf.customer_ids))
-        for pin in sorted(pins, key=lambda pin: pin.place):
-            product = where[pin.product_id]
-            rows = ~np.concatenate([self._forbids(some, product) for some in _parts(asked)])
+        for pin, product in shown:
+            rows = ~np.concatenate([self._forbids(some, product) for some in parts(asked)])
             if pin.segment is not None:
                 rows &= named == pin.segment
             rows &= np.cumsum(rows) <= room[product]
@@ -160,6 +168,7 @@ class Ruling:
         return forbidden
 
 
-def _parts(asked: Asked) -> Iterator[Asked]:
-    for start in range(0, max(asked.shelf.shape[0], 1), CUSTOMERS_AT_ONCE):
-        yield asked.between(start, start + CUSTOMERS_AT_ONCE)
+def parts(asked: Asked) -> Iterator[Asked]:
+    """Yield the customers who ask by blocks: with 20,000 products, 5 MB per table of True and False."""
+    for rows in spans(asked.shelf):
+        yield asked.between(rows.start, rows.stop)

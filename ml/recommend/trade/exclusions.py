@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.recommend.lists import Bools
-from ml.recommend.purchases import Histories, Strings
+from ml.recommend.lists import NONE, Bools
+from ml.recommend.purchases import Histories, Strings, positions
 from ml.recommend.rhythms import Rhythms
 from ml.recommend.trade.rules import Limit
 from ml.recommend.trade.shop import (
@@ -110,11 +110,11 @@ def _since(table: pa.Table, column: str, trade: Trade, days: int) -> pa.Table:
 
 def _pairs(table: pa.Table, asked: Histories) -> Bools:
     forbidden = np.zeros(asked.shape, dtype=bool)
-    rows = {name: row for row, name in enumerate(asked.customer_ids.tolist())}
-    columns = {name: column for column, name in enumerate(asked.product_ids.tolist())}
-    for customer, product in zip(table[CUSTOMER_ID].to_pylist(), table[PRODUCT_ID].to_pylist(), strict=True):
-        if customer in rows and product in columns:
-            forbidden[rows[customer], columns[product]] = True
+    found = pc.index_in(table[CUSTOMER_ID], pa.array(asked.customer_ids, pa.string()))
+    rows = pc.fill_null(found, NONE).to_numpy()
+    columns = positions(table[PRODUCT_ID].to_numpy().astype(str), asked.product_ids)
+    known = (rows != NONE) & (columns != NONE)
+    forbidden[rows[known], columns[known]] = True
     return forbidden
 
 

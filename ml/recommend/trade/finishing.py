@@ -68,20 +68,13 @@ def under_caps(
 
     `products`, `banned`: shape (n_customers, depth); what is banned is passed over.
     """
-    codes = np.append(
-        [[*caps].index(each) if each in caps else NONE for each in shelf.categories.tolist()], NONE
-    )
-    most = np.append(np.array([*caps.values()], dtype=np.int64), k)
-    used = np.zeros((len(products), len(most)), dtype=np.int64)
-    chosen, capped = np.zeros(products.shape, dtype=bool), np.zeros(products.shape, dtype=bool)
-    rows = np.arange(len(products))
-    for place in range(products.shape[1]):
-        category = codes[products[:, place]].astype(np.int64)  # of `NONE`: the last, which has no cap
-        is_open = (products[:, place] != NONE) & ~banned[:, place] & (chosen.sum(axis=1) < k)
-        is_full = used[rows, category] >= most[category]
-        chosen[:, place], capped[:, place] = is_open & ~is_full, is_open & is_full
-        used[rows, category] += chosen[:, place]
-    return chosen, capped
+    is_open = (products != NONE) & ~banned
+    is_under = is_open.copy()
+    for category, most in caps.items():
+        of_category = is_open & np.append(shelf.categories == category, False)[products]
+        is_under &= ~of_category | (np.cumsum(of_category, axis=1) <= most)
+    count = np.cumsum(is_under, axis=1)
+    return is_under & (count <= k), is_open & ~is_under & (count < k)
 
 
 def beyond_stock(products: Ints, chosen: Bools, room: Ints) -> Bools:

@@ -131,9 +131,13 @@ class Asked:
 
     @classmethod
     def of(cls, shelf: Histories, whole: Histories, products: pa.Table) -> "Asked":
-        """Take the same customers' purchases of some products and of all of them; all stand in the table `products`."""
+        """Take the same customers' purchases of some products and of all of them; all stand in the table `products`.
+
+        What products are like was learned before; of those who ask only purchases count.
+        """
         types = types_of(products)
         found = places(products[PRODUCT_ID], whole.product_ids)
+        shelf, whole = (replace(each, attributes={}, texts=each.texts[:0]) for each in (shelf, whole))
         return cls(shelf, whole, types[found], int(types.max(initial=-1)) + 1)
 
     def of_customers(self, customer_ids: Sequence[str]) -> "Asked":
