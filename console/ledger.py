@@ -29,7 +29,6 @@ class SendRecord:
     as_of_date: date
     send_at: datetime
     state: str
-    claim_id: str | None
     claimed_at: datetime | None
     sending_at: datetime | None
     ended_at: datetime | None

@@ -19,7 +19,7 @@ from campaigns.ledger import SendState
 from campaigns.ledger_view import LedgerView
 from campaigns.mailers.local_inbox import LocalInbox
 from campaigns.plan import plan_rows, release_plan
-from campaigns.run import message_maker, rehearse, send_due, states_by_campaign
+from campaigns.run import Messages, rehearse, send_due, states_by_campaign
 from core.errors import LedgerBroken
 from core.ledger_tables import links, open_ledger
 from core.published import Published
@@ -125,7 +125,7 @@ def test_a_rehearsal_makes_every_mail_and_sends_none(planned, own):
 
 
 def test_a_mail_made_again_has_the_bytes_that_arrived(sent, mails):
-    make = message_maker(sent)
+    make = Messages(sent)
     inbox = LocalInbox(sent.inbox)
     arrived = {send_id: files[0].read_bytes() for send_id, files in inbox.by_send().items()}
     assert {send_id: make(send) for send_id in mails if (send := ledger_of(sent).find(send_id))} == arrived
@@ -260,7 +260,9 @@ def test_no_published_file_and_no_log_holds_an_address(sent, planned, own, caplo
 def test_a_dead_server_leaves_every_send_planned(planned, own):
     settings = own(planned)
     enqueued = release_plan(settings, DAY).enqueued
-    nobody = small_shop.settings_of(settings.data_dir, smtp_port=small_shop.free_port(), pause_after_errors=3)
+    nobody = small_shop.settings_of(
+        settings.data_dir, smtp_port=small_shop.free_port(), smtp_connections=1, pause_after_errors=3
+    )
     with pytest.raises(Exception, match="sending paused after 3 errors in a row"):
         send_due(nobody, DAY)
     states = ledger_of(settings).states(DAY)

@@ -59,21 +59,21 @@ class DoomedLedger(Ledger):
         self.killer.at("after settle")
         return settled
 
-    def claim(self, claim_id, limit, as_of=None):
+    def claim(self, limit, as_of=None):
         self.killer.at("before claim")
-        claim = super().claim(claim_id, limit, as_of)
+        claim = super().claim(limit, as_of)
         self.killer.at("after claim")
         return claim
 
-    def start(self, send, handover, *, after=None):
+    def start(self, group, *, after=()):
         self.killer.at("before start")
-        has_started = super().start(send, handover, after=after)
+        started = super().start(group, after=after)
         self.killer.at("after start")
-        return has_started
+        return started
 
-    def finish(self, outcome):
+    def finish(self, outcomes):
         self.killer.at("before finish")
-        super().finish(outcome)
+        super().finish(outcomes)
         self.killer.at("after finish")
 
 
@@ -103,7 +103,7 @@ def send(settings: Settings, killer: Killer) -> None:
     migrate(settings.ledger)
     ledger = DoomedLedger(open_ledger(settings.ledger), MovableClock())
     ledger.killer = killer
-    with ledger.only_sender(settings.data_dir / "sender.lock"):
+    with ledger.sender(settings.data_dir / "sender.lock"):
         killer.at("before enqueue")
         ledger.enqueue([planned(number) for number in range(SENDS)], {})
         with DoomedMailer(settings, evidence=LocalInbox(settings.inbox)) as mailer:

@@ -68,7 +68,7 @@ class Senders:
     def states(self):
         states = ledger_at(self.settings.ledger).states(DAY)
         assert states.total() in (0, SENDS)  # the identity holds whatever was interrupted
-        assert states[SendState.SENDING] + states[SendState.UNCERTAIN] <= 1  # one mail in flight at a time
+        assert states[SendState.SENDING] + states[SendState.UNCERTAIN] <= self.settings.smtp_connections
         return states
 
 
