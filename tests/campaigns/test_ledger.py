@@ -31,24 +31,10 @@ from core.ledger_tables import audit_log, consents, links, metadata, open_ledger
 from core.pseudonyms import pseudonym
 from core.published import Published
 from tests.faults.ledger_kit import DAY, NOON, MovableClock, ledger_at, ledger_in, planned, send_id_of
-from tests.faults.postgresql import new_database, running_postgresql
+from tests.faults.postgresql import new_database
 
 HANDOVER = Handover("mail.example:25", "<m@juniper.example>", "0" * 64)
 A_DAY = timedelta(days=1)
-BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))]
-
-
-@pytest.fixture(scope="module")
-def postgresql(tool_path):
-    with running_postgresql(tool_path("postgresql").resolve().parent) as folder:
-        yield folder
-
-
-@pytest.fixture(params=BOTH)
-def url(request, tmp_path):
-    if request.param == "postgresql":
-        return new_database(request.getfixturevalue("postgresql"))
-    return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
 
 
 @pytest.fixture
@@ -57,22 +43,22 @@ def clock():
 
 
 @pytest.fixture
-def ledger(url, clock, tmp_path):
+def ledger(ledger_url, clock, tmp_path):
     """A ledger with three planned sends, c0 to c2, from which we send."""
-    ledger = ledger_at(url, clock)
+    ledger = ledger_at(ledger_url, clock)
     ledger.enqueue([planned(number) for number in range(3)], {})
     with ledger.sender(tmp_path / "sender.lock"):
         yield ledger
 
 
 @pytest.fixture
-def heir(url, clock, tmp_path):
+def heir(ledger_url, clock, tmp_path):
     """Return a function that waits until every lease is over and lets another sender come."""
     with ExitStack() as senders:
 
         def come():
             clock.move(LEASE + timedelta(seconds=1))
-            ledger = Ledger(open_ledger(url), clock)
+            ledger = Ledger(open_ledger(ledger_url), clock)
             senders.enter_context(ledger.sender(tmp_path / "another machine.lock"))
             return ledger
 
@@ -176,8 +162,8 @@ def test_a_claim_can_be_limited_to_a_day_and_a_number(ledger):
     assert len(ledger.claim(2, DAY).sends) == 1
 
 
-def test_nobody_claims_without_a_lease(url, clock):
-    ledger = ledger_at(url, clock)
+def test_nobody_claims_without_a_lease(ledger_url, clock):
+    ledger = ledger_at(ledger_url, clock)
     with pytest.raises(LedgerBroken, match=r"do it inside Ledger\.sender"):
         ledger.claim(1)
     with pytest.raises(LedgerBroken, match=r"do it inside Ledger\.sender"):
@@ -196,8 +182,8 @@ def test_sqlite_turns_a_second_sender_away_by_name(tmp_path):
 
 @pytest.mark.needs("postgresql")
 def test_on_postgresql_senders_share_what_is_due_and_none_waits_for_another(postgresql, clock, tmp_path):
-    url = new_database(postgresql)
-    ledgers = [ledger_at(url, clock) for _ in range(4)]
+    ledger_url = new_database(postgresql)
+    ledgers = [ledger_at(ledger_url, clock) for _ in range(4)]
     ledgers[0].enqueue([planned(number) for number in range(40)], {})
     with ExitStack() as senders, ledgers[0]._engine.begin() as somebody_else:
         leases = [senders.enter_context(ledger.sender(tmp_path / "lock")) for ledger in ledgers]
@@ -215,8 +201,8 @@ def test_on_postgresql_senders_share_what_is_due_and_none_waits_for_another(post
 def test_on_postgresql_a_sender_that_lives_is_left_alone_and_one_whose_connection_is_gone_is_not(
     postgresql, clock, tmp_path
 ):
-    url = new_database(postgresql)
-    first, second = ledger_at(url, clock), ledger_at(url, clock)
+    ledger_url = new_database(postgresql)
+    first, second = ledger_at(ledger_url, clock), ledger_at(ledger_url, clock)
     first.enqueue([planned(0)], {})
     with first.sender(tmp_path / "lock"), second.sender(tmp_path / "lock"):
         assert len(first.claim(1).sends) == 1
@@ -393,8 +379,8 @@ def test_what_another_sender_holds_cannot_be_moved(ledger, heir):
     assert states(ledger)["c0"] is SendState.SENDING
 
 
-def test_a_sender_that_ends_leaves_nothing_behind(url, clock, tmp_path):
-    ledger = ledger_at(url, clock)
+def test_a_sender_that_ends_leaves_nothing_behind(ledger_url, clock, tmp_path):
+    ledger = ledger_at(ledger_url, clock)
     ledger.enqueue([planned(number) for number in range(3)], {})
     with ledger.sender(tmp_path / "lock"):
         started(ledger)
@@ -661,8 +647,8 @@ def test_what_was_known_to_have_reached_nobody_does_not_use_up_a_cap(ledger):
 )
 def test_in_any_order_of_steps_no_send_starts_after_a_committed_no(steps, tmp_path_factory):
     folder = tmp_path_factory.mktemp("race")
-    url = f"sqlite:///{folder / 'ledger.sqlite'}"
-    ledger, tracking = ledger_at(url), Ledger(open_ledger(url), MovableClock())
+    ledger_url = f"sqlite:///{folder / 'ledger.sqlite'}"
+    ledger, tracking = ledger_at(ledger_url), Ledger(open_ledger(ledger_url), MovableClock())
     ledger.enqueue([planned(number) for number in range(6)], {})
     claimed: dict = {}
     unsubscribed: set[str] = set()
@@ -694,11 +680,11 @@ def say_no(ledger, number, way):
 
 
 @pytest.mark.parametrize("way", ["unsubscribe", "withdraw"])
-def test_against_people_who_say_no_at_random_no_send_starts_too_late(url, tmp_path, way):
+def test_against_people_who_say_no_at_random_no_send_starts_too_late(ledger_url, tmp_path, way):
     """Two threads with a connection each race over 200 sends; seen from outside, in real time."""
     total, random_ = 200, random.Random(7)
-    ledger = ledger_at(url)
-    tracking = Ledger(open_ledger(url), MovableClock())
+    ledger = ledger_at(ledger_url)
+    tracking = Ledger(open_ledger(ledger_url), MovableClock())
     ledger.enqueue([planned(number) for number in range(total)], {})
     people = random_.sample(range(total), total // 2)
     committed: set[str] = set()
@@ -759,10 +745,10 @@ def test_a_start_waits_for_a_no_that_is_being_committed(ledger, no):
 # The shape of the ledger
 
 
-def test_migrating_builds_what_the_tables_say_and_again_changes_nothing(url):
-    migrate(url)
-    migrate(url)
-    engine = open_ledger(url)
+def test_migrating_builds_what_the_tables_say_and_again_changes_nothing(ledger_url):
+    migrate(ledger_url)
+    migrate(ledger_url)
+    engine = open_ledger(ledger_url)
     with engine.begin() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         assert set(inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
@@ -770,9 +756,9 @@ def test_migrating_builds_what_the_tables_say_and_again_changes_nothing(url):
     engine.dispose()
 
 
-def make_old_ledger(url, revision, *rows):
+def make_old_ledger(ledger_url, revision, *rows):
     """Make a ledger as it was at a revision, with sends c0, c1, … that differ as told."""
-    engine = open_ledger(url)
+    engine = open_ledger(ledger_url)
     with engine.begin() as connection:
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", "campaigns:migrations")
@@ -787,19 +773,21 @@ def make_old_ledger(url, revision, *rows):
     return tables
 
 
-def test_a_ledger_of_the_first_revision_gains_consents_and_keeps_its_sends(url):
-    assert "consents" not in make_old_ledger(url, "0001", {"state": "planned"})
-    ledger = ledger_at(url)
+def test_a_ledger_of_the_first_revision_gains_consents_and_keeps_its_sends(ledger_url):
+    assert "consents" not in make_old_ledger(ledger_url, "0001", {"state": "planned"})
+    ledger = ledger_at(ledger_url)
     ledger.record_decisions([decision(0, True)])
     assert ledger.decision_count() == 1
     assert ledger.states(DAY) == {SendState.PLANNED: 1}
 
 
-def test_a_ledger_that_knew_no_leases_keeps_its_sends_and_what_was_on_the_way_is_cleared_up(url, tmp_path):
+def test_a_ledger_that_knew_no_leases_keeps_its_sends_and_what_was_on_the_way_is_cleared_up(
+    ledger_url, tmp_path
+):
     before = ["planned", "claimed", "sending", "sent", "deferred", "uncertain"]
     rows = [{"state": state, "claim_id": None if state == "planned" else "f" * 32} for state in before]
-    assert "leases" not in make_old_ledger(url, "0003", *rows)
-    ledger = ledger_at(url)
+    assert "leases" not in make_old_ledger(ledger_url, "0003", *rows)
+    ledger = ledger_at(ledger_url)
     with ledger.sender(tmp_path / "lock"):
         assert ledger.recover() == {SendState.PLANNED: 1, SendState.UNCERTAIN: 1}
         found = states(ledger)
@@ -816,7 +804,7 @@ def test_the_head_that_migrate_looks_for_is_the_newest_revision():
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
 
-def test_a_migration_that_dies_half_way_leaves_nothing_and_can_be_run_again(url, monkeypatch):
+def test_a_migration_that_dies_half_way_leaves_nothing_and_can_be_run_again(ledger_url, monkeypatch):
     def die(connection, cursor, statement, parameters, context, executemany):
         if "CREATE TABLE audit_log" in statement:
             raise KeyboardInterrupt
@@ -829,22 +817,22 @@ def test_a_migration_that_dies_half_way_leaves_nothing_and_can_be_run_again(url,
     with monkeypatch.context() as patch:
         patch.setattr("campaigns.migrate.open_ledger", open_and_die)
         with pytest.raises(KeyboardInterrupt):
-            migrate(url)
-    engine = open_ledger(url)
+            migrate(ledger_url)
+    engine = open_ledger(ledger_url)
     assert inspect(engine).get_table_names() == []
     engine.dispose()
-    migrate(url)
-    assert ledger_at(url).states(DAY) == {}
+    migrate(ledger_url)
+    assert ledger_at(ledger_url).states(DAY) == {}
 
 
-def test_a_ledger_made_by_a_newer_lapwing_is_left_alone(url):
-    migrate(url)
-    engine = open_ledger(url)
+def test_a_ledger_made_by_a_newer_lapwing_is_left_alone(ledger_url):
+    migrate(ledger_url)
+    engine = open_ledger(ledger_url)
     with engine.begin() as connection:
         connection.execute(text("update alembic_version set version_num = '9999'"))
     engine.dispose()
     with pytest.raises(LedgerBroken, match="revision 9999, which this Lapwing does not know"):
-        migrate(url)
+        migrate(ledger_url)
 
 
 def test_a_file_that_is_no_ledger_is_named_in_one_sentence(tmp_path):
