@@ -31,7 +31,8 @@ test-crash: setup ## kill the whole demo at 12 random moments and while it sends
 	@TEST_KILLS=12 $(python) -m pytest tests/journeys/crash.py
 
 test-crash-send: setup ## kill senders 200 times while 4 send 100,000 mails from PostgreSQL, and 1 from SQLite (half an hour)
-	@TEST_MAILS=100000 TEST_KILLS=200 $(python) -m pytest tests/faults/test_killed_sender.py
+	@TEST_MAILS=100000 TEST_KILLS=200 TEST_INTERLEAVINGS=10000 $(python) -m pytest tests/faults/test_killed_sender.py \
+		tests/faults/test_interleavings.py
 
 test-crash-publish: setup ## kill 100 runs of build and publish at random moments while somebody reads (half an hour)
 	@TEST_KILLS=100 $(python) -m pytest tests/faults/test_killed_publish.py

@@ -1,10 +1,8 @@
 """The ledger's promises, each on SQLite and on PostgreSQL."""
 
-import random
 import sqlite3
 import threading
 import time
-from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
@@ -670,50 +668,6 @@ def test_in_any_order_of_steps_no_send_starts_after_a_committed_no(steps, tmp_pa
                 customer = f"c{number}" if step == "unsubscribe" else f"twin of c{number}"
                 tracking.suppress(customer, f"p{number}", "unsubscribed")
                 unsubscribed.add(f"c{number}")
-
-
-def say_no(ledger, number, way):
-    if way == "unsubscribe":
-        ledger.suppress(f"c{number}", f"p{number}", "unsubscribed")
-    else:
-        ledger.record_decisions([decision(number, True, days=-9), decision(number, False)])
-
-
-@pytest.mark.parametrize("way", ["unsubscribe", "withdraw"])
-def test_against_people_who_say_no_at_random_no_send_starts_too_late(ledger_url, tmp_path, way):
-    """Two threads with a connection each race over 200 sends; seen from outside, in real time."""
-    total, random_ = 200, random.Random(7)
-    ledger = ledger_at(ledger_url)
-    tracking = Ledger(open_ledger(ledger_url), MovableClock())
-    ledger.enqueue([planned(number) for number in range(total)], {})
-    people = random_.sample(range(total), total // 2)
-    committed: set[str] = set()
-
-    def all_say_no():
-        for number in people:
-            say_no(tracking, number, way)
-            committed.add(f"c{number}")
-
-    thread = threading.Thread(target=all_say_no)
-    ended: Counter = Counter()
-    too_late = []
-    with ledger.sender(tmp_path / "lock"):
-        thread.start()
-        before = []
-        while sends := ledger.claim(20).sends:
-            for send in sends:
-                known = set(committed)  # what had been committed before we asked to start
-                has_started = start(ledger, send, after=before)
-                before = [Outcome(send, SendState.SENT, "250")] if has_started else []
-                ended["started" if has_started else "stopped"] += 1
-                if has_started and send.customer_id in known:
-                    too_late.append(send.customer_id)
-        if before:
-            ledger.finish(before)
-    thread.join()
-    assert ended["started"] > 20  # the race was run
-    assert too_late == []
-    assert ledger.states(DAY).total() == total
 
 
 NO = {
