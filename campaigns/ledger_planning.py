@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, delete, literal, select, update
 
-from campaigns.ledger_rows import EVERY_CAMPAIGN, insert_if_absent, record_audit, record_suppression
+from campaigns.ledger_rows import insert_if_absent, record_audit, record_suppression
 from campaigns.ledger_view import LedgerView
-from campaigns.sends import Decision, PlannedSend, SendState
+from campaigns.sends import EVERY_CAMPAIGN, Decision, PlannedSend, SendState
 from core.clock import Clock
 from core.errors import LedgerBroken
 from core.ledger_tables import IS_WAITING, consent_files, consents, links, pauses, sends

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, Update, bindparam, exists, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from campaigns.sends import LedgerSend, SendState
+from campaigns.sends import EVERY_CAMPAIGN, LedgerSend, SendState
 from core.ledger_tables import audit_log, consents, pauses, sends, suppressions
 from core.logging import without_addresses
 
@@ -35,9 +35,6 @@ HAS_WITHDRAWN = (
 
 STOPS = {"suppressed": HAS_SUPPRESSION, "consent withdrawn": HAS_WITHDRAWN}
 """What keeps a send from going for good, by the words its reply says."""
-
-EVERY_CAMPAIGN = "*"
-"""In place of a campaign_id, in `pauses`."""
 
 IS_PAUSED = exists().where(
     or_(pauses.c.campaign_id == sends.c.campaign_id, pauses.c.campaign_id == EVERY_CAMPAIGN)

@@ -1,12 +1,13 @@
 """Sends what is due, and answers for it: the last task of a campaign day."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
-from campaigns.dispatch import Progress, send_batch
+from campaigns.dispatch import send_batch
 from campaigns.ledger import Ledger, LedgerSend, SendState
 from campaigns.mailers.local_inbox import LocalInbox
 from campaigns.mailers.smtp import SmtpMailer
@@ -21,6 +22,9 @@ from core.ledger_tables import open_ledger
 from core.logging import get_logger
 from core.settings import Settings
 from core.tokens import Tokens
+
+Progress = Callable[[Counter[SendState], int], None]
+"""Gets, after each mail, how many sends of this batch are in each state, and how many were due when it began."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,14 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
             log.warning("a sender died", recovered=dict(recovered), settled=dict(settled))
         if expired := ledger.expire(timedelta(hours=settings.give_up_after_hours)):
             log.warning("sends expired: their day has passed, or they were deferred too long", count=expired)
+        due = ledger.due_count(as_of) if progress else 0
         counts = send_batch(
             ledger,
             mailer,
             messages,
             pause_after_errors=settings.pause_after_errors,
             as_of=as_of,
-            progress=progress,
+            progress=partial(progress, due=due) if progress else None,
         )
         ledger.settle(mailer)  # a line lost just now may have an answer already
     for day in sorted(messages.days):
@@ -100,6 +105,13 @@ def states_by_campaign(settings: Settings, as_of: date) -> list[dict[str, object
         {"campaign_id": campaign_id, "state": state, "sends": count}
         for (campaign_id, state), count in sorted(counts.items())
     ]
+
+
+def sends_in_state(settings: Settings, as_of: date, state: SendState) -> list[dict[str, object]]:
+    """Return a row per send of a day in a state: what a person needs to look into it."""
+    shown = ("send_id", "campaign_id", "customer_id", "attempts", "due_at", "server", "message_id", "reply")
+    found = open_sending_ledger(settings).in_state(state, as_of)
+    return [{name: getattr(send, name) for name in shown} for send in found]
 
 
 class Messages:

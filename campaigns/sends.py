@@ -48,6 +48,9 @@ MAY_BECOME: dict[SendState, frozenset[SendState]] = {
 REACHED_NOBODY = frozenset({SendState.REFUSED, SendState.SUPPRESSED, SendState.EXPIRED})
 """End states in which no mailbox has the mail; they use up nobody's frequency cap."""
 
+EVERY_CAMPAIGN = "*"
+"""In place of a campaign_id: what is paused when everything is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
