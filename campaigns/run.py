@@ -23,8 +23,8 @@ from core.logging import get_logger
 from core.settings import Settings
 from core.tokens import Tokens
 
-Progress = Callable[[Counter[SendState], int], None]
-"""Gets, after each mail, how many sends of this batch are in each state, and how many were due when it began."""
+Progress = Callable[[int, Counter[SendState]], None]
+"""Gets, after each mail, how many sends were due when the batch began, and how many are in each state now."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
             messages,
             pause_after_errors=settings.pause_after_errors,
             as_of=as_of,
-            progress=partial(progress, due=due) if progress else None,
+            progress=partial(progress, due) if progress else None,
         )
         ledger.settle(mailer)  # a line lost just now may have an answer already
     for day in sorted(messages.days):

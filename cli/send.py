@@ -47,7 +47,7 @@ def run(
     with _bar() as bar:
         mails = bar.add_task("sending", total=None, beside="")
 
-        def show_progress(counts: Counter[SendState], due: int) -> None:
+        def show_progress(due: int, counts: Counter[SendState]) -> None:
             beside = ", ".join(f"{n} {state}" for state, n in counts.items() if state is not SendState.SENT)
             bar.update(mails, completed=counts.total(), total=due, beside=beside)
 

@@ -28,6 +28,7 @@ class SendRecord:
     customer_id: str
     as_of_date: date
     send_at: datetime
+    due_at: datetime
     state: str
     claimed_at: datetime | None
     sending_at: datetime | None

@@ -119,6 +119,7 @@ class SmtpMailer:
             task.result()
 
     def close(self) -> None:
+        """Say goodbye on every connection and let them go."""
         if self._loop is None:
             return
         self._loop.run_until_complete(self._quit(*self._idle))

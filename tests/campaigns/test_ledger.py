@@ -185,7 +185,7 @@ def test_on_postgresql_senders_share_what_is_due_and_none_waits_for_another(post
     ledgers[0].enqueue([planned(number) for number in range(40)], {})
     with ExitStack() as senders, ledgers[0]._engine.begin() as somebody_else:
         leases = [senders.enter_context(ledger.sender(tmp_path / "lock")) for ledger in ledgers]
-        held = set(somebody_else.scalars(select(sends.c.send_id).limit(3).with_for_update()))
+        held = set[str](somebody_else.scalars(select(sends.c.send_id).limit(3).with_for_update()))
         claims = [{send.send_id for send in ledger.claim(12).sends} for ledger in ledgers]
         assert leases == sorted(set(leases))  # the tokens grow
         assert [len(claim) for claim in claims] == [12, 12, 12, 1]
@@ -392,7 +392,7 @@ def test_a_sender_that_ends_leaves_nothing_behind(ledger_url, clock, tmp_path):
 def test_a_group_starts_in_one_commit_and_ends_in_the_one_that_starts_the_next(ledger):
     ledger.enqueue([planned(number) for number in range(4)], {})
     first, second = (ledger.claim(2).sends for _ in range(2))
-    commits = []
+    commits: list = []
     event.listen(ledger._engine, "commit", commits.append)
     ledger.start([(send, HANDOVER) for send in first])
     assert ledger.states(DAY) == {SendState.SENDING: 2, SendState.CLAIMED: 2}

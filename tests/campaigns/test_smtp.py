@@ -67,7 +67,7 @@ def test_many_mails_share_one_connection(at):
 
 def test_a_group_goes_out_at_once_on_a_connection_each_which_the_next_group_finds_open(at):
     group = [Mail("a@juniper.example", f"b{number}@example.com", MAIL) for number in range(3)]
-    answers = {}
+    answers: dict = {}
     with ScriptedSmtp() as server, SmtpMailer(at(server.port, smtp_connections=3)) as mailer:
         for _ in range(4):
             mailer.hand_over(group, answers.__setitem__)
@@ -78,7 +78,7 @@ def test_a_group_goes_out_at_once_on_a_connection_each_which_the_next_group_find
 
 def test_one_mail_that_fails_does_not_touch_the_others_of_its_group(at):
     group = [Mail("a@juniper.example", f"b{number}@example.com", MAIL) for number in range(4)]
-    answers = {}
+    answers: dict = {}
     with (
         ScriptedSmtp(Fault(Stage.DOT, closes=True, times=1)) as server,
         SmtpMailer(at(server.port)) as mailer,

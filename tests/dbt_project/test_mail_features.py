@@ -83,7 +83,7 @@ def send_all(settings):
         for number, at, end in MAILS:
             clock.now = at - timedelta(seconds=5)
             ledger.enqueue([planned(number, day=at.date(), send_at=clock.now)], {})
-            (send,) = ledger.claim("me", 10).sends
+            (send,) = ledger.claim(10).sends
             ledger.start([(send, Handover("mail.example:25", "<m@juniper.example>", "0" * 64))])
             clock.now = at
             ledger.finish([Outcome(send, end, "said the server")])

@@ -42,17 +42,17 @@ class Race:
 
     def __init__(self, url):
         self.url = url
-        self.next_up = ()  # whose mail is about to start
-        self.said_no = set()  # committed: the call has returned
-        self.too_late = []
-        self.ended = Counter()
+        self.next_up: list[str] = []  # whose mail is about to start
+        self.said_no: set[str] = set()  # committed: the call has returned
+        self.too_late: list[str] = []
+        self.ended = Counter[str]()
         self.senders_left = 0
 
     def send(self, lock_file, seed):
         chance = random.Random(seed)
         ledger = Ledger(open_ledger(self.url), MovableClock())
         with ledger.sender(lock_file):
-            before = []
+            before: list[Outcome] = []
             while claimed := ledger.claim(5 * GROUP).sends:
                 for first in range(0, len(claimed), GROUP):
                     group = claimed[first : first + GROUP]

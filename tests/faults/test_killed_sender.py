@@ -132,10 +132,11 @@ class Received:
     """A server that counts what it took by send, and cannot be asked about it."""
 
     def __init__(self):
-        self.counts = Counter()
+        self.counts = Counter[str]()
 
     async def handle_DATA(self, server, session, envelope):
-        self.counts[SEND_ID.search(envelope.original_content).group(1).decode()] += 1
+        (send_id,) = SEND_ID.findall(envelope.original_content)
+        self.counts[send_id.decode()] += 1
         return "250 ok"
 
 
