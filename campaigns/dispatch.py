@@ -110,12 +110,11 @@ class _Batch:
         try:
             for group in _groups(claimed, self._mailer.connections):
                 self._deliver(self._start(group))
-                # On its own: the next check must see it, and locks keep one order.
-                if any(outcome.suppresses for outcome in self._unwritten):
-                    self._write()
                 self._pause_if_hopeless()
         finally:
-            self._write()
+            if self._unwritten:
+                self._ledger.finish(self._unwritten)
+                self._unwritten = []
 
     def _start(self, group: list[_Ready]) -> list[_Ready]:
         """Commit that a group is being handed over; return those of it that may go."""
@@ -150,11 +149,6 @@ class _Batch:
         self._last_words = outcome.reply
         self._unwritten.append(outcome)
         self._count(outcome.state)
-
-    def _write(self) -> None:
-        if self._unwritten:
-            self._ledger.finish(self._unwritten)
-            self._unwritten = []
 
     def _pause_if_hopeless(self) -> None:
         if self._errors_in_a_row >= self._pause_after_errors:

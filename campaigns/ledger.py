@@ -138,12 +138,14 @@ class Ledger(PlanningLedger):
             If the lease has ended, or a send is not claimed by us any more. Then nothing is written, `after` neither.
         """
         with self._writing() as (connection, lease, now):
-            self._end(connection, lease, after, now)
             if connection.dialect.name == "postgresql":
                 # Waits for an unsubscribe or a withdrawal under way and keeps the next one out until this commit:
-                # the check below is then true at the commit, not only when it is made. SQLite admits one writer
-                # anyway.
-                connection.execute(text("lock table suppressions, consents in share mode"))
+                # the check below is then true at the commit, not only when it is made. Who adds a suppression too
+                # keeps other senders out from the start: two that shared the lock would wait for each other. SQLite
+                # admits one writer anyway.
+                mode = "share row exclusive" if any(outcome.suppresses for outcome in after) else "share"
+                connection.execute(text(f"lock table suppressions, consents in {mode} mode"))
+            self._end(connection, lease, after, now)
             claimed = _required(connection, lease, [send for send, _ in group], SendState.CLAIMED)
             suppressed = stop(connection, update(sends).where(claimed), now, "the handover")
             connection.execute(update(sends).where(claimed, IS_PAUSED).values(PLAN_AGAIN))

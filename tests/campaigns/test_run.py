@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pyarrow.parquet as pq
 import pytest
 import structlog
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from campaigns.account import account_of
 from campaigns.definitions import load_campaigns
@@ -21,7 +21,7 @@ from campaigns.mailers.local_inbox import LocalInbox
 from campaigns.plan import plan_rows, release_plan
 from campaigns.run import Messages, rehearse, send_due, states_by_campaign
 from core.errors import LedgerBroken
-from core.ledger_tables import links, open_ledger
+from core.ledger_tables import links, open_ledger, sends
 from core.published import Published
 from core.tokens import TokenKind, Tokens
 from tests.campaigns import small_shop
@@ -182,6 +182,16 @@ def test_a_send_that_is_in_no_plan_is_not_sent(sent, own):
         small_shop.deliver(settings)
     with pytest.raises(LedgerBroken, match=f"send '{ghost}' is in the ledger but not in the plan"):
         account_of(settings, ghost)
+
+
+def test_a_run_fails_when_one_send_of_its_day_has_gone_missing(planned, own):
+    settings = own(planned)
+    enqueued = release_plan(settings, DAY).enqueued
+    with open_ledger(settings.ledger).begin() as connection:
+        one = select(sends.c.send_id).limit(1).scalar_subquery()
+        connection.execute(delete(sends).where(sends.c.send_id == one))
+    with pytest.raises(LedgerBroken, match=rf"{enqueued} sends are planned .* holds {enqueued - 1} \("):
+        small_shop.deliver(settings)
 
 
 def test_every_price_and_number_in_a_mail_is_a_fact(mails, facts):

@@ -8,6 +8,7 @@ import mailbox
 import os
 import ssl
 import threading
+import time
 from collections import Counter
 
 import pytest
@@ -88,35 +89,43 @@ def test_one_mail_that_fails_does_not_touch_the_others_of_its_group(at):
     assert len(server.messages) == 3
 
 
-def test_a_sender_that_is_stopped_waits_a_moment_for_the_answers_of_its_group(at):
-    group = [Mail("a@juniper.example", f"b{number}@example.com", MAIL) for number in range(3)]
-    answers = {}
+def stop_at_the_first(answers):
+    """Take answers, and be told to stop when the first one comes."""
 
-    def stop_at_the_first(place, answer):
+    def answered(place, answer):
         answers[place] = answer
         if len(answers) == 1:
             raise KeyboardInterrupt
 
+    return answered
+
+
+UNSPEAKABLE = Mail("a@juniper.example", "nobody", MAIL)  # answered at once, before others have a connection
+
+
+def test_a_sender_that_is_stopped_waits_a_moment_for_the_answers_of_its_group(at):
+    group = [UNSPEAKABLE, *(Mail("a@juniper.example", f"b{number}@example.com", MAIL) for number in range(2))]
+    answers: dict = {}
     with ScriptedSmtp() as server, SmtpMailer(at(server.port)) as mailer:
         with pytest.raises(KeyboardInterrupt):
-            mailer.hand_over(group, stop_at_the_first)
-        assert answers == dict.fromkeys(range(3), "250 2.0.0 taken")
-        assert len(server.messages) == 3
+            mailer.hand_over(group, stop_at_the_first(answers))
+        assert isinstance(answers.pop(0), DeliveryRefused)
+        assert answers == {1: "250 2.0.0 taken", 2: "250 2.0.0 taken"}
+        assert len(server.messages) == 2
 
 
 def test_what_a_stopped_sender_cannot_wait_for_does_not_go_out_later(at, monkeypatch):
     monkeypatch.setattr("campaigns.mailers.smtp.GRACE_SECONDS", 0.2)
-    group = [Mail("a@juniper.example", f"b{number}@example.com", MAIL) for number in range(2)]
-
-    def stop(place, answer):
-        raise KeyboardInterrupt
-
+    group = [UNSPEAKABLE, Mail("a@juniper.example", "b@example.com", MAIL)]
+    answers: dict = {}
+    began = time.monotonic()
     with ScriptedSmtp(Fault(Stage.MAIL, times=1)) as server, SmtpMailer(at(server.port)) as mailer:
         with pytest.raises(KeyboardInterrupt):
-            mailer.hand_over(group, stop)
-        assert len(server.messages) == 1
+            mailer.hand_over(group, stop_at_the_first(answers))
+        assert time.monotonic() - began < 15  # the server is silent for longer
+        assert answers.keys() == {0}
         hand_over(mailer, "a@juniper.example", "c@example.com", MAIL)
-        assert len(server.messages) == 2
+        assert [recipient for _, recipient, _ in server.messages] == ["c@example.com"]
 
 
 def test_a_connection_that_went_stale_is_renewed_without_a_word(at):
