@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from campaigns.run import message_maker, open_sending_ledger
+from campaigns.run import Messages, open_sending_ledger
 from core.errors import LedgerBroken
 from core.published import Published
 from core.settings import Settings
@@ -23,7 +23,7 @@ def account_of(settings: Settings, send_id: str) -> dict[str, Any]:
         raise LedgerBroken(
             f"the ledger knows no send {send_id!r}; `lapwing send status` counts those there are"
         )
-    message = message_maker(settings)(send)
+    message = Messages(settings)(send)
     rows = Published(settings.published).read("campaign_plan", send.as_of_date).to_pylist()
     row = next(row for row in rows if row["send_id"] == send_id)
     evidence, facts = json.loads(row["evidence"]), json.loads(row["facts"])

@@ -1,14 +1,14 @@
-"""Hand what is due to a server, one mail at a time, and write down what became of each.
+"""Hand what is due to a server, a group of mails at a time, and write down what became of each.
 
-Before a mail goes out the ledger says `sending`; that commit carries the outcome of the mail before it. So a mail
-costs one disk sync, and a sender that dies leaves one mail of which nobody knows whether it arrived: `uncertain`.
+A group is as many mails as the mailer hands over at once. Before any of them goes out the ledger says `sending` of them
+all; that commit carries the outcomes of the group before. So a group costs one disk sync, and a sender that dies leaves
+at most one group of which nobody knows whether it arrived: `uncertain`.
 """
 
 import hashlib
 import re
-import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from email.utils import getaddresses
@@ -18,7 +18,9 @@ from campaigns.mailers import (
     Deferred,
     DeliveryRefused,
     DeliveryUncertain,
+    Mail,
     Mailer,
+    MailerError,
     ServerUnreachable,
     last_words,
 )
@@ -28,9 +30,15 @@ from core.logging import get_logger
 MessageOf = Callable[[LedgerSend], bytes]
 Progress = Callable[[Counter[SendState]], None]
 
-GROUP = 50  # sends claimed by one commit; their messages wait in memory (0.75 MB at 15 kB)
+CLAIM_SIZE = 50  # sends claimed by one commit; their messages wait in memory (0.75 MB at 15 kB)
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
 _MORE_RECIPIENTS = ("cc", "bcc", "resent-to", "resent-cc", "resent-bcc")
+_STATES: dict[type[MailerError], SendState] = {
+    ServerUnreachable: SendState.PLANNED,
+    Deferred: SendState.DEFERRED,
+    DeliveryRefused: SendState.REFUSED,
+    DeliveryUncertain: SendState.UNCERTAIN,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +46,7 @@ class _Ready:
     """A message, checked, with what the ledger has to know of it."""
 
     send: LedgerSend
-    sender: str
-    message: bytes
+    mail: Mail
     handover: Handover
 
 
@@ -52,11 +59,11 @@ def send_batch(
     as_of: date | None = None,
     progress: Progress | None = None,
 ) -> Counter[SendState]:
-    """Send what is due by the ledger's clock; return how many sends ended in each state.
+    """Send what is due by the ledger's clock; return how many sends ended in each state, or were deferred.
 
-    Call it inside `Ledger.only_sender`, after `recover`, `settle` and `expire`; `settle` once more afterwards, and
-    `check_identity` at the end. `message_of` makes the bytes of a mail; a group
-    of messages is made before the first of it is handed over. `progress` gets the counts after each mail.
+    Call it inside `Ledger.sender`, after `recover`, `settle` and `expire`; `settle` once more afterwards, and
+    `check_identity` at the end. `message_of` makes the bytes of a mail; the messages of a claim are made before the
+    first of them is handed over. `progress` gets the counts after each mail.
 
     Raises
     ------
@@ -66,85 +73,87 @@ def send_batch(
     CampaignInvalid
         If a message is not addressed to the person of its send, or lacks what it must carry.
     Exception
-        Whatever `message_of` raises. That send and the rest of its group are planned again.
+        Whatever `message_of` raises. That send and the rest of its claim are planned again.
     """
     batch = _Batch(ledger, mailer, pause_after_errors, progress)
     try:
         while sends := batch.claim(as_of):
             batch.hand_over([_ready(send, message_of(send), mailer.server) for send in sends])
     finally:
-        ledger.release(batch.claim_id)
+        ledger.release()
         get_logger(__name__).info("batch ended", **{str(state): n for state, n in batch.counts.items()})
     return batch.counts
 
 
 class _Batch:
-    """One run of the sender: its claim, its counts, and how many errors it has met in a row."""
+    """One run of the sender: its counts, the outcomes not yet written, how many errors it has met in a row."""
 
     def __init__(
         self, ledger: Ledger, mailer: Mailer, pause_after_errors: int, progress: Progress | None
     ) -> None:
-        self.claim_id = secrets.token_hex(16)
         self.counts: Counter[SendState] = Counter()
         self._ledger = ledger
         self._mailer = mailer
         self._pause_after_errors = pause_after_errors
         self._progress = progress
+        self._unwritten: list[Outcome] = []
         self._errors_in_a_row = 0
+        self._last_words = ""
 
     def claim(self, as_of: date | None) -> list[LedgerSend]:
-        claim = self._ledger.claim(self.claim_id, GROUP, as_of)
+        claim = self._ledger.claim(CLAIM_SIZE, as_of)
         self._count(SendState.SUPPRESSED, claim.suppressed)
         return claim.sends
 
-    def hand_over(self, group: list[_Ready]) -> None:
-        """Send a group; the outcome of each mail is committed with the start of the next."""
-        unwritten: Outcome | None = None
+    def hand_over(self, claimed: list[_Ready]) -> None:
+        """Send what was claimed, group by group; the outcomes of a group are committed with the start of the next."""
         try:
-            for ready in group:
-                may_go = self._ledger.start(ready.send, ready.handover, after=unwritten)
-                unwritten = None
-                if not may_go:
-                    self._count(SendState.SUPPRESSED)
-                    continue
-                unwritten = self._deliver(ready)
-                self._count(unwritten.state)
-                if unwritten.suppresses:  # on its own: the next check must see it, and locks keep one order
-                    self._ledger.finish(unwritten)
-                    unwritten = None
-                self._pause_if_hopeless(unwritten)
+            for group in _groups(claimed, self._mailer.connections):
+                self._deliver(self._start(group))
+                self._pause_if_hopeless()
         finally:
-            if unwritten is not None:
-                self._ledger.finish(unwritten)
+            if self._unwritten:
+                self._ledger.finish(self._unwritten)
+                self._unwritten = []
 
-    def _deliver(self, ready: _Ready) -> Outcome:
-        send = ready.send
+    def _start(self, group: list[_Ready]) -> list[_Ready]:
+        """Commit that a group is being handed over; return those of it that may go."""
+        started = self._ledger.start([(ready.send, ready.handover) for ready in group], after=self._unwritten)
+        self._unwritten = []
+        self._count(SendState.SUPPRESSED, started.suppressed)
+        return [ready for ready in group if ready.send.send_id in started.send_ids]
+
+    def _deliver(self, group: list[_Ready]) -> None:
+        """Hand a group over; whatever happens, there is an outcome of each of its mails afterwards."""
+        unanswered = dict(enumerate(group))
+
+        def answered(place: int, answer: str | MailerError) -> None:
+            self._note(unanswered.pop(place).send, answer)
+
         try:
-            reply = self._mailer.send(ready.sender, send.address, ready.message)
-        except ServerUnreachable as error:
-            self._errors_in_a_row += 1
-            return Outcome(send, SendState.PLANNED, str(error))
-        except DeliveryRefused as error:
-            self._errors_in_a_row = 0 if error.is_about_person else self._errors_in_a_row + 1
-            return Outcome(send, SendState.REFUSED, str(error), suppresses=error.is_about_person)
-        except DeliveryUncertain as error:
-            self._errors_in_a_row += 1
-            return Outcome(send, SendState.UNCERTAIN, str(error))
-        except Deferred as error:
-            self._errors_in_a_row = 0
-            return Outcome(send, SendState.DEFERRED, str(error))
-        except BaseException as error:  # stopped by a person or by a fault of ours: the mail may be under way
+            self._mailer.hand_over([ready.mail for ready in group], answered)
+        except BaseException as error:  # stopped by a person or by a fault of ours: they may be under way
             reply = last_words(f"the sender stopped with this mail in flight: {error!r}")
-            self._ledger.finish(Outcome(send, SendState.UNCERTAIN, reply))
-            self._count(SendState.UNCERTAIN)
+            for ready in unanswered.values():
+                self._note(ready.send, DeliveryUncertain(reply))
             raise
-        self._errors_in_a_row = 0
-        return Outcome(send, SendState.SENT, reply)
 
-    def _pause_if_hopeless(self, last: Outcome | None) -> None:
-        if last is not None and self._errors_in_a_row >= self._pause_after_errors:
+    def _note(self, send: LedgerSend, answer: str | MailerError) -> None:
+        if isinstance(answer, str):
+            outcome, is_error = Outcome(send, SendState.SENT, answer), False
+        else:
+            is_about_person = isinstance(answer, DeliveryRefused) and answer.is_about_person
+            outcome = Outcome(send, _STATES[type(answer)], str(answer), suppresses=is_about_person)
+            is_error = not (is_about_person or isinstance(answer, Deferred))
+        self._errors_in_a_row = self._errors_in_a_row + 1 if is_error else 0
+        self._last_words = outcome.reply
+        self._unwritten.append(outcome)
+        self._count(outcome.state)
+
+    def _pause_if_hopeless(self) -> None:
+        if self._errors_in_a_row >= self._pause_after_errors:
             raise SendingPaused(
-                f"sending paused after {self._errors_in_a_row} errors in a row, the last: {last.reply};"
+                f"sending paused after {self._errors_in_a_row} errors in a row, the last: {self._last_words};"
                 " what is left stays planned: mend the server's address or login (docs/runbooks/send.md), run again"
             )
 
@@ -153,6 +162,18 @@ class _Batch:
             self.counts[state] += number
             if self._progress is not None:
                 self._progress(self.counts)
+
+
+def _groups(claimed: list[_Ready], size: int) -> Iterator[list[_Ready]]:
+    """Cut into groups of at most `size`, no person twice in one: the first answer decides about her second mail."""
+    group: list[_Ready] = []
+    for ready in claimed:
+        if len(group) == size or ready.send.pseudonym in {other.send.pseudonym for other in group}:
+            yield group
+            group = []
+        group.append(ready)
+    if group:
+        yield group
 
 
 def _ready(send: LedgerSend, message: bytes, server: str) -> _Ready:
@@ -172,7 +193,8 @@ def _ready(send: LedgerSend, message: bytes, server: str) -> _Ready:
     if not message.count(b"\n") == message.count(b"\r\n") == message.count(b"\r"):
         _refuse(send, "has a bare CR or LF, which servers read differently: end lines with CRLF")
     digest = hashlib.sha256(message).hexdigest()
-    return _Ready(send, senders[0], message, Handover(server, message_ids[0], digest))
+    mail = Mail(senders[0], send.address, message)
+    return _Ready(send, mail, Handover(server, message_ids[0], digest))
 
 
 def _refuse(send: LedgerSend, fault: str) -> None:

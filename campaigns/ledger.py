@@ -1,36 +1,42 @@
 """The ledger of sends: every step of a mail's way to a server is written down before it is taken.
 
-A transition is one guarded UPDATE (`where state = …`), so two senders, a crash or a task run twice cannot move a
-send twice. Nothing here speaks SMTP; `campaigns.dispatch` does, between `start` and `finish`.
+What a sender writes goes through its lease (`campaigns.leases`) and finds its sends where it left them, or nothing is
+written: two senders, a crash or a task run twice cannot move a send twice. Nothing here speaks SMTP;
+`campaigns.dispatch` does, between `start` and `finish`.
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, not_, select, text, update
 
-from campaigns.ledger_planning import PlanningLedger
-from campaigns.ledger_rows import (
-    COLUMNS,
-    START,
-    STOPS,
-    as_send,
-    move,
-    record_suppression,
-    why_stopped,
-)
-from campaigns.sender_lock import database_lock, file_lock
-from campaigns.sends import Claim, Handover, LedgerSend, Outcome, PlannedSend, SendState
+from campaigns.back_off import next_try
+from campaigns.leases import dead_leases, end, lease_of, renew
+from campaigns.ledger_planning import PlanningLedger, oldest_day
+from campaigns.ledger_rows import COLUMNS, END, IS_PAUSED, START, WAIT, as_send, record_suppression, stop
+from campaigns.sends import MAY_BECOME, Claim, Handover, LedgerSend, Outcome, PlannedSend, SendState, Started
 from core.clock import Clock
 from core.errors import LedgerBroken
-from core.ledger_tables import IS_PLANNED, sends
+from core.ledger_tables import IS_WAITING, sends
 from core.logging import without_addresses
 
-__all__ = ["Claim", "Evidence", "Handover", "Ledger", "LedgerSend", "Outcome", "PlannedSend", "SendState"]
+__all__ = [
+    "Claim",
+    "Evidence",
+    "Handover",
+    "Ledger",
+    "LedgerSend",
+    "Outcome",
+    "PlannedSend",
+    "SendState",
+    "Started",
+]
+
+PLAN_AGAIN = {"state": SendState.PLANNED, "lease_id": None, "claimed_at": None}
 
 
 class Evidence(Protocol):
@@ -49,170 +55,187 @@ class Ledger(PlanningLedger):
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         super().__init__(engine, clock)
-        self._is_only_sender = False
+        self._lease: int | None = None
 
     @contextmanager
-    def only_sender(self, lock_file: Path) -> Iterator[None]:
-        """Be the one sender of this ledger; `claim`, `recover` and `settle` need it.
+    def sender(self, lock_file: Path) -> Iterator[int]:
+        """Be a sender of this ledger, under a lease whose number is yielded: SQLite admits one, PostgreSQL many.
+
+        What is still claimed at the end is planned again.
 
         Raises
         ------
         LedgerBroken
-            If somebody else is sending.
+            If the ledger is a SQLite file and somebody else is sending from it.
         """
-        with ExitStack() as locks:
-            locks.enter_context(file_lock(lock_file))
-            if self._engine.dialect.name == "postgresql":
-                locks.enter_context(database_lock(self._engine))
-            self._is_only_sender = True
+        with lease_of(self._engine, lock_file, self._clock()) as lease:
+            self._lease = lease
             try:
-                yield
+                yield lease
             finally:
-                self._is_only_sender = False
+                self._lease = None
+                with self._engine.begin() as connection:
+                    self._clear_up(connection, [lease], self._clock())
 
-    def _require_only_sender(self, deed: str) -> None:
-        if not self._is_only_sender:
-            raise LedgerBroken(f"{deed} without being the only sender: do it inside Ledger.only_sender")
-
-    def claim(self, claim_id: str, limit: int, as_of: date | None = None) -> Claim:
-        """Claim up to `limit` sends that are due by the clock, earliest first, for the sender `claim_id`.
-
-        Those whose person is suppressed or has withdrawn consent end as `suppressed` instead. No sends: nothing more is due.
-        """
-        self._require_only_sender("a send was to be claimed")
-        now, suppressed = self._clock(), 0
-        due = select(sends.c.send_id).where(IS_PLANNED, sends.c.send_at <= now)
-        if as_of is not None:
-            due = due.where(sends.c.as_of_date == as_of)
-        due = due.order_by(sends.c.send_at, sends.c.send_id).limit(limit).with_for_update(skip_locked=True)
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[Connection, int, datetime]]:
+        """Begin a transaction of a sender; its commit needs the lease to be ours still."""
+        if self._lease is None:
+            raise LedgerBroken("a send was to be moved by nobody: do it inside Ledger.sender")
+        now = self._clock()
         with self._engine.begin() as connection:
+            renew(connection, self._lease, now)
+            yield connection, self._lease, now
+
+    def claim(self, limit: int, as_of: date | None = None) -> Claim:
+        """Claim up to `limit` sends that are due by the clock, earliest first.
+
+        Those whose person is suppressed or has withdrawn consent end as `suppressed` instead; those of a paused
+        campaign stay. No sends: nothing more is due.
+        """
+        suppressed = 0
+        with self._writing() as (connection, lease, now):
+            due = self._due(now, as_of).limit(limit).with_for_update(skip_locked=True)
             while ids := list[str](connection.scalars(due)):
-                mine = update(sends).where(sends.c.send_id.in_(ids), sends.c.state == SendState.PLANNED)
-                for reason, holds in STOPS.items():
-                    suppressed += connection.execute(
-                        mine.where(holds).values(
-                            state=SendState.SUPPRESSED, ended_at=now, reply=f"{reason} before the claim"
-                        )
-                    ).rowcount
-                claimed = connection.execute(
-                    mine.values(state=SendState.CLAIMED, claim_id=claim_id, claimed_at=now)
-                ).rowcount
-                if claimed:
+                mine = update(sends).where(sends.c.send_id.in_(ids), IS_WAITING)
+                suppressed += stop(connection, mine, now, "the claim")
+                if connection.execute(
+                    mine.values(state=SendState.CLAIMED, lease_id=lease, claimed_at=now)
+                ).rowcount:
+                    claimed = sends.c.send_id.in_(ids), sends.c.state == SendState.CLAIMED
                     rows = connection.execute(
-                        select(*COLUMNS)
-                        .where(sends.c.send_id.in_(ids), sends.c.claim_id == claim_id)
-                        .where(sends.c.state == SendState.CLAIMED)
-                        .order_by(sends.c.send_at, sends.c.send_id)
+                        select(*COLUMNS).where(*claimed).order_by(sends.c.due_at, sends.c.send_id)
                     )
                     return Claim([as_send(row) for row in rows], suppressed)
         return Claim([], suppressed)
 
-    def start(self, send: LedgerSend, handover: Handover, *, after: Outcome | None = None) -> bool:
-        """Commit that `send` is now being handed over; False, and `suppressed`, if its person no longer wants mail.
+    def due_count(self, as_of: date | None = None) -> int:
+        """Return how many sends could be claimed now."""
+        with self._engine.begin() as connection:
+            due = self._due(self._clock(), as_of).order_by(None).subquery()
+            return connection.scalar(select(func.count()).select_from(due)) or 0
 
-        The send's reply then says which: suppressed, or consent withdrawn.
-        `after` is the outcome of the mail before it: both are one commit, so that a mail costs one disk sync.
+    def _due(self, now: datetime, as_of: date | None) -> Select[tuple[str]]:
+        due = select(sends.c.send_id).where(IS_WAITING, sends.c.due_at <= now, not_(IS_PAUSED))
+        due = due.where(sends.c.as_of_date >= oldest_day(now))
+        if as_of is not None:
+            due = due.where(sends.c.as_of_date == as_of)
+        return due.order_by(sends.c.due_at, sends.c.send_id)
+
+    def start(
+        self, group: Sequence[tuple[LedgerSend, Handover]], *, after: Sequence[Outcome] = ()
+    ) -> Started:
+        """Commit that a group of sends is now being handed over; return which may go.
+
+        This commit is where a send *begins*: whoever said no before it gets no mail, whoever says no while the
+        group is on its way gets that one mail still. So a group is no larger than what is handed over at once. Of the
+        others, the reply says why they end as `suppressed`; those of a campaign paused meanwhile are planned again.
+        `after` are the outcomes of the group before: both are one commit, so that a group costs one disk sync.
 
         Raises
         ------
         LedgerBroken
-            If the claim is not ours any more. Then nothing is written, `after` neither.
+            If the lease has ended, or a send is not claimed by us any more. Then nothing is written, `after` neither.
         """
-        now = self._clock()
-        with self._engine.begin() as connection:
-            if after is not None:
-                self._end(connection, after, now)
+        with self._writing() as (connection, lease, now):
             if connection.dialect.name == "postgresql":
                 # Waits for an unsubscribe or a withdrawal under way and keeps the next one out until this commit:
-                # the check below is then true at the commit, not only when it is made. SQLite admits one writer
-                # anyway.
-                connection.execute(text("lock table suppressions, consents in share mode"))
-            values = {
-                "id": send.send_id,
-                "claim": send.claim_id,
-                "now": now,
-                "at": handover.server,
-                "mail": handover.message_id,
-                "digest": handover.message_digest,
-            }
-            if connection.execute(START, values).rowcount == 1:
-                return True
-            reply = f"{why_stopped(connection, send.send_id)} before the handover"
-            move(connection, send, SendState.CLAIMED, SendState.SUPPRESSED, ended_at=now, reply=reply)
-        return False
+                # the check below is then true at the commit, not only when it is made. Who adds a suppression too
+                # keeps other senders out from the start: two that shared the lock would wait for each other. SQLite
+                # admits one writer anyway.
+                mode = "share row exclusive" if any(outcome.suppresses for outcome in after) else "share"
+                connection.execute(text(f"lock table suppressions, consents in {mode} mode"))
+            self._end(connection, lease, after, now)
+            claimed = _required(connection, lease, [send for send, _ in group], SendState.CLAIMED)
+            suppressed = stop(connection, update(sends).where(claimed), now, "the handover")
+            connection.execute(update(sends).where(claimed, IS_PAUSED).values(PLAN_AGAIN))
+            may_go = frozenset[str](connection.scalars(select(sends.c.send_id).where(claimed)))
+            rows = [
+                {
+                    "b_id": send.send_id,
+                    "b_now": now,
+                    "b_server": handover.server,
+                    "b_message_id": handover.message_id,
+                    "b_digest": handover.message_digest,
+                }
+                for send, handover in group
+                if send.send_id in may_go
+            ]
+            if rows:
+                connection.execute(START, rows)
+        return Started(may_go, suppressed)
 
-    def finish(self, outcome: Outcome) -> None:
-        """Commit how the handover of a send ended."""
-        with self._engine.begin() as connection:
-            self._end(connection, outcome, self._clock())
+    def finish(self, outcomes: Sequence[Outcome]) -> None:
+        """Commit what came of handing over a group of sends."""
+        with self._writing() as (connection, lease, now):
+            self._end(connection, lease, outcomes, now)
 
-    def _end(self, connection: Connection, outcome: Outcome, now: datetime) -> None:
-        send, state = outcome.send, outcome.state
-        values: dict[str, Any] = {"reply": outcome.reply}
-        if state is SendState.PLANNED:
-            values |= {"claim_id": None, "claimed_at": None, "sending_at": None}
-        else:
-            values["ended_at"] = now
-        move(connection, send, SendState.SENDING, state, **values)
-        if outcome.suppresses:
+    def _end(self, connection: Connection, lease: int, outcomes: Sequence[Outcome], now: datetime) -> None:
+        if outcomes:
+            _required(connection, lease, [outcome.send for outcome in outcomes], SendState.SENDING)
+        ended, waiting = list[dict[str, Any]](), list[dict[str, Any]]()
+        for outcome in outcomes:
+            send, state = outcome.send, outcome.state
+            if state not in MAY_BECOME[SendState.SENDING]:
+                raise LedgerBroken(f"send '{send.send_id}' cannot go from {SendState.SENDING} to {state}")
+            row = {"b_id": send.send_id, "b_state": state, "b_reply": outcome.reply}
+            if state is SendState.DEFERRED:
+                waiting.append(row | {"b_due_at": next_try(send.send_id, send.attempts + 1, now)})
+            elif state is SendState.PLANNED:
+                waiting.append(row | {"b_due_at": send.due_at})
+            else:
+                ended.append(row | {"b_now": now})
+        for statement, rows in ((END, ended), (WAIT, waiting)):
+            if rows:
+                connection.execute(statement, rows)
+        for send in (outcome.send for outcome in outcomes if outcome.suppresses):
             record_suppression(
-                connection,
-                send.customer_id,
-                send.pseudonym,
-                reason="refused",
-                send_id=send.send_id,
-                now=now,
+                connection, send.customer_id, send.pseudonym, reason="refused", send_id=send.send_id, now=now
             )
 
-    def release(self, claim_id: str) -> int:
-        """Plan again what a sender claimed and did not start; return how many."""
-        with self._engine.begin() as connection:
-            return connection.execute(
-                update(sends)
-                .where(sends.c.claim_id == claim_id, sends.c.state == SendState.CLAIMED)
-                .values(state=SendState.PLANNED, claim_id=None, claimed_at=None)
-            ).rowcount
+    def release(self) -> int:
+        """Plan again what we have claimed and not started; return how many."""
+        with self._writing() as (connection, lease, _):
+            mine = update(sends).where(sends.c.lease_id == lease, sends.c.state == SendState.CLAIMED)
+            return connection.execute(mine.values(PLAN_AGAIN)).rowcount
 
     def recover(self) -> Counter[SendState]:
-        """Take over from a sender that died: its claims are planned again, its mail in flight is `uncertain`."""
-        self._require_only_sender("a dead sender was to be cleared up after")
-        now = self._clock()
-        with self._engine.begin() as connection:
-            planned = connection.execute(
-                update(sends)
-                .where(sends.c.state == SendState.CLAIMED)
-                .values(state=SendState.PLANNED, claim_id=None, claimed_at=None)
-            ).rowcount
-            in_flight = connection.execute(select(*COLUMNS).where(sends.c.state == SendState.SENDING)).all()
-            for row in in_flight:
-                reply = "the sender died with this mail in flight"
-                move(
-                    connection,
-                    as_send(row),
-                    SendState.SENDING,
-                    SendState.UNCERTAIN,
-                    ended_at=now,
-                    reply=reply,
-                )
-                self._audit(connection, "recover", "send uncertain", row.send_id, {"server": row.server})
-        return +Counter({SendState.PLANNED: planned, SendState.UNCERTAIN: len(in_flight)})
+        """Take over from senders that died: their claims are planned again, their mail in flight is `uncertain`."""
+        with self._writing() as (connection, lease, now):
+            return self._clear_up(connection, dead_leases(connection, lease, now), now)
+
+    def _clear_up(self, connection: Connection, lease_ids: list[int], now: datetime) -> Counter[SendState]:
+        if not lease_ids:
+            return Counter()
+        end(connection, lease_ids, now)
+        theirs = sends.c.lease_id.in_(lease_ids)
+        planned = connection.execute(
+            update(sends).where(theirs, sends.c.state == SendState.CLAIMED).values(PLAN_AGAIN)
+        ).rowcount
+        in_flight = theirs, sends.c.state == SendState.SENDING
+        lost = connection.execute(select(sends.c.send_id, sends.c.server).where(*in_flight)).all()
+        reply = "the sender died with this mail in flight"
+        connection.execute(
+            update(sends).where(*in_flight).values(state=SendState.UNCERTAIN, ended_at=now, reply=reply)
+        )
+        for row in lost:
+            self._audit(connection, "recover", "send uncertain", row.send_id, {"server": row.server})
+        return +Counter({SendState.PLANNED: planned, SendState.UNCERTAIN: len(lost)})
 
     def settle(self, evidence: Evidence) -> Counter[SendState]:
         """Ask `evidence` about every uncertain send of its server; return how many ended where.
 
         Delivered: `sent`. Certainly not: planned again. Nobody can tell: it stays `uncertain`.
         """
-        self._require_only_sender("an uncertain send was to be settled")
         settled: Counter[SendState] = Counter()
         for send in self.in_state(SendState.UNCERTAIN):
-            if send.server != evidence.server or send.message_id is None:
-                settled[SendState.UNCERTAIN] += 1
-                continue
-            was_delivered = evidence.was_delivered(send.message_id)
+            was_delivered = None
+            if send.server == evidence.server and send.message_id is not None:
+                was_delivered = evidence.was_delivered(send.message_id)
             if was_delivered is None:
                 settled[SendState.UNCERTAIN] += 1
-            else:
-                settled[self._resolve(send, was_delivered, evidence.server)] += 1
+            elif state := self._resolve(send.send_id, was_delivered, evidence.server):
+                settled[state] += 1
         return settled
 
     def resolve(self, send_id: str, *, was_delivered: bool, actor: str) -> SendState:
@@ -223,19 +246,50 @@ class Ledger(PlanningLedger):
         LedgerBroken
             If there is no such send, or it is not uncertain.
         """
-        send = self.find(send_id)
-        if send is None:
-            raise LedgerBroken(f"send '{send_id}' is not in the ledger")
-        return self._resolve(send, was_delivered, actor)
-
-    def _resolve(self, send: LedgerSend, was_delivered: bool, actor: str) -> SendState:
-        state = SendState.SENT if was_delivered else SendState.PLANNED
-        values: dict[str, Any] = {"reply": f"settled by {without_addresses(actor)}"}
-        if was_delivered:  # before now nobody knew: features of the days until now do not count it
-            values["ended_at"] = self._clock()
-        else:
-            values |= {"claim_id": None, "claimed_at": None, "sending_at": None, "ended_at": None}
-        with self._engine.begin() as connection:
-            move(connection, send, SendState.UNCERTAIN, state, **values)
-            self._audit(connection, actor, "send settled", send.send_id, {"state": state})
+        state = self._resolve(send_id, was_delivered, actor)
+        if state is None:
+            send = self.find(send_id)
+            stands = "not in the ledger" if send is None else f"{send.state}"
+            raise LedgerBroken(f"send '{send_id}' is {stands}: only one that is uncertain can be settled")
         return state
+
+    def _resolve(self, send_id: str, was_delivered: bool, actor: str) -> SendState | None:
+        """Return the new state, or None where the send is not uncertain (any more)."""
+        state = SendState.SENT if was_delivered else SendState.PLANNED
+        with self._engine.begin() as connection:
+            # Sent as of now: before, nobody knew, and features of the days until now do not count it.
+            values: dict[str, Any] = (
+                {"state": state, "ended_at": self._clock()}
+                if was_delivered
+                else PLAN_AGAIN | {"sending_at": None, "ended_at": None}
+            )
+            uncertain = sends.c.send_id == send_id, sends.c.state == SendState.UNCERTAIN
+            values["reply"] = f"settled by {without_addresses(actor)}"
+            if connection.execute(update(sends).where(*uncertain).values(values)).rowcount == 0:
+                return None
+            self._audit(connection, actor, "send settled", send_id, {"state": state})
+        return state
+
+
+def _required(
+    connection: Connection, lease: int, group: Sequence[LedgerSend], state: SendState
+) -> ColumnElement[bool]:
+    """Return the condition that holds for a group that is in a state and ours, once it was seen to hold.
+
+    Raises
+    ------
+    LedgerBroken
+        If one of them stands elsewhere; nothing is written then.
+    """
+    ids = [send.send_id for send in group]
+    ours = (sends.c.send_id.in_(ids)) & (sends.c.state == state) & (sends.c.lease_id == lease)
+    if missing := set(ids) - set(connection.scalars(select(sends.c.send_id).where(ours))):
+        first = min(missing)
+        found = connection.execute(
+            select(sends.c.state, sends.c.lease_id).where(sends.c.send_id == first)
+        ).one_or_none()
+        stands = "not in the ledger" if found is None else f"{found.state} (lease {found.lease_id})"
+        raise LedgerBroken(
+            f"send '{first}' should be {state} under lease {lease}, but is {stands}; somebody else moved it"
+        )
+    return ours

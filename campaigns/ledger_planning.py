@@ -3,21 +3,26 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, literal, select, update
 
 from campaigns.ledger_rows import insert_if_absent, record_audit, record_suppression
 from campaigns.ledger_view import LedgerView
-from campaigns.sends import Decision, PlannedSend, SendState
+from campaigns.sends import EVERY_CAMPAIGN, Decision, PlannedSend, SendState
 from core.clock import Clock
 from core.errors import LedgerBroken
-from core.ledger_tables import consent_files, consents, links, sends
+from core.ledger_tables import IS_WAITING, consent_files, consents, links, pauses, sends
 from core.logging import without_addresses
 
 EXPIRES_AFTER = timedelta(hours=24)
-"""How long after the end of its day a planned send may still go out."""
+"""How long after the end of its day a send may still go out."""
+
+
+def oldest_day(now: datetime) -> date:
+    """Return the oldest day whose sends may still go out."""
+    return (now - EXPIRES_AFTER).date()
 
 
 class PlanningLedger(LedgerView):
@@ -41,7 +46,7 @@ class PlanningLedger(LedgerView):
                 connection.scalars(select(sends.c.send_id).where(sends.c.as_of_date.in_(days)))
             )
             new = [
-                row | {"state": SendState.PLANNED, "attempts": 0}
+                row | {"state": SendState.PLANNED, "due_at": row["send_at"], "attempts": 0}
                 for row in rows
                 if row["send_id"] not in known
             ]
@@ -54,35 +59,49 @@ class PlanningLedger(LedgerView):
         with self._engine.begin() as connection:
             _store_links(connection, targets)
 
-    def expire(self) -> int:
-        """Expire what is still planned more than 24 hours after the end of its day; return how many."""
+    def expire(self, give_up_after: timedelta) -> int:
+        """Expire what waits more than 24 hours after the end of its day; return how many.
+
+        So does what was deferred and waits longer than `give_up_after` after the moment it was planned for.
+        """
         now = self._clock()
-        ended = (now - EXPIRES_AFTER - timedelta(days=1)).date()
+        given_up = (sends.c.state == SendState.DEFERRED) & (sends.c.send_at <= now - give_up_after)
         with self._engine.begin() as connection:
-            return connection.execute(
-                update(sends)
-                .where(sends.c.state == SendState.PLANNED, sends.c.as_of_date <= ended)
-                .values(state=SendState.EXPIRED, ended_at=now, reply="its day has passed")
-            ).rowcount
+            return _expire(
+                connection, given_up, now, literal("given up; the last word was ") + sends.c.reply
+            ) + (_expire(connection, sends.c.as_of_date < oldest_day(now), now, "its day has passed"))
 
     def withdraw(self, as_of: date, campaign_id: str, *, actor: str, reason: str) -> int:
-        """Take back what is still planned of a campaign's day; return how many. They never go out."""
-        now = self._clock()
+        """Take back what still waits of a campaign's day; return how many. They never go out."""
         with self._engine.begin() as connection:
-            count = connection.execute(
-                update(sends)
-                .where(
-                    sends.c.state == SendState.PLANNED,
-                    sends.c.as_of_date == as_of,
-                    sends.c.campaign_id == campaign_id,
-                )
-                .values(
-                    state=SendState.EXPIRED, ended_at=now, reply=without_addresses(f"withdrawn: {reason}")
-                )
-            ).rowcount
+            its_day = (sends.c.as_of_date == as_of) & (sends.c.campaign_id == campaign_id)
+            count = _expire(connection, its_day, self._clock(), without_addresses(f"withdrawn: {reason}"))
             detail = {"as_of_date": str(as_of), "count": count, "reason": reason}
             self._audit(connection, actor, "sends withdrawn", campaign_id, detail)
         return count
+
+    def pause(self, campaign_id: str = EVERY_CAMPAIGN, *, actor: str, reason: str) -> bool:
+        """Begin no send of a campaign from the next group on; False if it is paused already."""
+        with self._engine.begin() as connection:
+            row = {
+                "campaign_id": campaign_id,
+                "reason": without_addresses(reason),
+                "paused_at": self._clock(),
+            }
+            is_new = insert_if_absent(connection, pauses, row) == 1
+            if is_new:
+                self._audit(connection, actor, "sending paused", campaign_id, {"reason": reason})
+        return is_new
+
+    def resume(self, campaign_id: str = EVERY_CAMPAIGN, *, actor: str) -> bool:
+        """Send again what was paused under that name; False if nothing was."""
+        with self._engine.begin() as connection:
+            was_paused = (
+                connection.execute(delete(pauses).where(pauses.c.campaign_id == campaign_id)).rowcount == 1
+            )
+            if was_paused:
+                self._audit(connection, actor, "sending resumed", campaign_id, {})
+        return was_paused
 
     def suppress(self, customer_id: str, pseudonym: str, reason: str, send_id: str | None = None) -> bool:
         """Send nothing to this person from the commit on; False if that held already (the first reason stays)."""
@@ -118,6 +137,18 @@ class PlanningLedger(LedgerView):
         self, connection: Connection, actor: str, action: str, subject: str, detail: Mapping[str, Any]
     ) -> None:
         record_audit(connection, self._clock(), actor=actor, action=action, subject=subject, detail=detail)
+
+
+def _expire(
+    connection: Connection, which: ColumnElement[bool], now: datetime, reply: str | ColumnElement[str]
+) -> int:
+    """Expire what waits and is like that; what a sender is claiming just now is left to it."""
+    waiting = select(sends.c.send_id).where(IS_WAITING, which).with_for_update(skip_locked=True)
+    return connection.execute(
+        update(sends)
+        .where(sends.c.send_id.in_(waiting))
+        .values(state=SendState.EXPIRED, ended_at=now, reply=reply)
+    ).rowcount
 
 
 def _store_links(connection: Connection, targets: Mapping[str, str]) -> None:

@@ -1,28 +1,14 @@
-"""What the ledger asks and writes of single rows: may it go, the guarded transition, a suppression, an audit line."""
+"""What the ledger asks and writes of rows: which may go, how they are handed over and end, suppressions, audit lines."""
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Row,
-    Table,
-    Update,
-    bindparam,
-    exists,
-    insert,
-    not_,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Row, Table, Update, bindparam, exists, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from campaigns.sends import MAY_BECOME, LedgerSend, SendState
-from core.errors import LedgerBroken
-from core.ledger_tables import audit_log, consents, sends, suppressions
+from campaigns.sends import EVERY_CAMPAIGN, LedgerSend, SendState
+from core.ledger_tables import audit_log, consents, pauses, sends, suppressions
 from core.logging import without_addresses
 
 COLUMNS = [sends.c[name] for name in LedgerSend.__dataclass_fields__]
@@ -48,26 +34,33 @@ HAS_WITHDRAWN = (
 """Whether the customer of a send last said no. False where the ledger knows no decision: the plan asked for one."""
 
 STOPS = {"suppressed": HAS_SUPPRESSION, "consent withdrawn": HAS_WITHDRAWN}
-"""What keeps a planned send from going, by the words its reply says."""
+"""What keeps a send from going for good, by the words its reply says."""
 
-START = (
-    update(sends)
-    .where(
-        sends.c.send_id == bindparam("id"),
-        sends.c.state == SendState.CLAIMED,
-        sends.c.claim_id == bindparam("claim"),
-        not_(or_(*STOPS.values())),
-    )
-    .values(
-        state=SendState.SENDING,
-        sending_at=bindparam("now"),
-        server=bindparam("at"),
-        message_id=bindparam("mail"),
-        message_digest=bindparam("digest"),
-        attempts=sends.c.attempts + 1,
-    )
+IS_PAUSED = exists().where(
+    or_(pauses.c.campaign_id == sends.c.campaign_id, pauses.c.campaign_id == EVERY_CAMPAIGN)
 )
-"""claimed → sending, unless something of `STOPS` holds: one statement, so nothing comes between check and step."""
+
+_THIS = update(sends).where(sends.c.send_id == bindparam("b_id"))
+START = _THIS.values(
+    state=SendState.SENDING,
+    sending_at=bindparam("b_now"),
+    server=bindparam("b_server"),
+    message_id=bindparam("b_message_id"),
+    message_digest=bindparam("b_digest"),
+    attempts=sends.c.attempts + 1,
+)
+"""claimed → sending; for many sends at once, after `stop` and under a lease."""
+END = _THIS.values(state=bindparam("b_state"), reply=bindparam("b_reply"), ended_at=bindparam("b_now"))
+"""sending → an end."""
+WAIT = _THIS.values(
+    state=bindparam("b_state"),
+    reply=bindparam("b_reply"),
+    due_at=bindparam("b_due_at"),
+    lease_id=None,
+    claimed_at=None,
+    sending_at=None,
+)
+"""sending → planned or deferred."""
 
 
 def as_send(row: Row[Any]) -> LedgerSend:
@@ -76,46 +69,15 @@ def as_send(row: Row[Any]) -> LedgerSend:
     return LedgerSend(**values | {"state": SendState(values["state"])})
 
 
-def why_stopped(connection: Connection, send_id: str) -> str:
-    """Return the first of `STOPS` that holds for a send, or that none does."""
-    for reason, holds in STOPS.items():
-        if connection.scalar(select(sends.c.send_id).where(sends.c.send_id == send_id, holds)):
-            return reason
-    return "stopped by nothing we know"
-
-
-def move(connection: Connection, send: LedgerSend, from_: SendState, to: SendState, **values: Any) -> None:
-    """Take a send from one state to another, if it stands there and its claim is still the one we know.
-
-    Raises
-    ------
-    LedgerBroken
-        If there is no such transition, or the send stands elsewhere.
-    """
-    if to not in MAY_BECOME[from_]:
-        raise LedgerBroken(f"send '{send.send_id}' cannot go from {from_} to {to}")
-    given = values | {"state": to, "b_id": send.send_id, "b_from": from_, "b_claim": send.claim_id}
-    if connection.execute(_guarded_update(frozenset(values)), given).rowcount != 1:
-        query = select(sends.c.state, sends.c.claim_id).where(sends.c.send_id == send.send_id)
-        found = connection.execute(query).one_or_none()
-        stands = "not in the ledger" if found is None else f"{found.state} (claim {found.claim_id})"
-        raise LedgerBroken(
-            f"send '{send.send_id}' should go from {from_} (claim {send.claim_id}) to {to}, but is {stands};"
-            " somebody else moved it"
-        )
-
-
-@cache
-def _guarded_update(columns: frozenset[str]) -> Update:
-    """Return the transition that sets `columns` beside the state; made once, since making it takes 0.2 ms."""
-    return (
-        update(sends)
-        .where(
-            sends.c.send_id == bindparam("b_id"),
-            sends.c.state == bindparam("b_from"),
-            sends.c.claim_id == bindparam("b_claim"),
-        )
-        .values({name: bindparam(name) for name in sorted(columns | {"state"})})
+def stop(connection: Connection, among: Update, now: datetime, when: str) -> int:
+    """End as `suppressed` those sends of an update that are not to go; return how many. The reply says why."""
+    return sum(
+        connection.execute(
+            among.where(holds).values(
+                state=SendState.SUPPRESSED, ended_at=now, reply=f"{reason} before {when}"
+            )
+        ).rowcount
+        for reason, holds in STOPS.items()
     )
 
 

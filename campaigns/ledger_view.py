@@ -10,7 +10,7 @@ from sqlalchemy import Engine, and_, func, not_, select, tuple_
 from campaigns.ledger_rows import COLUMNS, as_send
 from campaigns.sends import REACHED_NOBODY, LedgerSend, SendState
 from core.errors import LedgerBroken
-from core.ledger_tables import IS_SENT, consent_files, consents, sends, suppressions
+from core.ledger_tables import IS_SENT, consent_files, consents, leases, pauses, sends, suppressions
 
 SENDS_PER_QUESTION = 10_000  # a question of SQLite may have 32,766 parameters
 
@@ -23,6 +23,25 @@ class Suppression:
     pseudonym: str
     reason: str
     suppressed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A campaign (`*`: every one) of which no send begins, and why."""
+
+    campaign_id: str
+    reason: str
+    paused_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A sender whose lease has not ended: it is at work, or has died and nobody has cleared up after it yet."""
+
+    lease_id: int
+    holder: str
+    began_at: datetime
+    ends_at: datetime
 
 
 class LedgerView:
@@ -77,6 +96,21 @@ class LedgerView:
         with self._engine.begin() as connection:
             return [as_send(row) for row in connection.execute(query)]
 
+    def pauses(self) -> list[Pause]:
+        """Return what is paused, by campaign."""
+        query = select(*(pauses.c[name] for name in Pause.__dataclass_fields__)).order_by(
+            pauses.c.campaign_id
+        )
+        with self._engine.begin() as connection:
+            return [Pause(**row._asdict()) for row in connection.execute(query)]
+
+    def senders(self) -> list[Sender]:
+        """Return the senders whose leases have not ended, oldest first."""
+        query = select(*(leases.c[name] for name in Sender.__dataclass_fields__))
+        query = query.where(leases.c.ended_at.is_(None)).order_by(leases.c.lease_id)
+        with self._engine.begin() as connection:
+            return [Sender(**row._asdict()) for row in connection.execute(query)]
+
     def suppressed_before(self, moment: datetime) -> list[Suppression]:
         """Return who was suppressed before a moment, by customer_id."""
         query = (
@@ -100,7 +134,7 @@ class LedgerView:
     def sends_before(self, as_of: date, moment: datetime) -> list[tuple[str, str, str, date]]:
         """Return (send_id, customer_id, campaign_id, as_of_date) of the sends of earlier days, by send_id.
 
-        Left out: what had reached nobody by `moment` (refused, deferred, suppressed, expired). What happens
+        Left out: what had reached nobody by `moment` (refused, suppressed, expired). What happens
         later does not count, so that asking again gives the same answer.
         """
         reached_nobody = and_(sends.c.state.in_(REACHED_NOBODY), sends.c.ended_at < moment)

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
-from functools import cache
+from datetime import date, timedelta
+from functools import cache, partial
+from typing import Any
 
-from campaigns.dispatch import Progress, send_batch
+from campaigns.dispatch import send_batch
 from campaigns.ledger import Ledger, LedgerSend, SendState
 from campaigns.mailers.local_inbox import LocalInbox
 from campaigns.mailers.smtp import SmtpMailer
@@ -22,6 +23,9 @@ from core.logging import get_logger
 from core.settings import Settings
 from core.tokens import Tokens
 
+Progress = Callable[[int, Counter[SendState]], None]
+"""Gets, after each mail, how many sends were due when the batch began, and how many are in each state now."""
+
 
 @dataclass(frozen=True)
 class SendReport:
@@ -34,35 +38,41 @@ class SendReport:
 def send_due(settings: Settings, as_of: date | None = None, progress: Progress | None = None) -> SendReport:
     """Hand over every planned send that is due, of one day or of all.
 
-    A sender that died before is cleared up after first: what it had in flight becomes `uncertain`, and where the
-    server is our own local inbox, its Maildir settles what became of it.
+    Senders that died before are cleared up after first: what they had in flight becomes `uncertain`, and where the
+    server is our own local inbox, its Maildir settles what became of it. On PostgreSQL several may send at once.
 
     Raises
     ------
     SendingPaused
         After `pause_after_errors` errors in a row; what is left stays planned.
     LedgerBroken
-        If another sender is at work, or a send is in no plan.
+        If another sender is at work on a SQLite ledger, a send is in no plan, or the accounts do not add up.
     """
     ledger = open_sending_ledger(settings)
     inbox = LocalInbox(settings.inbox) if settings.replay else None
     log = get_logger(__name__)
-    with ledger.only_sender(settings.data_dir / "sender.lock"), SmtpMailer(settings, inbox) as mailer:
+    if pauses := ledger.pauses():
+        log.warning("sending is paused", campaigns=[pause.campaign_id for pause in pauses])
+    messages = Messages(settings)
+    with ledger.sender(settings.data_dir / "sender.lock"), SmtpMailer(settings, inbox) as mailer:
         recovered = ledger.recover()
         settled = ledger.settle(mailer)
         if recovered or settled:
-            log.warning("an earlier sender died", recovered=dict(recovered), settled=dict(settled))
-        if expired := ledger.expire():
-            log.warning("sends expired: their day has passed", count=expired)
+            log.warning("a sender died", recovered=dict(recovered), settled=dict(settled))
+        if expired := ledger.expire(timedelta(hours=settings.give_up_after_hours)):
+            log.warning("sends expired: their day has passed, or they were deferred too long", count=expired)
+        due = ledger.due_count(as_of) if progress else 0
         counts = send_batch(
             ledger,
             mailer,
-            message_maker(settings),
+            messages,
             pause_after_errors=settings.pause_after_errors,
             as_of=as_of,
-            progress=progress,
+            progress=partial(progress, due) if progress else None,
         )
         ledger.settle(mailer)  # a line lost just now may have an answer already
+    for day in sorted(messages.days):
+        ledger.check_identity(day, len(messages.rows_of(day)))
     states = ledger.states(as_of) if as_of else Counter[SendState]()
     return SendReport(_plain(counts), _plain(states))
 
@@ -82,7 +92,7 @@ def rehearse(settings: Settings, as_of: date) -> dict[str, int]:
         If one of them cannot be made.
     """
     planned = open_sending_ledger(settings).in_state(SendState.PLANNED, as_of)
-    message_of = message_maker(settings)
+    message_of = Messages(settings)
     return {"mails": len(planned), "bytes": sum(len(message_of(send)) for send in planned)}
 
 
@@ -97,33 +107,48 @@ def states_by_campaign(settings: Settings, as_of: date) -> list[dict[str, object
     ]
 
 
-def message_maker(settings: Settings) -> Callable[[LedgerSend], bytes]:
-    """Return what makes the bytes of a send's mail, from the plan row alone."""
-    store, tokens = TemplateStore(settings.published / "templates"), Tokens(settings.token_key)
-    template_of = cache(store.load)
+def sends_in_state(settings: Settings, as_of: date, state: SendState) -> list[dict[str, object]]:
+    """Return a row per send of a day in a state: what a person needs to look into it."""
+    shown = ("send_id", "campaign_id", "customer_id", "attempts", "due_at", "server", "message_id", "reply")
+    found = open_sending_ledger(settings).in_state(state, as_of)
+    return [{name: getattr(send, name) for name in shown} for send in found]
 
-    @cache
-    def rows_of(day: date) -> dict[str, dict[str, object]]:
-        return {row["send_id"]: row for row in plan_rows(settings, day)}
 
-    def message_of(send: LedgerSend) -> bytes:
-        row = rows_of(send.as_of_date).get(send.send_id)
+class Messages:
+    """Makes the bytes of a send's mail, from its plan row alone; `days` are those of the mails it made."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.days: set[date] = set()
+        self._settings = settings
+        self._tokens = Tokens(settings.token_key)
+        self._template_of = cache(TemplateStore(settings.published / "templates").load)
+        self._rows: dict[date, dict[str, dict[str, Any]]] = {}
+
+    def rows_of(self, day: date) -> dict[str, dict[str, Any]]:
+        """Return send_id → row of the planned rows of a day."""
+        if day not in self._rows:
+            self._rows[day] = {row["send_id"]: row for row in plan_rows(self._settings, day)}
+        return self._rows[day]
+
+    def __call__(self, send: LedgerSend) -> bytes:
+        row = self.rows_of(send.as_of_date).get(send.send_id)
         if row is None:
             raise LedgerBroken(
                 f"send '{send.send_id}' is in the ledger but not in the plan of {send.as_of_date}"
             )
-        template = template_of(send.campaign_id, str(row["template_version"]))
+        self.days.add(send.as_of_date)
+        template = self._template_of(send.campaign_id, str(row["template_version"]))
         return build_message(
-            render_row(settings, row, template),
+            render_row(self._settings, row, template),
             send_id=send.send_id,
             campaign_id=send.campaign_id,
-            sender=settings.from_address,
+            sender=self._settings.from_address,
             recipient=send.address,
             send_at=send.send_at,
-            unsubscribe_url=LinkAddresses.of(send.send_id, settings.tracking_url, tokens).unsubscribe,
+            unsubscribe_url=LinkAddresses.of(
+                send.send_id, self._settings.tracking_url, self._tokens
+            ).unsubscribe,
         )
-
-    return message_of
 
 
 def _plain(counts: Counter[SendState]) -> dict[str, int]:

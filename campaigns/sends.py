@@ -1,10 +1,13 @@
 """One message to one customer: its states, and what the ledger is told and tells about it and about consent.
 
-planned ─► claimed ─► sending ─► sent | refused | deferred | uncertain
+planned ─► claimed ─► sending ─► sent | refused | uncertain
+   │          │          ├─► deferred      the server said "not now": due again later
    │          │          └─► planned       nothing reached the server
    │          └─► planned | suppressed
    ├─► suppressed       found at the claim
    └─► expired          its day has passed, or it was withdrawn
+deferred ─► claimed | suppressed           as from planned
+   └─► expired          given up, its day has passed, or it was withdrawn
 uncertain ─► sent | planned                by evidence, or by hand
 """
 
@@ -29,6 +32,7 @@ class SendState(StrEnum):
 
 MAY_BECOME: dict[SendState, frozenset[SendState]] = {
     SendState.PLANNED: frozenset({SendState.CLAIMED, SendState.SUPPRESSED, SendState.EXPIRED}),
+    SendState.DEFERRED: frozenset({SendState.CLAIMED, SendState.SUPPRESSED, SendState.EXPIRED}),
     SendState.CLAIMED: frozenset({SendState.SENDING, SendState.SUPPRESSED, SendState.PLANNED}),
     SendState.SENDING: frozenset(
         {SendState.SENT, SendState.REFUSED, SendState.DEFERRED, SendState.UNCERTAIN, SendState.PLANNED}
@@ -36,15 +40,16 @@ MAY_BECOME: dict[SendState, frozenset[SendState]] = {
     SendState.UNCERTAIN: frozenset({SendState.SENT, SendState.PLANNED}),
     SendState.SENT: frozenset(),
     SendState.REFUSED: frozenset(),
-    SendState.DEFERRED: frozenset(),
     SendState.SUPPRESSED: frozenset(),
     SendState.EXPIRED: frozenset(),
 }
 """Every transition there is. Anything else raises `LedgerBroken`."""
 
-UNFINISHED = frozenset({SendState.PLANNED, SendState.CLAIMED, SendState.SENDING})
-REACHED_NOBODY = frozenset({SendState.REFUSED, SendState.DEFERRED, SendState.SUPPRESSED, SendState.EXPIRED})
+REACHED_NOBODY = frozenset({SendState.REFUSED, SendState.SUPPRESSED, SendState.EXPIRED})
 """End states in which no mailbox has the mail; they use up nobody's frequency cap."""
+
+EVERY_CAMPAIGN = "*"
+"""In place of a campaign_id: what is paused when everything is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,8 @@ class LedgerSend(PlannedSend):
     """A row of the ledger as it was when read; moments are UTC."""
 
     state: SendState
-    claim_id: str | None
+    due_at: datetime
+    lease_id: int | None
     claimed_at: datetime | None
     sending_at: datetime | None
     ended_at: datetime | None
@@ -98,6 +104,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """Which sends of a group may go now, and how many of the others end as suppressed."""
+
+    send_ids: frozenset[str]
+    suppressed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Handover:
     """What is about to be handed to a server, written down before the server hears of it."""
 
@@ -108,7 +122,7 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a send ended: `reply` is the server's last words, without addresses.
+    """What came of handing a send over: `reply` is the server's last words, without addresses.
 
     `suppresses`: the person's mailbox refused for good, so nothing may be sent there again.
     """

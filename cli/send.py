@@ -1,16 +1,29 @@
 """Commands on sends: hand over what is due, see where they stand, look into one."""
 
+from collections import Counter
 from typing import Annotated
 
 import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
+from campaigns.sends import EVERY_CAMPAIGN, SendState
 from cli.options import Day, Json, answer, day_of, speech
-from core.errors import LedgerBroken
+from core.errors import CampaignInvalid, LedgerBroken
 from core.settings import load_settings
 
 send = typer.Typer(no_args_is_help=True, help="Hand mail over, and answer for every send.")
 
 SendId = Annotated[str, typer.Argument(help="The send's id: 32 hex digits.")]
+Paused = Annotated[str, typer.Argument(help="Which campaign; `*` is every one.")]
 
 
 @send.command("run")
@@ -31,19 +44,87 @@ def run(
         speech.print("a rehearsal: every mail is made, none is handed over (add --really to send)")
         answer(rehearse(settings, day_of(as_of)), as_json=as_json)
         return
-    with speech.status("sending") as status:
-        report = send_due(
-            settings, day_of(as_of), progress=lambda counts: status.update(f"sent {counts.total()}")
-        )
+    with _bar() as bar:
+        mails = bar.add_task("sending", total=None, beside="")
+
+        def show_progress(due: int, counts: Counter[SendState]) -> None:
+            beside = ", ".join(f"{n} {state}" for state, n in counts.items() if state is not SendState.SENT)
+            bar.update(mails, completed=counts.total(), total=due, beside=beside)
+
+        report = send_due(settings, day_of(as_of), progress=show_progress)
     answer(report, as_json=as_json)
 
 
-@send.command("status")
-def status(as_of: Day, as_json: Json = False) -> None:
-    """Count the sends of a day by campaign and state."""
-    from campaigns.run import states_by_campaign
+def _bar() -> Progress:
+    """Return a bar that shows how far a batch is, mails a second, the time left and what was not simply sent."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[beside]}"),
+        console=speech,
+    )
 
-    answer(states_by_campaign(load_settings(), day_of(as_of)), as_json=as_json)
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:.0f} a second")
+
+
+@send.command("status")
+def status(
+    as_of: Day,
+    state: Annotated[
+        SendState | None,
+        typer.Option(metavar="STATE", help="List the sends in this state instead of counting all."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Count the sends of a day by campaign and state; say what is paused and who is sending."""
+    from campaigns.run import open_sending_ledger, sends_in_state, states_by_campaign
+
+    settings, day = load_settings(), day_of(as_of)
+    answer(
+        states_by_campaign(settings, day) if state is None else sends_in_state(settings, day, state),
+        as_json=as_json,
+    )
+    ledger = open_sending_ledger(settings)
+    for pause in ledger.pauses():
+        speech.print(
+            f"paused since {pause.paused_at:%Y-%m-%d %H:%M} UTC: {pause.campaign_id} ({pause.reason})"
+        )
+    for sender in ledger.senders():
+        speech.print(f"sending since {sender.began_at:%Y-%m-%d %H:%M} UTC: {sender.holder}")
+
+
+@send.command("pause")
+def pause(
+    reason: Annotated[str, typer.Option(help="Why; shown by `send status`, and goes to the audit log.")],
+    campaign_id: Paused = EVERY_CAMPAIGN,
+) -> None:
+    """Begin no send of a campaign, or of any, until `send resume`. Mails in flight are finished."""
+    from campaigns.definitions import load_campaigns
+    from campaigns.run import open_sending_ledger
+
+    if campaign_id not in (EVERY_CAMPAIGN, *load_campaigns()):
+        raise CampaignInvalid(f"there is no campaign {campaign_id!r}; `lapwing campaign list` shows them")
+    if not open_sending_ledger(load_settings()).pause(campaign_id, actor="command line", reason=reason):
+        raise LedgerBroken(
+            f"{campaign_id!r} is paused already; `lapwing send status` says since when and why"
+        )
+    print(f"{campaign_id} paused")
+
+
+@send.command("resume")
+def resume(campaign_id: Paused = EVERY_CAMPAIGN) -> None:
+    """Send again what `send pause` stopped under the same name. What is due goes out with the next run."""
+    from campaigns.run import open_sending_ledger
+
+    if not open_sending_ledger(load_settings()).resume(campaign_id, actor="command line"):
+        raise LedgerBroken(f"{campaign_id!r} is not paused; `lapwing send status` lists what is")
+    print(f"{campaign_id} resumed")
 
 
 @send.command("show")

@@ -30,6 +30,9 @@ def history(readers: Readers, record: SendRecord) -> list[Moment]:
     if record.sending_at:
         said = "Committed before the server heard of the message."
         moments.append(Moment(record.sending_at, "Handing over", said, "sending"))
+    if record.due_at > record.send_at:
+        said = f"The server put it off: {without_addresses(record.reply or '')}"
+        moments.append(Moment(record.due_at, "Due again", said, "deferred"))
     if record.ended_at:
         reply = f" It said: {without_addresses(record.reply)}" if record.reply else ""
         said = STATES.get(record.state, "") + reply

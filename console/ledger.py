@@ -28,8 +28,8 @@ class SendRecord:
     customer_id: str
     as_of_date: date
     send_at: datetime
+    due_at: datetime
     state: str
-    claim_id: str | None
     claimed_at: datetime | None
     sending_at: datetime | None
     ended_at: datetime | None

@@ -27,11 +27,11 @@ STATES: Mapping[str, str] = {
     "sending": "Being handed over to the mail server.",
     "sent": "The mail server accepted it.",
     "refused": "The mail server refused this address for good.",
-    "deferred": "The mail server asked to try later.",
+    "deferred": "The mail server asked to try later; it is tried again when it is due.",
     "suppressed": "Stopped before sending: the customer unsubscribed after planning.",
     "suppressed_late": "Stopped before sending: the customer unsubscribed after planning.",
     "uncertain": "The connection broke after hand-over; it is not repeated, one mail too few can be put right.",
-    "expired": "Its day passed before it could be sent.",
+    "expired": "Its day passed before it could be sent, it was withdrawn, or the server put it off for too long.",
 }
 
 

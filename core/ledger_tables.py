@@ -51,7 +51,8 @@ metadata = MetaData(
 )
 
 # Spelled out, not bound: SQLite uses a partial index only where the query repeats the index's own words.
-IS_PLANNED = text("state = 'planned'")
+IS_WAITING = text("state in ('planned', 'deferred')")
+IS_HELD = text("state in ('claimed', 'sending')")
 IS_SENT = text("state = 'sent'")
 
 sends = Table(
@@ -64,9 +65,17 @@ sends = Table(
     Column("as_of_date", Date, nullable=False),
     Column("address", String(320), nullable=False),
     Column("pseudonym", String(32), nullable=False),
-    Column("send_at", UtcDateTime, nullable=False, doc="Not handed over before this moment."),
+    Column(
+        "send_at", UtcDateTime, nullable=False, doc="The moment it is planned for, which its mail states."
+    ),
+    Column(
+        "due_at",
+        UtcDateTime,
+        nullable=False,
+        doc="Not handed over before this moment: `send_at`, or later where it was deferred.",
+    ),
     Column("state", String(16), nullable=False),
-    Column("claim_id", String(32), doc="Who holds the claim: one id per run of the sender."),
+    Column("lease_id", Integer, doc="The sender that has it, or had it last."),
     Column("claimed_at", UtcDateTime),
     Column("sending_at", UtcDateTime, doc="Committed before the server hears of the message."),
     Column(
@@ -82,10 +91,38 @@ sends = Table(
     # The state changes four times in the life of a send; an index that holds it would be written as often.
     Index("ix_sends_as_of_date", "as_of_date"),
     Index("ix_sends_customer_id", "customer_id"),
-    Index("ix_sends_due", "send_at", "send_id", sqlite_where=IS_PLANNED, postgresql_where=IS_PLANNED),
+    Index("ix_sends_due", "due_at", "send_id", sqlite_where=IS_WAITING, postgresql_where=IS_WAITING),
+    # A few rows at any moment: what a sender that ends, or has died, leaves behind.
+    Index("ix_sends_held", "lease_id", sqlite_where=IS_HELD, postgresql_where=IS_HELD),
     # In the order in which they were sent: feedback asks every 15 minutes what is new.
     Index("ix_sends_sent", "ended_at", "send_id", sqlite_where=IS_SENT, postgresql_where=IS_SENT),
 )
+
+leases = Table(
+    "leases",
+    metadata,
+    Column(
+        "lease_id",
+        Integer,
+        primary_key=True,
+        doc="Grows with every sender: what an older one writes is refused.",
+    ),
+    Column("holder", String(128), nullable=False, doc="Machine and process, for people to read."),
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False, doc="Put off by every commit of its sender."),
+    Column("ended_at", UtcDateTime, doc="When its sender let go, or another took over."),
+    sqlite_autoincrement=True,
+)
+"""One row per run of a sender. Its number is the fencing token."""
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("campaign_id", String(64), primary_key=True, doc="Or `*`: every campaign."),
+    Column("reason", Text, nullable=False),
+    Column("paused_at", UtcDateTime, nullable=False),
+)
+"""What is not to be sent until somebody says so."""
 
 suppressions = Table(
     "suppressions",

@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     smtp_username: str = ""
     smtp_password: SecretStr = SecretStr("")
     smtp_starttls: bool = False
+    smtp_connections: int = Field(4, ge=1, le=50)
+    """Mails handed over at once, each on a connection of its own; a sender that is killed leaves as many uncertain."""
+    give_up_after_hours: int = Field(24, ge=1)
+    """How long after its planned moment mail that the server defers is still tried."""
     tracking_url: str = "http://127.0.0.1:8180"
     """Where customers' mail programs reach the tracking service: links, pixel, unsubscribe."""
     console_url: str = "http://127.0.0.1:8190"

@@ -4,8 +4,8 @@
 Hands over the planned sends whose moment has come, every five minutes: `daily_campaigns` plans a day, and each
 customer's mail waits for that customer's hour.
 
-Running it twice, or while `daily_campaigns` sends, is safe: only one sender works on a ledger, and a send is handed over
-at most once.
+Running it twice, or while `daily_campaigns` sends, is safe: a send is handed over at most once. On PostgreSQL both share
+what is due; a SQLite ledger turns the second sender away.
 
 **When it fails**, see [sending](docs/runbooks/send.md); run `lapwing send status --as-of DATE` before clearing `send`.
 """

@@ -10,12 +10,13 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from core.settings import PROJECT, Settings
+from tests.faults.postgresql import new_database, running_postgresql
 
 TEST_ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
@@ -128,6 +129,21 @@ def tool_path() -> Callable[[str], Path]:
         return program
 
     return find
+
+
+@pytest.fixture(scope="session")
+def postgresql(tool_path: Callable[[str], Path]) -> Iterator[Path]:
+    """Run a PostgreSQL server of the tests' own; return the folder of its socket."""
+    with running_postgresql(tool_path("postgresql").resolve().parent) as folder:
+        yield folder
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the address of an empty ledger: what is promised of a ledger is tried on both databases."""
+    if request.param == "postgresql":
+        return new_database(request.getfixturevalue("postgresql"))
+    return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
     MailerError
     ├── ServerUnreachable    nothing was handed over: the send is planned again
-    ├── Deferred             the server said "not now" (4xx)
+    ├── Deferred             the server said "not now" (4xx): tried again later
     ├── DeliveryRefused      the server said "never" (5xx)
     └── DeliveryUncertain    the line was lost after the body had begun: nobody knows
 
@@ -10,6 +10,8 @@ Their text is the server's last words, without addresses. What each stage of a c
 `docs/runbooks/send.md`.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from core.errors import LapwingError
@@ -46,26 +48,40 @@ class DeliveryUncertain(MailerError):
     """The connection was lost after the message's body had begun: the server may have it or not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A message (CRLF line ends) from and to bare addresses, which `repr` leaves out."""
+
+    sender: str = field(repr=False)
+    recipient: str = field(repr=False)
+    message: bytes = field(repr=False)
+
+
+Answered = Callable[[int, str | MailerError], None]
+"""Gets what became of a mail, by its place in the group: the server's reply, or what went wrong."""
+
+
 class Mailer(Protocol):
-    """Hands one message to one recipient; keeps its connection between messages."""
+    """Hands groups of messages to a server; keeps its connections between groups."""
+
+    connections: int
+    """How many messages it hands over at once."""
 
     @property
     def server(self) -> str:
         """A stable name of where messages go, for `sends.server`."""
 
-    def send(self, sender: str, recipient: str, message: bytes) -> str:
-        """Hand over `message` (CRLF line ends) from and to bare addresses; return the server's reply.
+    def hand_over(self, group: Sequence[Mail], answered: Answered) -> None:
+        """Hand over a group, all of it at once; `answered` hears of each mail as soon as its answer is there.
 
-        Raises
-        ------
-        ServerUnreachable, Deferred, DeliveryRefused, DeliveryUncertain
+        Whatever this raises (a person may stop it): mails of which nothing was answered may have arrived or not.
         """
 
     def was_delivered(self, message_id: str) -> bool | None:
         """Say whether the server has a message; None where it cannot be asked."""
 
     def close(self) -> None:
-        """Say goodbye and let the connection go."""
+        """Say goodbye and let the connections go."""
 
 
 def last_words(reply: str) -> str:

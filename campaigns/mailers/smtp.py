@@ -1,12 +1,13 @@
-"""Messages over SMTP (RFC 5321): one connection, reused; every stage's failure told apart.
+"""Messages over SMTP (RFC 5321): a few connections, reused; every stage's failure told apart.
 
-aiosmtplib speaks the protocol; its event loop runs only while a message is being handed over.
+aiosmtplib speaks the protocol; its event loop runs only while a group of messages is being handed over.
 """
 
 import asyncio
 import contextlib
 import re
 import ssl
+from collections.abc import Sequence
 from email.utils import parseaddr
 from types import TracebackType
 from typing import NoReturn, Self
@@ -15,7 +16,16 @@ import aiosmtplib
 from aiosmtplib.protocol import normalize_message_line_endings
 
 from campaigns.ledger import Evidence
-from campaigns.mailers import Deferred, DeliveryRefused, DeliveryUncertain, ServerUnreachable, last_words
+from campaigns.mailers import (
+    Answered,
+    Deferred,
+    DeliveryRefused,
+    DeliveryUncertain,
+    Mail,
+    MailerError,
+    ServerUnreachable,
+    last_words,
+)
 from core.errors import SettingsError
 from core.settings import LOOPBACK, Settings
 
@@ -23,6 +33,8 @@ REPLY_SECONDS = 60.0
 FINAL_REPLY_SECONDS = (
     600.0  # RFC 5321 section 4.5.3.2.6: a server may think for 10 minutes after the final dot
 )
+GRACE_SECONDS = 10.0
+"""How long mails in flight may still be answered once the sender is being stopped."""
 
 # RFC 3463: class.subject.detail. Subject 7 is policy: about who sends and what, never about the mailbox.
 _POLICY = re.compile(r"\b5\.7\.\d+\b|\brelay", re.IGNORECASE)
@@ -74,7 +86,8 @@ class SmtpMailer:
         self._reply_seconds = reply_seconds
         self._final_reply_seconds = final_reply_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._client: aiosmtplib.SMTP | None = None
+        self._idle: list[aiosmtplib.SMTP] = []
+        self.connections = settings.smtp_connections
 
     @property
     def server(self) -> str:
@@ -85,27 +98,32 @@ class SmtpMailer:
     def was_delivered(self, message_id: str) -> bool | None:
         return None if self._evidence is None else self._evidence.was_delivered(message_id)
 
-    def send(self, sender: str, recipient: str, message: bytes) -> str:
-        """Hand over one message; a connection that went stale since the last one is renewed once."""
-        for address in (sender, recipient):
-            if not _WIRE_ADDRESS.fullmatch(address):
-                raise DeliveryRefused(
-                    "the address cannot be written in an SMTP command", is_about_person=False
-                )
+    def hand_over(self, group: Sequence[Mail], answered: Answered) -> None:
+        """Hand over a group, each mail on a connection of its own; stale connections are renewed once."""
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-        task = self._loop.create_task(self._send(sender, recipient, message))
+        tasks = [
+            self._loop.create_task(self._answer(place, mail, answered)) for place, mail in enumerate(group)
+        ]
         try:
-            return self._loop.run_until_complete(task)
-        finally:
-            if not task.done():  # interrupted: the rest of this mail must not go out when the loop runs next
+            self._loop.run_until_complete(asyncio.wait(tasks))
+        except (
+            BaseException
+        ):  # stopped: what is in flight gets a moment, what is left then must not go out later
+            self._loop.run_until_complete(asyncio.wait(tasks, timeout=GRACE_SECONDS))
+            for task in tasks:
                 task.cancel()
-                self._loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            raise
+        for task in tasks:
+            task.result()
 
     def close(self) -> None:
+        """Say goodbye on every connection and let them go."""
         if self._loop is None:
             return
-        self._loop.run_until_complete(self._quit())
+        self._loop.run_until_complete(self._quit(*self._idle))
+        self._idle.clear()
         self._loop.close()
         self._loop = None
 
@@ -117,30 +135,53 @@ class SmtpMailer:
     ) -> None:
         self.close()
 
-    async def _send(self, sender: str, recipient: str, message: bytes) -> str:
-        was_open = self._client is not None and self._client.is_connected
-        client = self._client if was_open and self._client else await self._connect()
-        beyond_ascii = not (sender + recipient).isascii()
+    async def _answer(self, place: int, mail: Mail, answered: Answered) -> None:
+        answer: str | MailerError
+        try:
+            answer = await self._send(mail)
+        except MailerError as error:
+            answer = error
+        answered(place, answer)
+
+    async def _send(self, mail: Mail) -> str:
+        for address in (mail.sender, mail.recipient):
+            if not _WIRE_ADDRESS.fullmatch(address):
+                raise DeliveryRefused(
+                    "the address cannot be written in an SMTP command", is_about_person=False
+                )
+        client = self._open_line()
+        was_open = client is not None
+        client = client or await self._connect()
+        beyond_ascii = not (mail.sender + mail.recipient).isascii()
         try:
             try:
-                await self._open_envelope(client, sender, beyond_ascii=beyond_ascii)
+                await self._open_envelope(client, mail.sender, beyond_ascii=beyond_ascii)
             except ServerUnreachable:
                 if not was_open:
                     raise
                 # The server closed an idle connection, or takes so many messages per connection: ask a new one.
-                await self._quit()
+                await self._quit(client)
                 client = await self._connect()
-                await self._open_envelope(client, sender, beyond_ascii=beyond_ascii)
-            await self._command(client, "RCPT", f"TO:<{recipient}>")
+                await self._open_envelope(client, mail.sender, beyond_ascii=beyond_ascii)
+            await self._command(client, "RCPT", f"TO:<{mail.recipient}>")
             await self._command(client, "DATA")
-            reply = await self._body(client, message)
+            reply = await self._body(client, mail.message)
         except (Deferred, DeliveryRefused):
             await self._reset(client)
             raise
         except (ServerUnreachable, DeliveryUncertain, asyncio.CancelledError):
             client.close()
             raise
+        self._idle.append(client)
         return reply
+
+    def _open_line(self) -> aiosmtplib.SMTP | None:
+        """Return a connection that nobody uses, or None."""
+        while self._idle:
+            client = self._idle.pop()
+            if client.is_connected:
+                return client
+        return None
 
     async def _connect(self) -> aiosmtplib.SMTP:
         settings = self._settings
@@ -172,7 +213,6 @@ class SmtpMailer:
             raise ServerUnreachable(
                 f"{settings.smtp_host}:{settings.smtp_port} is not the inbox {self._evidence.server}"
             )
-        self._client = client
         return client
 
     async def _open_envelope(self, client: aiosmtplib.SMTP, sender: str, *, beyond_ascii: bool) -> None:
@@ -209,10 +249,11 @@ class SmtpMailer:
             await client.rset()
         except (aiosmtplib.SMTPException, OSError):
             client.close()
+        else:
+            self._idle.append(client)
 
-    async def _quit(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
+    async def _quit(self, *clients: aiosmtplib.SMTP) -> None:
+        for client in clients:
             with contextlib.suppress(aiosmtplib.SMTPException, OSError):  # we are leaving anyway
                 await client.quit(timeout=1)
             client.close()

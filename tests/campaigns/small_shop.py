@@ -311,6 +311,7 @@ def add_send(settings: Settings, customer_id: str, *, as_of: date, state: str, n
         "address": address_of(customer_id),
         "pseudonym": pseudonym(address_of(customer_id), settings.token_key),
         "send_at": noon,
+        "due_at": noon,
         "sending_at": None if state == "planned" else noon,
         "state": state,
         "ended_at": None if state == "planned" else noon,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns.dispatch import GROUP, send_batch
+from campaigns.dispatch import CLAIM_SIZE, send_batch
 from campaigns.ledger import SendState
 from campaigns.mailers import Deferred, DeliveryRefused, DeliveryUncertain, ServerUnreachable
 from campaigns.mailers.local_inbox import running_inbox
@@ -20,18 +20,22 @@ class Outbox:
 
     server = "outbox"
 
-    def __init__(self, *answers):
+    def __init__(self, *answers, connections=1):
         self.answers = list(answers)
+        self.connections = connections
         self.handed = []
+        self.groups = []
         self.before = lambda recipient: None
 
-    def send(self, sender, recipient, message):
-        self.before(recipient)
-        self.handed.append((sender, recipient, message))
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
+    def hand_over(self, group, answered):
+        self.groups.append(len(group))
+        for place, mail in enumerate(group):
+            self.before(mail.recipient)
+            self.handed.append((mail.sender, mail.recipient, mail.message))
+            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            if isinstance(answer, KeyboardInterrupt):
+                raise answer
+            answered(place, answer)
 
     def was_delivered(self, message_id):
         return None
@@ -47,7 +51,7 @@ def sending(tmp_path):
 
     def make(number, clock=None):
         ledger = ledger_in(tmp_path, number, clock)
-        lock = ledger.only_sender(tmp_path / "lock")
+        lock = ledger.sender(tmp_path / "lock")
         lock.__enter__()
         locks.append(lock)
 
@@ -63,15 +67,15 @@ def sending(tmp_path):
 
 
 def test_what_the_ledger_calls_sent_is_what_arrived_once_each(sending, tmp_path, free_port):
-    ledger, send = sending(2 * GROUP + 7)
+    ledger, send = sending(2 * CLAIM_SIZE + 7)
     settings = Settings(_env_file=None, data_dir=tmp_path, token_key="k" * 40, smtp_port=free_port)
     with running_inbox(settings) as inbox:
         with SmtpMailer(settings, evidence=inbox) as mailer:
-            assert send(mailer) == {SendState.SENT: 2 * GROUP + 7}
+            assert send(mailer) == {SendState.SENT: 2 * CLAIM_SIZE + 7}
             assert send(mailer) == {}  # again: nothing new
         arrived = inbox.by_send()
     sent = ledger.in_state(SendState.SENT)
-    assert len(sent) == 2 * GROUP + 7
+    assert len(sent) == 2 * CLAIM_SIZE + 7
     assert {row.send_id: 1 for row in sent} == {send_id: len(files) for send_id, files in arrived.items()}
     for row in sent[:5]:
         assert inbox.read(row.send_id) == [message_of(row)]
@@ -86,6 +90,17 @@ def test_the_server_hears_of_a_mail_only_after_the_ledger_says_sending(sending):
     send(outbox)
     assert seen[0] == {SendState.SENDING: 1, SendState.CLAIMED: 2}
     assert seen[2] == {SendState.SENT: 2, SendState.SENDING: 1}
+
+
+def test_a_group_is_as_large_as_the_mailer_can_hand_over_at_once(sending):
+    ledger, send = sending(7)
+    seen = []
+    outbox = Outbox("250 ok", connections=3)
+    outbox.before = lambda recipient: seen.append(Counter(s.state for s in ledger.of_day(DAY)))
+    assert send(outbox) == {SendState.SENT: 7}
+    assert outbox.groups == [3, 3, 1]
+    assert seen[2] == {SendState.SENDING: 3, SendState.CLAIMED: 4}
+    assert seen[3] == {SendState.SENT: 3, SendState.SENDING: 3, SendState.CLAIMED: 1}
 
 
 def test_the_recipient_on_the_wire_is_the_one_in_the_ledger(sending):
@@ -166,11 +181,11 @@ def test_a_template_that_breaks_stops_before_anything_of_its_mail_goes_out(sendi
 
 
 def test_a_break_in_a_later_group_leaves_the_earlier_mails_sent(sending):
-    ledger, send = sending(GROUP + 5)
-    last = max(send_id_of(number) for number in range(GROUP + 5))
+    ledger, send = sending(CLAIM_SIZE + 5)
+    last = max(send_id_of(number) for number in range(CLAIM_SIZE + 5))
     with pytest.raises(ZeroDivisionError):
         send(Outbox("250 ok"), lambda row: message_of(row) if row.send_id != last else 1 / 0)
-    assert ledger.states(DAY) == {SendState.SENT: GROUP, SendState.PLANNED: 5}
+    assert ledger.states(DAY) == {SendState.SENT: CLAIM_SIZE, SendState.PLANNED: 5}
 
 
 @pytest.mark.parametrize(
@@ -223,10 +238,26 @@ def test_somebody_who_unsubscribes_while_the_mail_before_hers_goes_out_gets_none
     ]
 
 
-def test_a_person_with_two_mails_due_gets_no_second_one_after_her_mailbox_refused(sending):
+def test_who_unsubscribes_while_her_group_goes_out_gets_that_mail_still_and_the_next_group_is_asked(sending):
+    ledger, send = sending(6)
+    people = sorted((send_id_of(number), number) for number in range(6))
+
+    def unsubscribe_two(recipient):
+        for _, number in (people[2], people[3]):
+            ledger.suppress(f"c{number}", f"p{number}", "unsubscribed")
+
+    outbox = Outbox("250 ok", connections=3)
+    outbox.before = unsubscribe_two
+    assert send(outbox) == {SendState.SENT: 5, SendState.SUPPRESSED: 1}
+    assert outbox.groups == [3, 2]
+    assert ledger.find(people[3][0]).state is SendState.SUPPRESSED
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+def test_a_person_with_two_mails_due_gets_no_second_one_after_her_mailbox_refused(sending, connections):
     ledger, send = sending(0)
     ledger.enqueue([planned(1), planned(1, day=DAY - timedelta(1))], {})
-    outbox = Outbox(DeliveryRefused("550 5.1.1 unknown", is_about_person=True))
+    outbox = Outbox(DeliveryRefused("550 5.1.1 unknown", is_about_person=True), connections=connections)
     assert send(outbox) == {SendState.REFUSED: 1, SendState.SUPPRESSED: 1}
     assert len(outbox.handed) == 1
 
@@ -239,6 +270,22 @@ def test_stopping_by_hand_leaves_one_uncertain_mail_and_repeats_none(sending):
     assert ledger.states(DAY) == {SendState.SENT: 2, SendState.UNCERTAIN: 1, SendState.PLANNED: 2}
     assert send(outbox) == {SendState.SENT: 2}
     assert len({recipient for _, recipient, _ in outbox.handed}) == len(outbox.handed) == 5
+
+
+def test_of_a_group_stopped_half_way_what_was_answered_is_known_and_the_rest_uncertain(sending):
+    ledger, send = sending(7)
+    outbox = Outbox("250 ok", Deferred("451 later"), KeyboardInterrupt(), "250 ok", connections=4)
+    with pytest.raises(KeyboardInterrupt):
+        send(outbox)
+    assert ledger.states(DAY) == {
+        SendState.SENT: 1,
+        SendState.DEFERRED: 1,
+        SendState.UNCERTAIN: 2,
+        SendState.PLANNED: 3,
+    }
+    assert {s.reply for s in ledger.in_state(SendState.UNCERTAIN)} == {
+        "the sender stopped with this mail in flight: KeyboardInterrupt()"
+    }
 
 
 def test_only_the_mails_of_the_day_asked_for_go_out_and_none_early(sending):

@@ -1,9 +1,10 @@
 """The ledger's promises, each on SQLite and on PostgreSQL."""
 
-import random
 import sqlite3
 import threading
-from collections import Counter
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 
@@ -18,6 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import event, insert, inspect, select, text
 
+from campaigns.leases import LEASE
 from campaigns.ledger import Handover, Ledger, Outcome, SendState
 from campaigns.migrate import HEAD, migrate
 from campaigns.outcomes import publish_ledger_state, publish_outcomes
@@ -26,24 +28,11 @@ from core.errors import LedgerBroken
 from core.ledger_tables import audit_log, consents, links, metadata, open_ledger, sends, suppressions
 from core.pseudonyms import pseudonym
 from core.published import Published
-from tests.faults.ledger_kit import DAY, NOON, MovableClock, ledger_at, planned, send_id_of
-from tests.faults.postgresql import new_database, running_postgresql
+from tests.faults.ledger_kit import DAY, NOON, MovableClock, ledger_at, ledger_in, planned, send_id_of
+from tests.faults.postgresql import new_database
 
 HANDOVER = Handover("mail.example:25", "<m@juniper.example>", "0" * 64)
-BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))]
-
-
-@pytest.fixture(scope="module")
-def postgresql(tool_path):
-    with running_postgresql(tool_path("postgresql").resolve().parent) as folder:
-        yield folder
-
-
-@pytest.fixture(params=BOTH)
-def url(request, tmp_path):
-    if request.param == "postgresql":
-        return new_database(request.getfixturevalue("postgresql"))
-    return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+A_DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -52,24 +41,41 @@ def clock():
 
 
 @pytest.fixture
-def ledger(url, clock, tmp_path):
-    """A ledger with three planned sends, c0 to c2, whose only sender we are."""
-    ledger = ledger_at(url, clock)
+def ledger(ledger_url, clock, tmp_path):
+    """A ledger with three planned sends, c0 to c2, from which we send."""
+    ledger = ledger_at(ledger_url, clock)
     ledger.enqueue([planned(number) for number in range(3)], {})
-    with ledger.only_sender(tmp_path / "sender.lock"):
+    with ledger.sender(tmp_path / "sender.lock"):
         yield ledger
+
+
+@pytest.fixture
+def heir(ledger_url, clock, tmp_path):
+    """Return a function that waits until every lease is over and lets another sender come."""
+    with ExitStack() as senders:
+
+        def come():
+            clock.move(LEASE + timedelta(seconds=1))
+            ledger = Ledger(open_ledger(ledger_url), clock)
+            senders.enter_context(ledger.sender(tmp_path / "another machine.lock"))
+            return ledger
+
+        yield come
 
 
 def states(ledger):
     return {send.customer_id: send.state for send in ledger.of_day(DAY)}
 
 
+def start(ledger, send, after=()):
+    """Start a group of one; say whether it may go."""
+    return ledger.start([(send, HANDOVER)], after=after).send_ids == {send.send_id}
+
+
 def started(ledger, number=0):
     """Take one send as far as `sending`."""
-    send = next(s for s in ledger.claim("me", 10).sends if s.customer_id == f"c{number}")
-    ledger.release("me")
-    send = next(s for s in ledger.claim("me", 10).sends if s.customer_id == f"c{number}")
-    assert ledger.start(send, HANDOVER)
+    send = next(s for s in ledger.claim(10).sends if s.customer_id == f"c{number}")
+    assert start(ledger, send)
     return send
 
 
@@ -78,6 +84,14 @@ def decision(number, is_given, *, days=0, known_days=None, purpose="marketing"):
     decided_at = NOON + timedelta(days=days)
     known_at = NOON + timedelta(days=days if known_days is None else known_days)
     return Decision(f"c{number}", purpose, is_given, "form", decided_at, known_at)
+
+
+def eventually(ask):
+    """Ask until the answer is not empty: what goes with a connection goes a moment after it."""
+    deadline = time.monotonic() + 10
+    while not (answer := ask()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return answer
 
 
 def reply_of(ledger, number):
@@ -93,7 +107,7 @@ def test_a_day_enqueued_twice_is_in_the_ledger_once(ledger):
 
 
 def test_enqueueing_again_leaves_a_sent_mail_sent(ledger):
-    ledger.finish(Outcome(started(ledger), SendState.SENT, "250 ok"))
+    ledger.finish([Outcome(started(ledger), SendState.SENT, "250 ok")])
     assert ledger.enqueue([planned(0)], {}) == 0
     assert states(ledger)["c0"] is SendState.SENT
 
@@ -111,15 +125,15 @@ def test_links_are_stored_with_the_sends_or_neither_is(ledger):
 
 def test_a_planned_send_expires_24_hours_after_the_end_of_its_day(ledger, clock):
     clock.now = datetime(2026, 3, 3, 23, 59, tzinfo=UTC)
-    assert ledger.expire() == 0
+    assert ledger.expire(A_DAY) == 0
     clock.now = datetime(2026, 3, 4, 0, 1, tzinfo=UTC)
-    assert ledger.expire() == 3
+    assert ledger.expire(A_DAY) == 3
     assert ledger.states(DAY) == {SendState.EXPIRED: 3}
 
 
 def test_what_is_withdrawn_is_never_claimed_and_leaves_a_line_in_the_audit_log(ledger):
     assert ledger.withdraw(DAY, "winback", actor="ada@juniper.example", reason="wrong price") == 3
-    assert ledger.claim("me", 10).sends == []
+    assert ledger.claim(10).sends == []
     with ledger._engine.begin() as connection:
         line = connection.execute(select(audit_log)).one()
     assert (line.action, line.subject, line.actor) == ("sends withdrawn", "winback", "[address]")
@@ -132,45 +146,72 @@ def test_what_is_withdrawn_is_never_claimed_and_leaves_a_line_in_the_audit_log(l
 def test_only_what_is_due_is_claimed_earliest_first(ledger, clock):
     later, earlier = NOON + timedelta(hours=1), NOON - timedelta(hours=1)
     ledger.enqueue([planned(8, send_at=later), planned(9, send_at=earlier)], {})
-    claimed = [send.customer_id for send in ledger.claim("me", 10).sends]
+    claimed = [send.customer_id for send in ledger.claim(10).sends]
     assert claimed[0] == "c9"
     assert sorted(claimed) == ["c0", "c1", "c2", "c9"]
     clock.move(timedelta(hours=1))
-    assert [send.customer_id for send in ledger.claim("me", 10).sends] == ["c8"]
+    assert [send.customer_id for send in ledger.claim(10).sends] == ["c8"]
 
 
 def test_a_claim_can_be_limited_to_a_day_and_a_number(ledger):
     ledger.enqueue([planned(1, day=date(2026, 3, 1))], {})
-    assert [s.as_of_date for s in ledger.claim("me", 10, date(2026, 3, 1)).sends] == [date(2026, 3, 1)]
-    assert len(ledger.claim("me", 2, DAY).sends) == 2
-    assert len(ledger.claim("me", 2, DAY).sends) == 1
+    assert [s.as_of_date for s in ledger.claim(10, date(2026, 3, 1)).sends] == [date(2026, 3, 1)]
+    assert len(ledger.claim(2, DAY).sends) == 2
+    assert len(ledger.claim(2, DAY).sends) == 1
 
 
-def test_nobody_claims_without_being_the_only_sender(url, clock):
-    ledger = ledger_at(url, clock)
-    with pytest.raises(LedgerBroken, match="without being the only sender"):
-        ledger.claim("me", 1)
-    with pytest.raises(LedgerBroken, match="without being the only sender"):
+def test_nobody_claims_without_a_lease(ledger_url, clock):
+    ledger = ledger_at(ledger_url, clock)
+    with pytest.raises(LedgerBroken, match=r"do it inside Ledger\.sender"):
+        ledger.claim(1)
+    with pytest.raises(LedgerBroken, match=r"do it inside Ledger\.sender"):
         ledger.recover()
 
 
-def test_a_second_sender_is_turned_away_by_name(ledger, url, clock, tmp_path):
+def test_sqlite_turns_a_second_sender_away_by_name(tmp_path):
+    ledger = ledger_in(tmp_path)
     with (
+        ledger.sender(tmp_path / "sender.lock"),
         pytest.raises(LedgerBroken, match=r"^process \d+ is sending from this ledger already"),
-        ledger_at(url, clock).only_sender(tmp_path / "sender.lock"),
+        ledger_in(tmp_path).sender(tmp_path / "sender.lock"),
     ):
         pass
 
 
 @pytest.mark.needs("postgresql")
-def test_on_postgresql_a_sender_on_another_machine_is_turned_away_too(postgresql, clock, tmp_path):
-    url = new_database(postgresql)
-    with (
-        ledger_at(url, clock).only_sender(tmp_path / "this machine"),
-        pytest.raises(LedgerBroken, match="is sending from this ledger already"),
-        ledger_at(url, clock).only_sender(tmp_path / "another machine"),
-    ):
-        pass
+def test_on_postgresql_senders_share_what_is_due_and_none_waits_for_another(postgresql, clock, tmp_path):
+    ledger_url = new_database(postgresql)
+    ledgers = [ledger_at(ledger_url, clock) for _ in range(4)]
+    ledgers[0].enqueue([planned(number) for number in range(40)], {})
+    with ExitStack() as senders, ledgers[0]._engine.begin() as somebody_else:
+        leases = [senders.enter_context(ledger.sender(tmp_path / "lock")) for ledger in ledgers]
+        held = set[str](somebody_else.scalars(select(sends.c.send_id).limit(3).with_for_update()))
+        claims = [{send.send_id for send in ledger.claim(12).sends} for ledger in ledgers]
+        assert leases == sorted(set(leases))  # the tokens grow
+        assert [len(claim) for claim in claims] == [12, 12, 12, 1]
+        assert set.union(held, *claims) == {send_id_of(number) for number in range(40)}
+        assert [sender.lease_id for sender in ledgers[0].senders()] == leases
+    assert ledgers[0].states(DAY) == {SendState.PLANNED: 40}  # what was claimed and not sent
+    assert ledgers[0].senders() == []
+
+
+@pytest.mark.needs("postgresql")
+def test_on_postgresql_a_sender_that_lives_is_left_alone_and_one_whose_connection_is_gone_is_not(
+    postgresql, clock, tmp_path
+):
+    ledger_url = new_database(postgresql)
+    first, second = ledger_at(ledger_url, clock), ledger_at(ledger_url, clock)
+    first.enqueue([planned(0)], {})
+    with first.sender(tmp_path / "lock"), second.sender(tmp_path / "lock"):
+        assert len(first.claim(1).sends) == 1
+        assert second.recover() == {}
+        kill = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = 1"
+        kill += " and database = (select oid from pg_database where datname = current_database())"
+        with second._engine.begin() as connection:
+            assert connection.exec_driver_sql(kill).scalars().all() == [True]
+        assert eventually(second.recover) == {SendState.PLANNED: 1}
+        with pytest.raises(LedgerBroken, match=r"^lease 1 has ended"):
+            first.claim(1)
 
 
 def test_suppressed_people_are_passed_over_at_the_claim_whole_groups_of_them(ledger):
@@ -178,9 +219,9 @@ def test_suppressed_people_are_passed_over_at_the_claim_whole_groups_of_them(led
         ledger.suppress(f"c{number}", f"p{number}", "unsubscribed")
     order = sorted(range(3), key=send_id_of)
     assert order != [2, 0, 1]  # so that a claim of one meets a suppressed one first
-    claim = ledger.claim("me", 1)
+    claim = ledger.claim(1)
     assert [send.customer_id for send in claim.sends] == ["c2"]
-    ledger.claim("me", 1)
+    ledger.claim(1)
     assert states(ledger) == {
         "c0": SendState.SUPPRESSED,
         "c1": SendState.SUPPRESSED,
@@ -190,20 +231,20 @@ def test_suppressed_people_are_passed_over_at_the_claim_whole_groups_of_them(led
 
 def test_an_address_suppressed_under_another_customer_id_counts(ledger):
     ledger.suppress("somebody else", "p1", "complained")
-    assert sorted(send.customer_id for send in ledger.claim("me", 10).sends) == ["c0", "c2"]
+    assert sorted(send.customer_id for send in ledger.claim(10).sends) == ["c0", "c2"]
 
 
 def test_an_unsubscribe_after_the_claim_stops_the_start(ledger):
-    send = ledger.claim("me", 10).sends[0]
+    send = ledger.claim(10).sends[0]
     ledger.suppress(send.customer_id, send.pseudonym, "unsubscribed")
-    assert ledger.start(send, HANDOVER) is False
+    assert start(ledger, send) is False
     assert states(ledger)[send.customer_id] is SendState.SUPPRESSED
 
 
 def test_a_withdrawal_of_consent_before_the_claim_stops_the_send_and_says_so(ledger):
     ledger.record_decisions([decision(1, False)])
     ledger.suppress("c2", "p2", "unsubscribed")
-    claim = ledger.claim("me", 10)
+    claim = ledger.claim(10)
     assert [send.customer_id for send in claim.sends] == ["c0"]
     assert claim.suppressed == 2
     assert states(ledger)["c1"] is states(ledger)["c2"] is SendState.SUPPRESSED
@@ -212,10 +253,10 @@ def test_a_withdrawal_of_consent_before_the_claim_stops_the_send_and_says_so(led
 
 
 def test_a_withdrawal_of_consent_after_the_claim_stops_the_start_and_says_so(ledger):
-    first, second, third = sorted(ledger.claim("me", 10).sends, key=lambda send: send.customer_id)
+    first, second, third = sorted(ledger.claim(10).sends, key=lambda send: send.customer_id)
     ledger.record_decisions([decision(0, False), decision(2, True)])
     ledger.suppress("c1", "p1", "unsubscribed")
-    assert [ledger.start(send, HANDOVER) for send in (first, second, third)] == [False, False, True]
+    assert [start(ledger, send) for send in (first, second, third)] == [False, False, True]
     assert states(ledger)["c0"] is states(ledger)["c1"] is SendState.SUPPRESSED
     assert reply_of(ledger, 0) == "consent withdrawn before the handover"
     assert reply_of(ledger, 1) == "suppressed before the handover"
@@ -227,14 +268,14 @@ def test_consent_given_again_later_lets_mail_go_and_an_unsubscribe_outlives_it(l
     ledger.record_decisions([decision(n, True, days=1) for n in range(2)])
     ledger.record_decisions(2 * [decision(n, False) for n in range(3)])  # known already: nothing changes
     assert ledger.decision_count() == 5
-    assert [send.customer_id for send in ledger.claim("me", 10).sends] == ["c0"]
+    assert [send.customer_id for send in ledger.claim(10).sends] == ["c0"]
     assert reply_of(ledger, 1) == "suppressed before the claim"
     assert reply_of(ledger, 2) == "consent withdrawn before the claim"
 
 
 def test_without_a_decision_or_with_one_about_something_else_the_plan_has_decided(ledger):
     ledger.record_decisions([decision(0, False, purpose="survey")])
-    assert len(ledger.claim("me", 10).sends) == 3
+    assert len(ledger.claim(10).sends) == 3
 
 
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -256,8 +297,8 @@ def test_the_newest_decision_counts_in_whatever_order_they_arrive(decisions, cut
     for each in rows:
         newest.setdefault(each.customer_id, []).append((each.decided_at, each.known_at, not each.is_given))
     said_no = {customer_id for customer_id, all_ in newest.items() if max(all_)[2]}
-    with ledger.only_sender(folder / "lock"):
-        claimed = {send.customer_id for send in ledger.claim("me", 10).sends}
+    with ledger.sender(folder / "lock"):
+        claimed = {send.customer_id for send in ledger.claim(10).sends}
     assert claimed == {"c0", "c1", "c2", "c3"} - said_no
     assert ledger.decision_count() == len(set(rows))
 
@@ -275,7 +316,7 @@ def test_a_start_writes_down_what_is_handed_over_before_it_is(ledger):
 
 def test_a_mailbox_that_refuses_for_good_is_suppressed_by_the_same_commit(ledger, clock):
     send = started(ledger)
-    ledger.finish(Outcome(send, SendState.REFUSED, "550 5.1.1 no such user", suppresses=True))
+    ledger.finish([Outcome(send, SendState.REFUSED, "550 5.1.1 no such user", suppresses=True)])
     [person] = ledger.suppressed_before(NOON + timedelta(seconds=1))
     assert (person.customer_id, person.reason, person.suppressed_at) == ("c0", "refused", NOON)
     clock.move(timedelta(days=1))
@@ -284,11 +325,11 @@ def test_a_mailbox_that_refuses_for_good_is_suppressed_by_the_same_commit(ledger
 
 
 def test_the_outcome_of_one_mail_and_the_start_of_the_next_are_one_commit(ledger):
-    first, second, _ = ledger.claim("me", 3).sends
-    assert ledger.start(first, HANDOVER)
-    ledger.release("me")  # the second is no longer ours
+    first, second, _ = ledger.claim(3).sends
+    assert start(ledger, first)
+    ledger.release()  # the second is no longer ours
     with pytest.raises(LedgerBroken, match="somebody else moved it"):
-        ledger.start(second, HANDOVER, after=Outcome(first, SendState.SENT, "250 ok"))
+        start(ledger, second, after=[Outcome(first, SendState.SENT, "250 ok")])
     assert ledger.find(first.send_id).state is SendState.SENDING
 
 
@@ -296,25 +337,163 @@ def test_every_transition_but_the_documented_ones_is_refused(ledger):
     every = list(SendState)
     assert len(every) == 9
     allowed = {(a, b) for a in every for b in MAY_BECOME[a]}
-    assert len(allowed) == 13
+    assert len(allowed) == 16
     done = Outcome(started(ledger), SendState.SENT, "250 ok")
-    ledger.finish(done)
+    ledger.finish([done])
     for state in every:
         with pytest.raises(LedgerBroken):
-            ledger.finish(Outcome(done.send, state, "again"))
-    with pytest.raises(LedgerBroken):
+            ledger.finish([Outcome(done.send, state, "again")])
+    with pytest.raises(LedgerBroken, match="is sent: only one that is uncertain can be settled"):
         ledger.resolve(done.send.send_id, was_delivered=False, actor="ada")
     assert states(ledger)["c0"] is SendState.SENT
 
 
-def test_a_claim_that_is_no_longer_ours_cannot_be_finished(ledger):
+def test_a_sender_that_another_took_over_from_writes_nothing_more(ledger, heir, clock):
     send = started(ledger)
-    ledger.recover()
-    ledger.resolve(send.send_id, was_delivered=False, actor="ada")
-    other = next(s for s in ledger.claim("another", 10).sends if s.send_id == send.send_id)
-    assert ledger.start(other, HANDOVER)
-    with pytest.raises(LedgerBroken, match=r"claim another"):
-        ledger.finish(Outcome(send, SendState.SENT, "250 from the one who was thought dead"))
+    clock.move(LEASE)
+    ledger.release()  # every commit puts the end of the lease off
+    other = heir()
+    assert other.recover() == {SendState.UNCERTAIN: 1}
+    other.resolve(send.send_id, was_delivered=False, actor="ada")
+    again = next(s for s in other.claim(10).sends if s.send_id == send.send_id)
+    assert start(other, again)
+    for deed in (
+        lambda: ledger.finish([Outcome(send, SendState.SENT, "250 from the one who was thought dead")]),
+        lambda: ledger.claim(1),
+        lambda: start(ledger, send),
+        ledger.recover,
+        ledger.release,
+    ):
+        with pytest.raises(LedgerBroken, match=r"^lease 1 has ended: .* start it anew$"):
+            deed()
+    assert states(ledger)["c0"] is SendState.SENDING
+    assert ledger.find(send.send_id).lease_id == 2
+
+
+def test_what_another_sender_holds_cannot_be_moved(ledger, heir):
+    send = started(ledger)
+    with pytest.raises(LedgerBroken, match=r"should be sending under lease 2, but is sending \(lease 1\)"):
+        heir().finish([Outcome(send, SendState.SENT, "250 ok")])
+    assert states(ledger)["c0"] is SendState.SENDING
+
+
+def test_a_sender_that_ends_leaves_nothing_behind(ledger_url, clock, tmp_path):
+    ledger = ledger_at(ledger_url, clock)
+    ledger.enqueue([planned(number) for number in range(3)], {})
+    with ledger.sender(tmp_path / "lock"):
+        started(ledger)
+    assert ledger.states(DAY) == {SendState.UNCERTAIN: 1, SendState.PLANNED: 2}
+    assert ledger.senders() == []
+
+
+# Groups
+
+
+def test_a_group_starts_in_one_commit_and_ends_in_the_one_that_starts_the_next(ledger):
+    ledger.enqueue([planned(number) for number in range(4)], {})
+    first, second = (ledger.claim(2).sends for _ in range(2))
+    commits: list = []
+    event.listen(ledger._engine, "commit", commits.append)
+    ledger.start([(send, HANDOVER) for send in first])
+    assert ledger.states(DAY) == {SendState.SENDING: 2, SendState.CLAIMED: 2}
+    outcomes = [Outcome(send, SendState.SENT, "250 ok") for send in first]
+    ledger.start([(send, HANDOVER) for send in second], after=outcomes)
+    assert ledger.states(DAY) == {SendState.SENT: 2, SendState.SENDING: 2}
+    assert len(commits) == 2 + 2  # and one for each look
+
+
+def test_of_a_group_those_who_said_no_are_left_out_and_the_others_go(ledger):
+    group = ledger.claim(3).sends
+    ledger.suppress("c1", "p1", "unsubscribed")
+    begun = ledger.start([(send, HANDOVER) for send in group])
+    assert begun.send_ids == {send_id_of(0), send_id_of(2)}
+    assert begun.suppressed == 1
+    assert states(ledger) == {
+        "c0": SendState.SENDING,
+        "c1": SendState.SUPPRESSED,
+        "c2": SendState.SENDING,
+    }
+
+
+# Mail the server puts off
+
+
+def deferred(ledger, number=0):
+    """Let the server say "not now" once; return when the send is due again."""
+    ledger.finish([Outcome(started(ledger, number), SendState.DEFERRED, "451 later")])
+    ledger.release()
+    return ledger.find(send_id_of(number)).due_at
+
+
+def test_deferred_mail_is_tried_again_when_it_is_due_and_not_before(ledger, clock):
+    due_at = deferred(ledger)
+    assert states(ledger)["c0"] is SendState.DEFERRED
+    assert timedelta(minutes=30) <= due_at - NOON < timedelta(minutes=60)
+    clock.now = due_at - timedelta(seconds=1)
+    assert sorted(send.customer_id for send in ledger.claim(10).sends) == ["c1", "c2"]
+    clock.now = due_at
+    (send,) = ledger.claim(10).sends
+    assert (send.customer_id, send.attempts, send.send_at) == ("c0", 1, NOON)
+    assert start(ledger, send)
+    ledger.finish([Outcome(send, SendState.SENT, "250 ok")])
+    assert ledger.find(send.send_id).attempts == 2
+
+
+def test_who_says_no_while_her_mail_waits_to_be_tried_again_gets_none(ledger, clock):
+    clock.now = deferred(ledger)
+    ledger.suppress("c0", "p0", "unsubscribed")
+    assert "c0" not in {send.customer_id for send in ledger.claim(10).sends}
+    assert states(ledger)["c0"] is SendState.SUPPRESSED
+
+
+def test_deferred_mail_is_given_up_after_a_while_with_its_last_word(ledger, clock):
+    deferred(ledger)
+    clock.now = NOON + timedelta(hours=5, minutes=59)
+    assert ledger.expire(timedelta(hours=6)) == 0
+    clock.now = NOON + timedelta(hours=6)
+    assert ledger.expire(timedelta(hours=6)) == 1
+    assert states(ledger) == {"c0": SendState.EXPIRED, "c1": SendState.PLANNED, "c2": SendState.PLANNED}
+    assert reply_of(ledger, 0) == "given up; the last word was 451 later"
+
+
+def test_deferred_mail_expires_with_its_day_and_can_be_withdrawn(ledger, clock):
+    deferred(ledger)
+    clock.now = datetime(2026, 3, 4, 0, 1, tzinfo=UTC)
+    assert ledger.claim(10).sends == []  # too late, though nobody has swept yet
+    assert ledger.withdraw(DAY, "winback", actor="ada", reason="over") == 3
+    assert ledger.states(DAY) == {SendState.EXPIRED: 3}
+
+
+def test_deferred_mail_uses_up_a_cap_until_it_is_given_up(ledger, clock):
+    deferred(ledger)
+    tomorrow, later = date(2026, 3, 3), NOON + timedelta(days=9)
+    assert "c0" in {row[1] for row in ledger.sends_before(tomorrow, later)}
+    clock.move(A_DAY)
+    assert ledger.expire(A_DAY) == 1
+    assert "c0" not in {row[1] for row in ledger.sends_before(tomorrow, later)}
+
+
+# Pauses
+
+
+@pytest.mark.parametrize("name", ["winback", "*"])
+def test_a_paused_campaign_is_neither_claimed_nor_started_until_it_is_resumed(ledger, name):
+    ledger.enqueue([replace(planned(7), campaign_id="restock")], {})
+    claimed = next(send for send in ledger.claim(10).sends if send.customer_id == "c0")
+    assert ledger.pause(name, actor="ada", reason="wrong price, says ada@juniper.example") is True
+    assert ledger.pause(name, actor="ada", reason="again") is False
+    assert start(ledger, claimed) is False
+    assert states(ledger)["c0"] is SendState.PLANNED
+    ledger.release()
+    others = [] if name == "*" else ["c7"]
+    assert [send.customer_id for send in ledger.claim(10).sends] == others
+    assert [(pause.campaign_id, pause.reason) for pause in ledger.pauses()] == [
+        (name, "wrong price, says [address]")
+    ]
+    ledger.release()
+    assert ledger.resume(name, actor="ada") is True
+    assert ledger.resume(name, actor="ada") is False
+    assert ledger.due_count() == len(ledger.claim(10).sends) == 4
 
 
 # After a crash
@@ -333,42 +512,43 @@ class Inbox:
         return self.answer
 
 
-def test_recovering_plans_claims_again_and_leaves_mail_in_flight_uncertain(ledger):
+def test_recovering_plans_claims_again_and_leaves_mail_in_flight_uncertain(ledger, heir):
     started(ledger)  # c1 and c2 stay claimed
-    assert ledger.recover() == {SendState.PLANNED: 2, SendState.UNCERTAIN: 1}
-    assert ledger.recover() == {}
+    other = heir()
+    assert other.recover() == {SendState.PLANNED: 2, SendState.UNCERTAIN: 1}
+    assert other.recover() == {}
     assert ledger.states(DAY) == {SendState.PLANNED: 2, SendState.UNCERTAIN: 1}
 
 
-def test_an_uncertain_send_is_never_claimed_by_itself(ledger, clock):
+def test_an_uncertain_send_is_never_claimed_by_itself(ledger, heir):
     started(ledger)
-    ledger.recover()
-    clock.move(timedelta(days=30))
-    assert sorted(send.customer_id for send in ledger.claim("me", 10).sends) == ["c1", "c2"]
+    other = heir()
+    other.recover()
+    assert sorted(send.customer_id for send in other.claim(10).sends) == ["c1", "c2"]
 
 
 @pytest.mark.parametrize(
     ("answer", "end"),
     [(True, SendState.SENT), (False, SendState.PLANNED), (None, SendState.UNCERTAIN)],
 )
-def test_evidence_settles_an_uncertain_send_and_the_lack_of_it_does_not(ledger, answer, end):
+def test_evidence_settles_an_uncertain_send_and_the_lack_of_it_does_not(ledger, heir, answer, end):
     started(ledger)
-    ledger.recover()
+    heir().recover()
     assert ledger.settle(Inbox(answer)) == {end: 1}
     assert states(ledger)["c0"] is end
 
 
-def test_a_server_is_no_evidence_of_what_another_was_handed(ledger):
+def test_a_server_is_no_evidence_of_what_another_was_handed(ledger, heir):
     started(ledger)
-    ledger.recover()
+    heir().recover()
     inbox = Inbox(False)
     inbox.server = "other.example:25"
     assert ledger.settle(inbox) == {SendState.UNCERTAIN: 1}
 
 
-def test_a_person_can_settle_an_uncertain_send_by_hand_and_is_named_for_it(ledger):
+def test_a_person_can_settle_an_uncertain_send_by_hand_and_is_named_for_it(ledger, heir):
     send = started(ledger)
-    ledger.recover()
+    heir().recover()
     assert ledger.resolve(send.send_id, was_delivered=True, actor="ada") is SendState.SENT
     with ledger._engine.begin() as connection:
         line = connection.execute(select(audit_log).where(audit_log.c.actor == "ada")).one()
@@ -380,25 +560,24 @@ def test_a_person_can_settle_an_uncertain_send_by_hand_and_is_named_for_it(ledge
 # What feedback asks
 
 
-def test_a_settled_send_is_sent_since_it_was_handed_over_and_known_since_it_was_settled(ledger, clock):
+def test_a_settled_send_is_sent_since_it_was_handed_over_and_known_since_it_was_settled(ledger, heir, clock):
     """Features of the day between must not count, when built again, what nobody knew then."""
     send = started(ledger)
     clock.move(timedelta(hours=1))
-    ledger.recover()
+    heir().recover()
     assert ledger.sent_after(NOON, "", 10) == []
-    clock.move(timedelta(days=2))
+    clock.now = settled_at = NOON + timedelta(days=2, hours=1)
     ledger.resolve(send.send_id, was_delivered=True, actor="ada")
-    settled_at = NOON + timedelta(days=2, hours=1)
     assert ledger.sent_after(NOON, "", 10) == [(send.send_id, "c0", NOON, settled_at)]
     assert ledger.sent_after(settled_at, send.send_id, 10) == []
 
 
 def test_what_was_sent_is_told_in_the_order_of_its_end_piece_by_piece(ledger, clock):
-    claimed = {send.customer_id: send for send in ledger.claim("me", 10).sends}
+    claimed = {send.customer_id: send for send in ledger.claim(10).sends}
     for customer_id in ("c2", "c0", "c1"):
         clock.move(timedelta(seconds=1))
-        assert ledger.start(claimed[customer_id], HANDOVER)
-        ledger.finish(Outcome(claimed[customer_id], SendState.SENT, "250 ok"))
+        assert start(ledger, claimed[customer_id])
+        ledger.finish([Outcome(claimed[customer_id], SendState.SENT, "250 ok")])
     told, last = [], (NOON, "")
     while found := ledger.sent_after(*last, 1):
         told += [customer_id for _, customer_id, _, _ in found]
@@ -433,7 +612,7 @@ def test_customers_of_sends_are_told_of_those_there_are(ledger):
 
 
 def test_the_identity_fails_by_one_missing_and_by_one_too_many(ledger):
-    ledger.finish(Outcome(started(ledger), SendState.SENT, "250 ok"))
+    ledger.finish([Outcome(started(ledger), SendState.SENT, "250 ok")])
     ledger.check_identity(DAY, 3)
     for wrong in (2, 4):
         with pytest.raises(
@@ -444,7 +623,7 @@ def test_the_identity_fails_by_one_missing_and_by_one_too_many(ledger):
 
 def test_what_was_known_to_have_reached_nobody_does_not_use_up_a_cap(ledger):
     before, after = NOON - timedelta(days=1), NOON + timedelta(days=1)
-    ledger.finish(Outcome(started(ledger), SendState.REFUSED, "550 no"))
+    ledger.finish([Outcome(started(ledger), SendState.REFUSED, "550 no")])
     tomorrow = date(2026, 3, 3)
     assert {row[1] for row in ledger.sends_before(tomorrow, after)} == {"c1", "c2"}
     assert {row[1] for row in ledger.sends_before(tomorrow, before)} == {"c0", "c1", "c2"}
@@ -466,22 +645,22 @@ def test_what_was_known_to_have_reached_nobody_does_not_use_up_a_cap(ledger):
 )
 def test_in_any_order_of_steps_no_send_starts_after_a_committed_no(steps, tmp_path_factory):
     folder = tmp_path_factory.mktemp("race")
-    url = f"sqlite:///{folder / 'ledger.sqlite'}"
-    ledger, tracking = ledger_at(url), Ledger(open_ledger(url), MovableClock())
+    ledger_url = f"sqlite:///{folder / 'ledger.sqlite'}"
+    ledger, tracking = ledger_at(ledger_url), Ledger(open_ledger(ledger_url), MovableClock())
     ledger.enqueue([planned(number) for number in range(6)], {})
     claimed: dict = {}
     unsubscribed: set[str] = set()
     withdrawn: set[str] = set()
-    with ledger.only_sender(folder / "lock"):
+    with ledger.sender(folder / "lock"):
         for day, (step, number) in enumerate(steps):  # each decision is a day younger than the one before
             if step == "claim":
-                for send in ledger.claim("me", number).sends:
+                for send in ledger.claim(number).sends:
                     assert send.customer_id not in unsubscribed | withdrawn
                     claimed[send.customer_id] = send
             elif step == "start" and f"c{number}" in claimed:
                 send = claimed.pop(f"c{number}")
                 may_go = send.customer_id not in unsubscribed | withdrawn
-                assert ledger.start(send, HANDOVER) is may_go
+                assert start(ledger, send) is may_go
             elif step in ("withdraw", "consent"):
                 tracking.record_decisions([decision(number, step == "consent", days=day)])
                 (withdrawn.add if step == "withdraw" else withdrawn.discard)(f"c{number}")
@@ -489,50 +668,6 @@ def test_in_any_order_of_steps_no_send_starts_after_a_committed_no(steps, tmp_pa
                 customer = f"c{number}" if step == "unsubscribe" else f"twin of c{number}"
                 tracking.suppress(customer, f"p{number}", "unsubscribed")
                 unsubscribed.add(f"c{number}")
-
-
-def say_no(ledger, number, way):
-    if way == "unsubscribe":
-        ledger.suppress(f"c{number}", f"p{number}", "unsubscribed")
-    else:
-        ledger.record_decisions([decision(number, True, days=-9), decision(number, False)])
-
-
-@pytest.mark.parametrize("way", ["unsubscribe", "withdraw"])
-def test_against_people_who_say_no_at_random_no_send_starts_too_late(url, tmp_path, way):
-    """Two threads with a connection each race over 200 sends; seen from outside, in real time."""
-    total, random_ = 200, random.Random(7)
-    ledger = ledger_at(url)
-    tracking = Ledger(open_ledger(url), MovableClock())
-    ledger.enqueue([planned(number) for number in range(total)], {})
-    people = random_.sample(range(total), total // 2)
-    committed: set[str] = set()
-
-    def all_say_no():
-        for number in people:
-            say_no(tracking, number, way)
-            committed.add(f"c{number}")
-
-    thread = threading.Thread(target=all_say_no)
-    ended: Counter = Counter()
-    too_late = []
-    with ledger.only_sender(tmp_path / "lock"):
-        thread.start()
-        before = None
-        while sends := ledger.claim("me", 20).sends:
-            for send in sends:
-                known = set(committed)  # what had been committed before we asked to start
-                has_started = ledger.start(send, HANDOVER, after=before)
-                before = Outcome(send, SendState.SENT, "250") if has_started else None
-                ended["started" if has_started else "stopped"] += 1
-                if has_started and send.customer_id in known:
-                    too_late.append(send.customer_id)
-        if before:
-            ledger.finish(before)
-    thread.join()
-    assert ended["started"] > 20  # the race was run
-    assert too_late == []
-    assert ledger.states(DAY).total() == total
 
 
 NO = {
@@ -547,9 +682,9 @@ NO = {
 
 @pytest.mark.parametrize("no", NO)
 def test_a_start_waits_for_a_no_that_is_being_committed(ledger, no):
-    send = next(send for send in ledger.claim("me", 3).sends if send.customer_id == "c0")
+    send = next(send for send in ledger.claim(3).sends if send.customer_id == "c0")
     started_: list[bool] = []
-    thread = threading.Thread(target=lambda: started_.append(ledger.start(send, HANDOVER)))
+    thread = threading.Thread(target=lambda: started_.append(start(ledger, send)))
     tracking = open_ledger(ledger._engine.url.render_as_string(hide_password=False))
     with tracking.begin() as somebody_else:
         somebody_else.execute(NO[no])
@@ -564,10 +699,10 @@ def test_a_start_waits_for_a_no_that_is_being_committed(ledger, no):
 # The shape of the ledger
 
 
-def test_migrating_builds_what_the_tables_say_and_again_changes_nothing(url):
-    migrate(url)
-    migrate(url)
-    engine = open_ledger(url)
+def test_migrating_builds_what_the_tables_say_and_again_changes_nothing(ledger_url):
+    migrate(ledger_url)
+    migrate(ledger_url)
+    engine = open_ledger(ledger_url)
     with engine.begin() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         assert set(inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
@@ -575,20 +710,46 @@ def test_migrating_builds_what_the_tables_say_and_again_changes_nothing(url):
     engine.dispose()
 
 
-def test_a_ledger_of_the_first_revision_gains_consents_and_keeps_its_sends(url):
-    engine = open_ledger(url)
+def make_old_ledger(ledger_url, revision, *rows):
+    """Make a ledger as it was at a revision, with sends c0, c1, … that differ as told."""
+    engine = open_ledger(ledger_url)
     with engine.begin() as connection:
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", "campaigns:migrations")
-        command.upgrade(config, "0001")
-        row = {column.name: getattr(planned(0), column.name, None) for column in sends.columns}
-        connection.execute(insert(sends).values(row | {"state": "planned", "attempts": 0}))
-    assert "consents" not in inspect(engine).get_table_names()
+        command.upgrade(config, revision)
+        for number, more in enumerate(rows):
+            moment = str(NOON.replace(tzinfo=None))
+            row = asdict(planned(number)) | {"as_of_date": str(DAY), "send_at": moment, "attempts": 0} | more
+            names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
+            connection.execute(text(f"insert into sends ({names}) values ({values})"), row)
+    tables = inspect(engine).get_table_names()
     engine.dispose()
-    ledger = ledger_at(url)
+    return tables
+
+
+def test_a_ledger_of_the_first_revision_gains_consents_and_keeps_its_sends(ledger_url):
+    assert "consents" not in make_old_ledger(ledger_url, "0001", {"state": "planned"})
+    ledger = ledger_at(ledger_url)
     ledger.record_decisions([decision(0, True)])
     assert ledger.decision_count() == 1
     assert ledger.states(DAY) == {SendState.PLANNED: 1}
+
+
+def test_a_ledger_that_knew_no_leases_keeps_its_sends_and_what_was_on_the_way_is_cleared_up(
+    ledger_url, tmp_path
+):
+    before = ["planned", "claimed", "sending", "sent", "deferred", "uncertain"]
+    rows = [{"state": state, "claim_id": None if state == "planned" else "f" * 32} for state in before]
+    assert "leases" not in make_old_ledger(ledger_url, "0003", *rows)
+    ledger = ledger_at(ledger_url)
+    with ledger.sender(tmp_path / "lock"):
+        assert ledger.recover() == {SendState.PLANNED: 1, SendState.UNCERTAIN: 1}
+        found = states(ledger)
+        assert [found[f"c{number}"] for number in range(len(before))] == [
+            "planned", "planned", "uncertain", "sent", "expired", "uncertain",
+        ]  # fmt: skip
+        assert sorted(send.customer_id for send in ledger.claim(10).sends) == ["c0", "c1"]
+    assert {send.due_at for send in ledger.of_day(DAY)} == {NOON}
 
 
 def test_the_head_that_migrate_looks_for_is_the_newest_revision():
@@ -597,7 +758,7 @@ def test_the_head_that_migrate_looks_for_is_the_newest_revision():
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
 
-def test_a_migration_that_dies_half_way_leaves_nothing_and_can_be_run_again(url, monkeypatch):
+def test_a_migration_that_dies_half_way_leaves_nothing_and_can_be_run_again(ledger_url, monkeypatch):
     def die(connection, cursor, statement, parameters, context, executemany):
         if "CREATE TABLE audit_log" in statement:
             raise KeyboardInterrupt
@@ -610,22 +771,22 @@ def test_a_migration_that_dies_half_way_leaves_nothing_and_can_be_run_again(url,
     with monkeypatch.context() as patch:
         patch.setattr("campaigns.migrate.open_ledger", open_and_die)
         with pytest.raises(KeyboardInterrupt):
-            migrate(url)
-    engine = open_ledger(url)
+            migrate(ledger_url)
+    engine = open_ledger(ledger_url)
     assert inspect(engine).get_table_names() == []
     engine.dispose()
-    migrate(url)
-    assert ledger_at(url).states(DAY) == {}
+    migrate(ledger_url)
+    assert ledger_at(ledger_url).states(DAY) == {}
 
 
-def test_a_ledger_made_by_a_newer_lapwing_is_left_alone(url):
-    migrate(url)
-    engine = open_ledger(url)
+def test_a_ledger_made_by_a_newer_lapwing_is_left_alone(ledger_url):
+    migrate(ledger_url)
+    engine = open_ledger(ledger_url)
     with engine.begin() as connection:
         connection.execute(text("update alembic_version set version_num = '9999'"))
     engine.dispose()
     with pytest.raises(LedgerBroken, match="revision 9999, which this Lapwing does not know"):
-        migrate(url)
+        migrate(ledger_url)
 
 
 def test_a_file_that_is_no_ledger_is_named_in_one_sentence(tmp_path):
@@ -639,13 +800,14 @@ def test_claiming_reads_an_index_and_not_every_send(tmp_path):
     event.listen(
         ledger._engine, "before_cursor_execute", lambda c, k, sql, values, *_: said.append((sql, values))
     )
-    with ledger.only_sender(tmp_path / "lock"):
-        ledger.claim("me", 10)
-    [(sql, values)] = [one for one in said if one[0].startswith("SELECT sends.send_id")]
+    with ledger.sender(tmp_path / "lock"):
+        ledger.claim(10)
+    (sql, values), *_ = [one for one in said if one[0].startswith("SELECT sends.send_id")]
     with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
-        [plan] = connection.execute(f"explain query plan {sql}", values).fetchall()
+        plan = [row[3] for row in connection.execute(f"explain query plan {sql}", values)]
     connection.close()
-    assert plan[3] == "SEARCH sends USING INDEX ix_sends_due (send_at<?)"
+    assert plan[0] == "SEARCH sends USING INDEX ix_sends_due (due_at<?)"
+    assert not [step for step in plan if "TEMP B-TREE" in step]
 
 
 # What the warehouse may know
@@ -654,9 +816,9 @@ def test_claiming_reads_an_index_and_not_every_send(tmp_path):
 def test_published_outcomes_tell_every_send_of_the_day_and_no_address(settings, tmp_path):
     ledger = ledger_at(settings.ledger)
     ledger.enqueue([planned(number) for number in range(3)], {})
-    with ledger.only_sender(tmp_path / "lock"):
-        ledger.finish(Outcome(started(ledger), SendState.SENT, "250 ok"))
-    assert publish_outcomes(settings, DAY) == 3
+    with ledger.sender(tmp_path / "lock"):
+        ledger.finish([Outcome(started(ledger), SendState.SENT, "250 ok")])
+        assert publish_outcomes(settings, DAY) == 3
     table = Published(settings.published).read("send_outcomes", DAY)
     rows = table.to_pylist()
     assert [row["send_id"] for row in rows] == sorted(send_id_of(number) for number in range(3))
@@ -689,8 +851,8 @@ def test_planning_a_day_again_sees_the_ledger_as_it_was_when_the_day_began(setti
     clock.move(timedelta(days=1))  # now tomorrow itself is sent, refused and unsubscribed from
     ledger.enqueue([planned(0, day=tomorrow)], {})
     ledger.suppress("c2", "p2", "unsubscribed")
-    with ledger.only_sender(tmp_path / "lock"):
-        ledger.finish(Outcome(started(ledger), SendState.REFUSED, "550 no"))
+    with ledger.sender(tmp_path / "lock"):
+        ledger.finish([Outcome(started(ledger), SendState.REFUSED, "550 no")])
     publish_ledger_state(settings, tomorrow, {})
     assert [file.read_bytes() for file in files] == first
 

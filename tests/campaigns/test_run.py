@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pyarrow.parquet as pq
 import pytest
 import structlog
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from campaigns.account import account_of
 from campaigns.definitions import load_campaigns
@@ -19,9 +19,9 @@ from campaigns.ledger import SendState
 from campaigns.ledger_view import LedgerView
 from campaigns.mailers.local_inbox import LocalInbox
 from campaigns.plan import plan_rows, release_plan
-from campaigns.run import message_maker, rehearse, send_due, states_by_campaign
+from campaigns.run import Messages, rehearse, send_due, states_by_campaign
 from core.errors import LedgerBroken
-from core.ledger_tables import links, open_ledger
+from core.ledger_tables import links, open_ledger, sends
 from core.published import Published
 from core.tokens import TokenKind, Tokens
 from tests.campaigns import small_shop
@@ -125,7 +125,7 @@ def test_a_rehearsal_makes_every_mail_and_sends_none(planned, own):
 
 
 def test_a_mail_made_again_has_the_bytes_that_arrived(sent, mails):
-    make = message_maker(sent)
+    make = Messages(sent)
     inbox = LocalInbox(sent.inbox)
     arrived = {send_id: files[0].read_bytes() for send_id, files in inbox.by_send().items()}
     assert {send_id: make(send) for send_id in mails if (send := ledger_of(sent).find(send_id))} == arrived
@@ -182,6 +182,16 @@ def test_a_send_that_is_in_no_plan_is_not_sent(sent, own):
         small_shop.deliver(settings)
     with pytest.raises(LedgerBroken, match=f"send '{ghost}' is in the ledger but not in the plan"):
         account_of(settings, ghost)
+
+
+def test_a_run_fails_when_one_send_of_its_day_has_gone_missing(planned, own):
+    settings = own(planned)
+    enqueued = release_plan(settings, DAY).enqueued
+    with open_ledger(settings.ledger).begin() as connection:
+        one = select(sends.c.send_id).limit(1).scalar_subquery()
+        connection.execute(delete(sends).where(sends.c.send_id == one))
+    with pytest.raises(LedgerBroken, match=rf"{enqueued} sends are planned .* holds {enqueued - 1} \("):
+        small_shop.deliver(settings)
 
 
 def test_every_price_and_number_in_a_mail_is_a_fact(mails, facts):
@@ -260,7 +270,9 @@ def test_no_published_file_and_no_log_holds_an_address(sent, planned, own, caplo
 def test_a_dead_server_leaves_every_send_planned(planned, own):
     settings = own(planned)
     enqueued = release_plan(settings, DAY).enqueued
-    nobody = small_shop.settings_of(settings.data_dir, smtp_port=small_shop.free_port(), pause_after_errors=3)
+    nobody = small_shop.settings_of(
+        settings.data_dir, smtp_port=small_shop.free_port(), smtp_connections=1, pause_after_errors=3
+    )
     with pytest.raises(Exception, match="sending paused after 3 errors in a row"):
         send_due(nobody, DAY)
     states = ledger_of(settings).states(DAY)

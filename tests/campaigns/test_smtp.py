@@ -8,6 +8,8 @@ import mailbox
 import os
 import ssl
 import threading
+import time
+from collections import Counter
 
 import pytest
 from aiosmtpd import smtp as server_side
@@ -15,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from campaigns.mailers import DeliveryRefused, ServerUnreachable
+from campaigns.mailers import DeliveryRefused, DeliveryUncertain, Mail, ServerUnreachable
 from campaigns.mailers.local_inbox import LocalInbox, running_inbox
 from campaigns.mailers.smtp import SmtpMailer
 from core.errors import ServiceFailed, SettingsError
@@ -24,6 +26,16 @@ from tests.faults.scripted_smtp import Fault, ScriptedSmtp, Stage
 from tests.faults.serving import client_of, serving
 
 MAIL = b"From: a@juniper.example\r\nTo: b@example.com\r\nMessage-ID: <m1@juniper.example>\r\n\r\nHello\r\n"
+
+
+def hand_over(mailer, sender, recipient, message):
+    """Hand over a group of one; return the reply or raise what went wrong."""
+    answers = []
+    mailer.hand_over([Mail(sender, recipient, message)], lambda place, answer: answers.append(answer))
+    (answer,) = answers
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 @pytest.fixture
@@ -41,25 +53,87 @@ def test_lines_of_dots_and_long_bodies_arrive_byte_for_byte(at, free_port):
     bodies[3] = b"".join(bodies[3][i : i + 76] + b"\r\n" for i in range(0, 300_000, 76))
     with running_inbox(at(free_port)) as inbox, SmtpMailer(at(free_port), evidence=inbox) as mailer:
         for body in bodies:
-            mailer.send("a@juniper.example", "b@example.com", MAIL + body)
+            hand_over(mailer, "a@juniper.example", "b@example.com", MAIL + body)
         assert [file.read_bytes() for file in inbox.files()] == [MAIL + body for body in bodies]
 
 
 def test_many_mails_share_one_connection(at):
     with ScriptedSmtp() as server, SmtpMailer(at(server.port)) as mailer:
         for number in range(5):
-            mailer.send("a@juniper.example", f"b{number}@example.com", MAIL)
+            hand_over(mailer, "a@juniper.example", f"b{number}@example.com", MAIL)
         assert server.connections == 1
         assert [recipient for _, recipient, _ in server.messages] == [f"b{n}@example.com" for n in range(5)]
     assert server.commands[-1] == "QUIT"
 
 
+def test_a_group_goes_out_at_once_on_a_connection_each_which_the_next_group_finds_open(at):
+    group = [Mail("a@juniper.example", f"b{number}@example.com", MAIL) for number in range(3)]
+    answers: dict = {}
+    with ScriptedSmtp() as server, SmtpMailer(at(server.port, smtp_connections=3)) as mailer:
+        for _ in range(4):
+            mailer.hand_over(group, answers.__setitem__)
+        assert mailer.connections == server.connections == 3
+        assert len(server.messages) == 12
+    assert answers == dict.fromkeys(range(3), "250 2.0.0 taken")
+
+
+def test_one_mail_that_fails_does_not_touch_the_others_of_its_group(at):
+    group = [Mail("a@juniper.example", f"b{number}@example.com", MAIL) for number in range(4)]
+    answers: dict = {}
+    with (
+        ScriptedSmtp(Fault(Stage.DOT, closes=True, times=1)) as server,
+        SmtpMailer(at(server.port)) as mailer,
+    ):
+        mailer.hand_over(group, answers.__setitem__)
+    assert Counter(type(answer) for answer in answers.values()) == {str: 3, DeliveryUncertain: 1}
+    assert len(server.messages) == 3
+
+
+def stop_at_the_first(answers):
+    """Take answers, and be told to stop when the first one comes."""
+
+    def answered(place, answer):
+        answers[place] = answer
+        if len(answers) == 1:
+            raise KeyboardInterrupt
+
+    return answered
+
+
+UNSPEAKABLE = Mail("a@juniper.example", "nobody", MAIL)  # answered at once, before others have a connection
+
+
+def test_a_sender_that_is_stopped_waits_a_moment_for_the_answers_of_its_group(at):
+    group = [UNSPEAKABLE, *(Mail("a@juniper.example", f"b{number}@example.com", MAIL) for number in range(2))]
+    answers: dict = {}
+    with ScriptedSmtp() as server, SmtpMailer(at(server.port)) as mailer:
+        with pytest.raises(KeyboardInterrupt):
+            mailer.hand_over(group, stop_at_the_first(answers))
+        assert isinstance(answers.pop(0), DeliveryRefused)
+        assert answers == {1: "250 2.0.0 taken", 2: "250 2.0.0 taken"}
+        assert len(server.messages) == 2
+
+
+def test_what_a_stopped_sender_cannot_wait_for_does_not_go_out_later(at, monkeypatch):
+    monkeypatch.setattr("campaigns.mailers.smtp.GRACE_SECONDS", 0.2)
+    group = [UNSPEAKABLE, Mail("a@juniper.example", "b@example.com", MAIL)]
+    answers: dict = {}
+    began = time.monotonic()
+    with ScriptedSmtp(Fault(Stage.MAIL, times=1)) as server, SmtpMailer(at(server.port)) as mailer:
+        with pytest.raises(KeyboardInterrupt):
+            mailer.hand_over(group, stop_at_the_first(answers))
+        assert time.monotonic() - began < 15  # the server is silent for longer
+        assert answers.keys() == {0}
+        hand_over(mailer, "a@juniper.example", "c@example.com", MAIL)
+        assert [recipient for _, recipient, _ in server.messages] == ["c@example.com"]
+
+
 def test_a_connection_that_went_stale_is_renewed_without_a_word(at):
     fault = Fault(Stage.MAIL, "421 too many messages on this connection", closes=True, times=1)
     with ScriptedSmtp() as server, SmtpMailer(at(server.port)) as mailer:
-        mailer.send("a@juniper.example", "b@example.com", MAIL)
+        hand_over(mailer, "a@juniper.example", "b@example.com", MAIL)
         server.faults[Stage.MAIL] = fault
-        mailer.send("a@juniper.example", "c@example.com", MAIL)
+        hand_over(mailer, "a@juniper.example", "c@example.com", MAIL)
         assert server.connections == 2
         assert [recipient for _, recipient, _ in server.messages] == ["b@example.com", "c@example.com"]
 
@@ -68,8 +142,8 @@ def test_after_a_refused_recipient_the_next_mail_has_an_envelope_of_its_own(at):
     with ScriptedSmtp(Fault(Stage.RCPT, "550 5.1.1 unknown", times=1)) as server:
         with SmtpMailer(at(server.port)) as mailer:
             with pytest.raises(DeliveryRefused):
-                mailer.send("a@juniper.example", "gone@example.com", MAIL)
-            mailer.send("a@juniper.example", "b@example.com", MAIL)
+                hand_over(mailer, "a@juniper.example", "gone@example.com", MAIL)
+            hand_over(mailer, "a@juniper.example", "b@example.com", MAIL)
         assert server.messages == [("a@juniper.example", "b@example.com", MAIL)]
         assert server.connections == 1
         assert "RSET" in server.commands
@@ -82,7 +156,7 @@ def test_no_address_of_a_reply_reaches_an_error(at):
         SmtpMailer(at(server.port)) as mailer,
         pytest.raises(DeliveryRefused) as refused,
     ):
-        mailer.send("a@juniper.example", "ada.lovelace@example.com", MAIL)
+        hand_over(mailer, "a@juniper.example", "ada.lovelace@example.com", MAIL)
     assert "5.1.1" in str(refused.value)
     assert "@" not in str(refused.value)
     assert "ada" not in str(refused.value)
@@ -91,7 +165,7 @@ def test_no_address_of_a_reply_reaches_an_error(at):
 def test_a_reply_of_strange_bytes_can_be_stored_and_printed(at):
     fault = Fault(Stage.DOT, "250 caf\udce9\x00\x1b[31m ok " + "x" * 2000, takes=True)
     with ScriptedSmtp(fault) as server, SmtpMailer(at(server.port)) as mailer:
-        reply = mailer.send("a@juniper.example", "b@example.com", MAIL)
+        reply = hand_over(mailer, "a@juniper.example", "b@example.com", MAIL)
     assert reply.startswith("250 caf [31m ok xxx")
     assert reply.encode().decode().isprintable()
     assert len(reply) == 500
@@ -110,7 +184,7 @@ def test_a_reply_of_strange_bytes_can_be_stored_and_printed(at):
 def test_an_address_that_would_break_the_command_is_never_said(at, address):
     with ScriptedSmtp() as server, SmtpMailer(at(server.port)) as mailer:
         with pytest.raises(DeliveryRefused) as refused:
-            mailer.send("a@juniper.example", address, MAIL)
+            hand_over(mailer, "a@juniper.example", address, MAIL)
         assert refused.value.is_about_person is False
         assert server.commands == []
 
@@ -121,15 +195,15 @@ def test_addresses_beyond_ascii_go_only_where_they_are_understood(at, free_port)
         SmtpMailer(at(server.port)) as mailer,
         pytest.raises(DeliveryRefused, match="beyond ASCII"),
     ):
-        mailer.send("a@juniper.example", "Jürgen@example.com", MAIL)
+        hand_over(mailer, "a@juniper.example", "Jürgen@example.com", MAIL)
     with running_inbox(at(free_port)) as inbox, SmtpMailer(at(free_port), evidence=inbox) as mailer:
-        mailer.send("a@juniper.example", "Jürgen@example.com", MAIL)
+        hand_over(mailer, "a@juniper.example", "Jürgen@example.com", MAIL)
         assert inbox.count() == 1
 
 
 def test_a_message_with_bare_line_ends_is_sent_with_proper_ones(at):
     with ScriptedSmtp() as server, SmtpMailer(at(server.port)) as mailer:
-        mailer.send("a@juniper.example", "b@example.com", b"A: b\n\nx\r\n.\ny\rz")
+        hand_over(mailer, "a@juniper.example", "b@example.com", b"A: b\n\nx\r\n.\ny\rz")
         assert server.messages[0][2] == b"A: b\r\n\r\nx\r\n.\r\ny\r\nz\r\n"
 
 
@@ -204,7 +278,7 @@ def test_with_starttls_and_login_mail_goes_out_encrypted(at, guarded):
     port, kept, trusting = guarded
     settings = at(port, smtp_starttls=True, smtp_username="ada", smtp_password="right")
     with SmtpMailer(settings, tls_context=trusting) as mailer:
-        mailer.send("a@juniper.example", "b@example.com", MAIL)
+        hand_over(mailer, "a@juniper.example", "b@example.com", MAIL)
     assert kept.seen == [(True, True)]
 
 
@@ -212,7 +286,7 @@ def test_a_certificate_nobody_vouches_for_gets_no_password_and_no_mail(at, guard
     port, kept, _ = guarded
     settings = at(port, smtp_starttls=True, smtp_username="ada", smtp_password="right")
     with SmtpMailer(settings) as mailer, pytest.raises(ServerUnreachable, match="certificate"):
-        mailer.send("a@juniper.example", "b@example.com", MAIL)
+        hand_over(mailer, "a@juniper.example", "b@example.com", MAIL)
     assert kept.seen == []
 
 
@@ -220,7 +294,7 @@ def test_a_wrong_password_hands_nothing_over_and_is_not_repeated_in_the_error(at
     port, kept, trusting = guarded
     settings = at(port, smtp_starttls=True, smtp_username="ada", smtp_password="wrong-secret")
     with SmtpMailer(settings, tls_context=trusting) as mailer, pytest.raises(ServerUnreachable) as error:
-        mailer.send("a@juniper.example", "b@example.com", MAIL)
+        hand_over(mailer, "a@juniper.example", "b@example.com", MAIL)
     assert "wrong-secret" not in str(error.value)
     assert kept.seen == []
 
@@ -238,8 +312,8 @@ def test_a_mail_that_arrives_twice_is_there_twice(at, free_port):
     with running_inbox(at(free_port)) as inbox, SmtpMailer(at(free_port)) as mailer:
         mail = MAIL.replace(b"\r\n\r\n", b"\r\nX-Lapwing-Send: s1\r\n\r\n", 1)
         for _ in range(2):
-            mailer.send("a@juniper.example", "b@example.com", mail)
-        mailer.send("a@juniper.example", "b@example.com", MAIL)
+            hand_over(mailer, "a@juniper.example", "b@example.com", mail)
+        hand_over(mailer, "a@juniper.example", "b@example.com", MAIL)
         assert {send_id: len(files) for send_id, files in inbox.by_send().items()} == {"s1": 2, "": 1}
         assert inbox.read("s1") == [mail, mail]
         assert inbox.read("s2") == []
@@ -248,7 +322,7 @@ def test_a_mail_that_arrives_twice_is_there_twice(at, free_port):
 
 def test_pythons_own_maildir_reader_finds_the_mails(at, free_port):
     with running_inbox(at(free_port)) as inbox, SmtpMailer(at(free_port)) as mailer:
-        mailer.send("a@juniper.example", "b@example.com", MAIL)
+        hand_over(mailer, "a@juniper.example", "b@example.com", MAIL)
     [mail] = list(mailbox.Maildir(inbox.folder, create=False))
     assert mail["Message-ID"] == "<m1@juniper.example>"
 
@@ -259,7 +333,7 @@ def test_the_inbox_knows_what_was_delivered_and_what_was_not(at, free_port):
     )  # no inbox, no evidence
     with running_inbox(at(free_port)) as inbox, SmtpMailer(at(free_port), evidence=inbox) as mailer:
         assert mailer.was_delivered("<m1@juniper.example>") is False
-        mailer.send("a@juniper.example", "b@example.com", MAIL)
+        hand_over(mailer, "a@juniper.example", "b@example.com", MAIL)
         assert mailer.was_delivered("<m1@juniper.example>") is True
         assert mailer.was_delivered("<m2@juniper.example>") is False
     with SmtpMailer(at(free_port)) as elsewhere:
@@ -303,7 +377,7 @@ def test_the_mailer_refuses_a_server_that_is_not_the_inbox_it_asks_for_evidence(
     inbox = LocalInbox(tmp_path / "inbox")
     with ScriptedSmtp() as server, SmtpMailer(at(server.port), evidence=inbox) as mailer:
         with pytest.raises(ServerUnreachable, match="is not the inbox"):
-            mailer.send("a@juniper.example", "b@example.com", MAIL)
+            hand_over(mailer, "a@juniper.example", "b@example.com", MAIL)
         assert server.messages == []
 
 
@@ -319,7 +393,7 @@ def test_a_port_that_is_taken_is_named(at):
 def test_no_address_is_logged_on_the_way(at, free_port, caplog):
     caplog.set_level(logging.DEBUG)
     with running_inbox(at(free_port)) as inbox, SmtpMailer(at(free_port), evidence=inbox) as mailer:
-        mailer.send("a@juniper.example", "b@example.com", MAIL)
+        hand_over(mailer, "a@juniper.example", "b@example.com", MAIL)
     assert inbox.count() == 1
     assert "@" not in caplog.text
 

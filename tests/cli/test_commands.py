@@ -74,7 +74,7 @@ def test_the_commands_are_those_we_know_of():
         ("recommender", "train"), ("recommender", "rollback"), ("recommender", "rules"), ("recommender", "show"), ("score",),
         ("lifetime", "train"), ("lifetime", "rollback"), ("lifetime", "show"),
         ("campaign", "list"), ("campaign", "plan"), ("campaign", "publish"), ("campaign", "preview"),
-        ("send", "run"), ("send", "status"), ("send", "show"), ("send", "resolve"), ("send", "withdraw"),
+        ("send", "run"), ("send", "status"), ("send", "show"), ("send", "resolve"), ("send", "withdraw"), ("send", "pause"), ("send", "resume"),
         ("feedback", "collect"), ("feedback", "simulate"), ("report", "build"), ("report", "show"),
         ("inbox", "serve"), ("tracking", "serve"), ("console", "serve"), ("ledger", "migrate"), ("up",), ("demo",),
     } == LEAVES  # fmt: skip
@@ -127,6 +127,8 @@ def test_help_in_whole_tells_the_order_of_a_day():
         (["send", "run", *DAY, "--rehearse"], "No such option"),
         (["send", "resolve", "a" * 32], "Missing option '--delivered'"),
         (["send", "withdraw", "winback", *DAY], "Missing option '--reason'"),
+        (["send", "pause", "winback"], "Missing option '--reason'"),
+        (["send", "status", *DAY, "--state", "lost"], "Invalid value for '--state'"),
         (["campaign", "preview"], "Missing argument"),
         (["churn", "promote"], "Missing argument"),
         (["churn", "rollback", "latest"], "Invalid value"),
@@ -173,6 +175,9 @@ def test_a_missing_setting_is_wrong_use_too(lapwing, monkeypatch):
         (["recommender", "rollback", "1"], "there is no version of 'recommender' yet"),
         (["send", "show", "0" * 32], f"the ledger knows no send '{'0' * 32}'"),
         (["send", "withdraw", "winback", *DAY, "--reason", "wrong price"], "nothing of 'winback' is still planned"),
+        (["send", "resolve", "0" * 32, "--delivered"], "is not in the ledger: only one that is uncertain"),
+        (["send", "pause", "nope", "--reason", "x"], "there is no campaign 'nope'; `lapwing campaign list` shows them"),
+        (["send", "resume", "winback"], "'winback' is not paused; `lapwing send status` lists what is"),
     ],
 )  # fmt: skip
 def test_a_finding_is_one_sentence_on_stderr_and_exits_with_1(lapwing, words, complaint):
@@ -356,6 +361,22 @@ def test_a_rehearsal_is_what_happens_unless_one_says_really(lapwing):
     code, out, err = lapwing("send", "run", *DAY, "--json")
     assert (code, json.loads(out)) == (0, {"mails": 0, "bytes": 0})
     assert err.startswith("a rehearsal")
+
+
+def test_a_pause_is_shown_with_its_reason_until_it_is_resumed(lapwing):
+    assert lapwing("send", "pause", "winback", "--reason", "wrong price")[:2] == (0, "winback paused\n")
+    assert lapwing("send", "pause", "--reason", "the server is moving")[:2] == (0, "* paused\n")
+    code, _, err = lapwing("send", "pause", "winback", "--reason", "again")
+    assert (code, "'winback' is paused already" in err) == (1, True)
+    code, out, err = lapwing("send", "status", *DAY, "--json")
+    assert (code, json.loads(out)) == (0, [])
+    assert [line.partition(" UTC: ")[2] for line in err.splitlines()] == [
+        "* (the server is moving)",
+        "winback (wrong price)",
+    ]
+    assert lapwing("send", "resume")[:2] == (0, "* resumed\n")
+    assert lapwing("send", "resume", "winback")[:2] == (0, "winback resumed\n")
+    assert lapwing("send", "status", *DAY)[2] == ""
 
 
 def test_the_ledger_is_brought_up_to_date_as_often_as_one_likes(lapwing):

@@ -79,14 +79,14 @@ def send_all(settings):
     """Take each mail through the ledger, as the sender does."""
     clock = MovableClock()
     ledger = ledger_at(settings.ledger, clock)
-    with ledger.only_sender(settings.data_dir / "sender.lock"):
+    with ledger.sender(settings.data_dir / "sender.lock"):
         for number, at, end in MAILS:
             clock.now = at - timedelta(seconds=5)
             ledger.enqueue([planned(number, day=at.date(), send_at=clock.now)], {})
-            (send,) = ledger.claim("me", 10).sends
-            assert ledger.start(send, Handover("mail.example:25", "<m@juniper.example>", "0" * 64))
+            (send,) = ledger.claim(10).sends
+            ledger.start([(send, Handover("mail.example:25", "<m@juniper.example>", "0" * 64))])
             clock.now = at
-            ledger.finish(Outcome(send, end, "said the server"))
+            ledger.finish([Outcome(send, end, "said the server")])
     ledger.close()
 
 

@@ -1,8 +1,10 @@
-"""Senders to be killed. `python -m tests.faults.sender_process DATA_DIR PORT` reads lines "COUNT CRASH POINT".
+"""Senders to be killed. `python -m tests.faults.sender_process DATA_DIR PORT LEDGER_URL SENDS` obeys lines.
 
-For each it forks a sender, which does what the task that sends does: take over from a dead sender, settle, send,
+"start COUNT POINT" forks a sender, which does what the task that sends does: take over from dead senders, settle, send,
 settle. At the COUNT-th time it comes to the crash point it kills itself with SIGKILL, so that nothing it might still do
-is done. The parent says "started PID", then "ended STATUS"; it only exists to import once what costs a second.
+is done. "wait PID" waits for its end. The answers are "started PID" and "ended STATUS"; the parent only exists to import
+once what costs a second. Without a LEDGER_URL ("") the ledger is a SQLite file and the server our inbox, which is asked
+what became of uncertain mail.
 """
 
 import os
@@ -18,8 +20,6 @@ from campaigns.migrate import migrate
 from core.ledger_tables import open_ledger
 from core.settings import Settings
 from tests.faults.ledger_kit import DAY, MovableClock, message_of, planned
-
-SENDS = 240
 
 
 class Killer:
@@ -59,21 +59,21 @@ class DoomedLedger(Ledger):
         self.killer.at("after settle")
         return settled
 
-    def claim(self, claim_id, limit, as_of=None):
+    def claim(self, limit, as_of=None):
         self.killer.at("before claim")
-        claim = super().claim(claim_id, limit, as_of)
+        claim = super().claim(limit, as_of)
         self.killer.at("after claim")
         return claim
 
-    def start(self, send, handover, *, after=None):
+    def start(self, group, *, after=()):
         self.killer.at("before start")
-        has_started = super().start(send, handover, after=after)
+        started = super().start(group, after=after)
         self.killer.at("after start")
-        return has_started
+        return started
 
-    def finish(self, outcome):
+    def finish(self, outcomes):
         self.killer.at("before finish")
-        super().finish(outcome)
+        super().finish(outcomes)
         self.killer.at("after finish")
 
 
@@ -99,33 +99,42 @@ class DoomedMailer(SmtpMailer):
         return reply
 
 
-def send(settings: Settings, killer: Killer) -> None:
+def send(settings: Settings, sends: int, killer: Killer) -> None:
     migrate(settings.ledger)
     ledger = DoomedLedger(open_ledger(settings.ledger), MovableClock())
     ledger.killer = killer
-    with ledger.only_sender(settings.data_dir / "sender.lock"):
+    inbox = None if settings.ledger_url else LocalInbox(settings.inbox)
+    with ledger.sender(settings.data_dir / "sender.lock"), DoomedMailer(settings, evidence=inbox) as mailer:
+        mailer.killer = killer
         killer.at("before enqueue")
-        ledger.enqueue([planned(number) for number in range(SENDS)], {})
-        with DoomedMailer(settings, evidence=LocalInbox(settings.inbox)) as mailer:
-            mailer.killer = killer
-            ledger.recover()
-            ledger.settle(mailer)
-            send_batch(ledger, mailer, message_of, pause_after_errors=3, as_of=DAY)
+        if not ledger.states(DAY):
+            ledger.enqueue([planned(number) for number in range(sends)], {})
+        ledger.recover()
         ledger.settle(mailer)
-    ledger.check_identity(DAY, SENDS)
+        send_batch(ledger, mailer, message_of, pause_after_errors=3, as_of=DAY)
+        ledger.settle(mailer)
+    ledger.check_identity(DAY, sends)
 
 
-def main(data_dir: str, port: str) -> None:
-    settings = Settings(_env_file=None, data_dir=Path(data_dir), token_key="k" * 40, smtp_port=int(port))
+def main(data_dir: str, port: str, ledger_url: str, sends: str) -> None:
+    settings = Settings(
+        _env_file=None,
+        data_dir=Path(data_dir),
+        token_key="k" * 40,
+        smtp_port=int(port),
+        ledger_url=ledger_url,
+    )
     for line in sys.stdin:
-        count, _, point = line.strip().partition(" ")
+        order, count, point = line.rstrip("\n").split(" ", 2)
+        if order == "wait":
+            say(f"ended {os.waitstatus_to_exitcode(os.waitpid(int(count), 0)[1])}")
+            continue
         pid = os.fork()
         if pid == 0:
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what it logs is not for our reader
-            send(settings, Killer(point, int(count)))
+            send(settings, int(sends), Killer(point, int(count)))
             os._exit(0)
         say(f"started {pid}")
-        say(f"ended {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}")
 
 
 def say(text: str) -> None:

@@ -65,7 +65,7 @@ def send_against(tmp_path, *faults, extensions=(), **more):
             _env_file=None, data_dir=tmp_path, token_key="k" * 40, smtp_port=server.port, **more
         )
         with (
-            ledger.only_sender(tmp_path / "lock"),
+            ledger.sender(tmp_path / "lock"),
             SmtpMailer(settings, **patience) as mailer,
             contextlib.suppress(SendingPaused),
         ):
@@ -110,7 +110,7 @@ def test_a_server_that_is_not_there_leaves_everything_planned(tmp_path, free_por
     ledger = ledger_in(tmp_path, 3)
     settings = Settings(_env_file=None, data_dir=tmp_path, token_key="k" * 40, smtp_port=free_port)
     with (
-        ledger.only_sender(tmp_path / "lock"),
+        ledger.sender(tmp_path / "lock"),
         SmtpMailer(settings) as mailer,
         pytest.raises(SendingPaused, match=rf"127\.0\.0\.1:{free_port}"),
     ):

@@ -2,18 +2,22 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from contextlib import contextmanager
 
 import pytest
+from aiosmtpd.smtp import SMTP
 
 from campaigns.ledger import SendState
 from campaigns.mailers.local_inbox import LocalInbox, running_inbox
 from core.settings import Settings
-from tests.faults.ledger_kit import DAY, ledger_at, message_of, send_id_of
-from tests.faults.sender_process import SENDS
+from tests.faults.ledger_kit import DAY, ledger_at, message_of, planned, send_id_of
+from tests.faults.serving import serving
 
 CRASH_POINTS = [
     ("before enqueue", 1),
@@ -35,73 +39,149 @@ CRASH_POINTS = [
     ("after finish", 1),
 ]
 RANDOM_KILLS = 6
+MAILS = int(os.environ.get("TEST_MAILS", "800"))
+KILLS = int(os.environ.get("TEST_KILLS", "8"))
+SEND_ID = re.compile(rb"^X-Lapwing-Send: (\w+)\r$", re.MULTILINE)
+
+
+SENDS = 240
 
 
 class Senders:
-    """Starts sender processes, one at a time, against one inbox."""
+    """Starts sender processes against one server."""
 
-    def __init__(self, settings, parent):
+    def __init__(self, settings, sends, parent):
         self.settings = settings
-        self.parent = parent
+        self.ledger = ledger_at(settings.ledger)
+        self._sends = sends
+        self._parent = parent
 
     def start(self, point="nowhere", count=1):
-        self.parent.stdin.write(f"{count} {point}\n")
-        self.parent.stdin.flush()
-        said, _, pid = self.parent.stdout.readline().partition(" ")
-        assert said == "started"
-        return int(pid)
+        return self._say(f"start {count} {point}", "started")
 
-    def exit_code(self):
-        said, _, code = self.parent.stdout.readline().partition(" ")
-        assert said == "ended"
-        return int(code)
+    def exit_code(self, pid):
+        return self._say(f"wait {pid} x", "ended")
 
-    def wait_for_some_mails(self, chance):
-        """Wait until up to five more mails have arrived, and then some milliseconds: a mail takes about five."""
-        inbox = LocalInbox(self.settings.inbox)
-        enough = inbox.count() + chance.randint(0, 5)
-        deadline = time.monotonic() + 20
-        while inbox.count() < enough and time.monotonic() < deadline:
-            time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.01))
+    def kill(self, pid):
+        """Kill a sender that may have ended by itself just now."""
+        os.kill(pid, signal.SIGKILL)
+        assert self.exit_code(pid) in (-signal.SIGKILL, 0)
 
     def states(self):
-        states = ledger_at(self.settings.ledger).states(DAY)
-        assert states.total() in (0, SENDS)  # the identity holds whatever was interrupted
-        assert states[SendState.SENDING] + states[SendState.UNCERTAIN] <= 1  # one mail in flight at a time
+        states = self.ledger.states(DAY)
+        assert states.total() in (0, self._sends)  # the identity holds whatever was interrupted
         return states
+
+    def _say(self, order, answer):
+        self._parent.stdin.write(f"{order}\n")
+        self._parent.stdin.flush()
+        said, _, number = self._parent.stdout.readline().partition(" ")
+        assert said == answer
+        return int(number)
+
+
+@contextmanager
+def sender_processes(settings, sends):
+    words = [str(settings.data_dir), str(settings.smtp_port), settings.ledger_url, str(sends)]
+    command = [sys.executable, "-m", "tests.faults.sender_process", *words]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as parent:
+        yield Senders(settings, sends, parent)
+        parent.communicate()  # no more lines: the parent ends
 
 
 @pytest.fixture
 def senders(tmp_path, free_port):
     settings = Settings(_env_file=None, data_dir=tmp_path, token_key="k" * 40, smtp_port=free_port)
-    command = [sys.executable, "-m", "tests.faults.sender_process", str(tmp_path), str(free_port)]
-    pipe = subprocess.PIPE
-    with running_inbox(settings), subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as parent:
-        yield Senders(settings, parent)
-        parent.communicate()  # no more lines: the parent ends
+    with running_inbox(settings), sender_processes(settings, SENDS) as senders:
+        yield senders
+
+
+def wait_for_some_mails(inbox, chance):
+    """Wait until up to five more mails have arrived, and then some milliseconds: a mail takes about five."""
+    enough = inbox.count() + chance.randint(0, 5)
+    deadline = time.monotonic() + 20
+    while inbox.count() < enough and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(chance.uniform(0, 0.01))
 
 
 @pytest.mark.slow
 def test_a_sender_killed_anywhere_repeats_no_mail_and_loses_none(senders):
+    in_flight = senders.settings.smtp_connections
     for point, count in CRASH_POINTS:
-        senders.start(point, count)
-        assert senders.exit_code() == -signal.SIGKILL, f"{point} was not reached"
-        senders.states()
+        assert senders.exit_code(senders.start(point, count)) == -signal.SIGKILL, f"{point} was not reached"
+        states = senders.states()
+        assert states[SendState.SENDING] + states[SendState.UNCERTAIN] <= in_flight
+    inbox = LocalInbox(senders.settings.inbox)
     for seed in range(RANDOM_KILLS):
         pid = senders.start()
-        senders.wait_for_some_mails(random.Random(seed))
-        os.kill(pid, signal.SIGKILL)
-        assert senders.exit_code() == -signal.SIGKILL
-        senders.states()
+        wait_for_some_mails(inbox, random.Random(seed))
+        senders.kill(pid)
     assert senders.states()[SendState.PLANNED] > 0  # there was work left for the last one
 
-    senders.start()
-    assert senders.exit_code() == 0
+    assert senders.exit_code(senders.start()) == 0
     assert senders.states() == {SendState.SENT: SENDS}
-    ledger = ledger_at(senders.settings.ledger)
-    inbox = LocalInbox(senders.settings.inbox)
     arrived = {send_id: len(files) for send_id, files in inbox.by_send().items()}
     assert arrived == {send_id_of(number): 1 for number in range(SENDS)}
-    for send in ledger.of_day(DAY)[::20]:
+    for send in senders.ledger.of_day(DAY)[::20]:
         assert inbox.read(send.send_id) == [message_of(send)]
+
+
+class Received:
+    """A server that counts what it took by send, and cannot be asked about it."""
+
+    def __init__(self):
+        self.counts = Counter[str]()
+
+    async def handle_DATA(self, server, session, envelope):
+        (send_id,) = SEND_ID.findall(envelope.original_content)
+        self.counts[send_id.decode()] += 1
+        return "250 ok"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_of_several_senders_killed_at_any_moment_none_repeats_a_mail_and_none_is_lost(ledger_url, tmp_path):
+    """`make test-crash-send`: 100,000 mails, 200 kills. What nobody can be asked about stays `uncertain`."""
+    together = 4 if ledger_url.startswith("postgresql") else 1
+    received, chance = Received(), random.Random(20260302)
+    with serving(lambda: SMTP(received, hostname="mail.test")) as port:
+        settings = Settings(
+            _env_file=None, data_dir=tmp_path, token_key="k" * 40, smtp_port=port, ledger_url=ledger_url
+        )
+        with sender_processes(settings, MAILS) as senders:
+            senders.ledger.enqueue([planned(number) for number in range(MAILS)], {})
+            points = [each for each in CRASH_POINTS if each[0] != "before enqueue"]
+            for first in range(0, len(points), together):
+                wave = points[first : first + together]
+                pids = [senders.start(*each) for each in wave]
+                assert [senders.exit_code(pid) for pid in pids] == [-signal.SIGKILL] * len(wave), wave
+                senders.states()
+            left = senders.states()[SendState.PLANNED]
+            assert left > MAILS / 2
+
+            working = [senders.start() for _ in range(together)]
+            for moment in sorted(chance.uniform(0, 0.9) for _ in range(KILLS)):
+                wait_until(lambda moment=moment: received.counts.total() >= MAILS - left * (1 - moment))
+                senders.kill(working.pop(chance.randrange(together)))
+                senders.states()
+                working.append(senders.start())
+            assert [senders.exit_code(pid) for pid in working] == [0] * together
+            assert senders.exit_code(senders.start()) == 0  # clears up after whoever was killed last
+
+            states = {send.send_id: send.state for send in senders.ledger.of_day(DAY)}
+    kills = len(points) + KILLS
+    assert set(received.counts.values()) == {1}, "a mail came twice"
+    assert set(states.values()) <= {SendState.SENT, SendState.UNCERTAIN}, "a mail was left behind"
+    sent = {send_id for send_id, state in states.items() if state is SendState.SENT}
+    assert sent <= received.counts.keys() <= states.keys()
+    assert len(states) == MAILS
+    assert 0 < MAILS - len(sent) <= kills * settings.smtp_connections
+
+
+def wait_until(holds):
+    deadline = time.monotonic() + 600
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)

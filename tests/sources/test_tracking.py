@@ -53,6 +53,7 @@ def ledger_row(number: int, state: SendState, ended_at: datetime) -> dict[str, o
     has_ended = state not in (SendState.PLANNED, SendState.SENDING)
     return facts | {
         "send_id": f"{number:032x}",
+        "due_at": send.send_at,
         "state": state,
         "sending_at": ended_at - timedelta(seconds=2),
         "ended_at": ended_at if has_ended else None,

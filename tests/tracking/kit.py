@@ -45,6 +45,7 @@ def make_ledger(settings: Settings, *, sends_count: int = 1) -> None:
             "address": f"reader.{number}@example.com",
             "pseudonym": pseudonym(f"reader.{number}@example.com", settings.token_key),
             "send_at": moment,
+            "due_at": moment,
             "state": "sent",
             "attempts": 1,
         }
