@@ -92,7 +92,8 @@ def test_asked_together_both_questions_get_the_lists_they_get_apart(name, known)
     for question, what in wanted.items():
         apart = model.lists(known, {question: what})[question]
         assert np.array_equal(both[question].products, apart.products)
-        assert np.array_equal(both[question].scores, apart.scores)
+        # Of other products beside it, a float32 sum may be rounded otherwise.
+        np.testing.assert_allclose(both[question].scores, apart.scores, rtol=1e-6)
     rows, places = np.nonzero(both[AGAIN].products != NONE)
     assert (known.counts.toarray()[rows, both[AGAIN].products[rows, places]] >= 2).all()
     if AGAIN in model.answers and name != "hybrid":  # which says nothing of it where it learned nothing

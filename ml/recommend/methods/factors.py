@@ -1,5 +1,6 @@
 """Factorisation of implicit feedback, by `implicit`."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Self
 
@@ -7,10 +8,11 @@ import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 
-from ml.recommend.lists import Floats, Ints
-from ml.recommend.methods.protocol import Recommender, log_orders
+from ml.recommend.inner_products import LongestFirst
+from ml.recommend.lists import Floats, Ints, Lists, spans, stacked
+from ml.recommend.methods.protocol import NEW, Recommender, Wanted, log_orders
 from ml.recommend.purchases import Histories
-from ml.threads import THREADS
+from ml.threads import THREADS, side_by_side
 
 # Chosen on Complete Journey at 2017-06-19 and 2017-07-17, before any cut-off that is judged in the demo.
 ALS: dict[str, float] = {"factors": 32, "regularization": 10.0, "alpha": 2.0, "iterations": 8}
@@ -46,11 +48,28 @@ class AlsRecommender(Recommender):
     def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in vars(self).items() if name != "solver"}
 
-    def scores(self, asked: Histories) -> Floats:
+    def of_customers(self, asked: Histories) -> Floats:
+        """Return the factors of customers, shape (n_customers, n_factors)."""
         weights = csr_matrix(log_orders(asked.counts))
-        customers = self.solver.recalculate_user(np.arange(asked.shape[0]), weights)
-        scores: Floats = customers @ self.factors.T
+        customers: Floats = self.solver.recalculate_user(np.arange(asked.shape[0]), weights)
+        return customers
+
+    def scores(self, asked: Histories) -> Floats:
+        scores: Floats = self.of_customers(asked) @ self.factors.T
         return scores
+
+    def lists(self, asked: Histories, wanted: Mapping[str, Wanted]) -> dict[str, Lists]:
+        """Return the lists that scores of all products would give; of what is new without scoring them all."""
+        if wanted.keys() != {NEW}:
+            return super().lists(asked, wanted)
+        want = wanted[NEW]
+        longest_first = LongestFirst(self.factors, want.only)
+
+        def of_block(rows: slice) -> Lists:
+            customers = self.of_customers(asked.between(rows.start, rows.stop))
+            return longest_first.best(customers, want.k, None if want.exclude is None else want.exclude[rows])
+
+        return {NEW: stacked(side_by_side(of_block, spans(asked)))}
 
     def resemblance(self, products: Ints, bought: Ints) -> Floats:
         cosine: Floats = _unit(self.factors[products]) @ _unit(self.factors[bought]).T
