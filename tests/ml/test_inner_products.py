@@ -10,10 +10,7 @@ from ml.recommend.lists import NONE
 
 def sorted_products(scores: np.ndarray, k: int) -> list[list[int]]:
     """The k best above 0 of each row by Python's own stable sort, in whole numbers."""
-    best = [
-        sorted(np.flatnonzero(row > 0).tolist(), key=lambda product, row=row: -row[product])[:k]
-        for row in scores
-    ]
+    best = [sorted(np.flatnonzero(row > 0).tolist(), key=(-row).__getitem__)[:k] for row in scores]
     return [places + [NONE] * (k - len(places)) for places in best]
 
 
