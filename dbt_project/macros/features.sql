@@ -16,3 +16,17 @@
 {% macro order_days(youngest, oldest) -%}
     (measured.order_ages_bits & {{ 2 ** (oldest + 1) - 2 ** youngest }}::hugeint)
 {%- endmacro %}
+
+{#- In how many of the last 12 weeks an order lies. Seven copies on top of each other, each shifted by a day more, say of every day
+    whether it or one of the 6 before it had an order; then the youngest day of each week answers for its week. -#}
+{% macro active_weeks() -%}
+    {%- set youngest_days = namespace(bits=0) -%}
+    {%- for day in range(1, 84, 7) -%} {%- set youngest_days.bits = youngest_days.bits + 2 ** day -%} {%- endfor -%}
+    bit_count(
+        (
+            {%- for days in range(7) -%}
+            (measured.order_ages_bits >> {{ days }}){% if not loop.last %} | {% endif %}
+            {%- endfor -%}
+        ) & {{ youngest_days.bits }}::hugeint
+    )
+{%- endmacro %}

@@ -100,7 +100,7 @@ def test_the_histories_hold_what_they_should():
     """A property over histories without corrections or late rows would show little."""
     seen = {"rows": 0, "late": 0, "future": 0, "corrected": 0}
 
-    @settings(max_examples=100, deadline=None, database=None)
+    @settings(max_examples=200, deadline=None, database=None, derandomize=True)
     @given(rows=shops())
     def look(rows):
         seen["rows"] += len(rows)
@@ -110,5 +110,5 @@ def test_the_histories_hold_what_they_should():
         by_known = sorted(rows, key=lambda row: row["known_at"])
         seen["late"] += sum(a["arrival"] > b["arrival"] for a, b in pairwise(by_known))
 
-    look()
+    look()  # the same histories every time: in one of many runs chance would leave too few corrections
     assert min(seen["late"], seen["future"], seen["corrected"]) > 100, seen

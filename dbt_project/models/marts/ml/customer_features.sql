@@ -68,9 +68,7 @@ select
     measured.orders_lifetime_count,
     bit_count({{ order_days(1, 14) }})::bigint as order_days_14d_count,
     bit_count({{ order_days(1, 56) }})::bigint as order_days_56d_count,
-    {% for youngest in range(1, 84, 7) %}
-    ({{ order_days(youngest, youngest + 6) }} <> 0)::bigint{% if not loop.last %} +{% endif %}
-    {% endfor %} as active_weeks_84d_count,
+    {{ active_weeks() }}::bigint as active_weeks_84d_count,
     measured.active_spans_count / ceil(measured.tenure_days / 28) as active_spans_share,
     measured.spend_7d_cents,
     measured.spend_30d_cents,
