@@ -11,22 +11,15 @@ new as (
     where load_number > {{ seen() }}
 ),
 
--- By customer first: a pair of names takes longer to look for than one.
-theirs as (
-    select
-        customer_id,
-        product_id,
-        known_date,
-        line_count,
-        load_number
-    from {{ rollup }}
-    where customer_id in ({{ few("customer_id") }} new)
-),
-
 touched as (
-    select theirs.*
-    from theirs
-    inner join new on theirs.customer_id = new.customer_id and theirs.product_id = new.product_id
+    select
+        rollup.customer_id,
+        rollup.product_id,
+        rollup.known_date,
+        rollup.line_count,
+        rollup.load_number
+    from {{ rollup }} as rollup
+    inner join new on rollup.customer_id = new.customer_id and rollup.product_id = new.product_id
 ),
 
 before as (
