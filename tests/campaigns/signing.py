@@ -16,6 +16,11 @@ from campaigns.render import Rendered
 
 DOMAIN = "juniper.example"
 SEND_AT = datetime(2017, 12, 4, 14, 30, tzinfo=UTC)
+# RFC 8463, appendix A.2: a key and its record
+RFC_KEY = Ed25519PrivateKey.from_private_bytes(
+    bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+)
+RFC_RECORD = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 LETTERS = (
     "abcdefghij ABC 0123 =._-",  # English
     "äöüßÄÖÜ Grüße €",  # German

@@ -16,14 +16,12 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from campaigns.dkim import SIGNED, Signer, sign, signers_of
 from core.errors import SettingsError
-from tests.campaigns.signing import DOMAIN, SEND_AT, golden_mails, pem, signers, verdicts
+from tests.campaigns.signing import DOMAIN, RFC_KEY, RFC_RECORD, SEND_AT, golden_mails, pem, signers, verdicts
 
 MAILS = int(os.environ.get("TEST_MAILS", "60"))
 SCRIPT = Path(__file__).with_name("verify_dkim.pl")
 PREPENDED = (b"From: Eve <eve@example.com>", b"Subject: You won", b"List-Unsubscribe: <https://eve.example/>")
-# RFC 8463, appendix A: an Ed25519 key, its record, a message and the hash of its body
-RFC_KEY = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
-RFC_RECORD = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+# RFC 8463, appendix A: a message and the hash of its body
 RFC_MESSAGE = (
     b"From: Joe SixPack <joe@football.example.com>\r\nTo: Suzie Q <suzie@shopping.example.net>\r\n"
     b"Subject: Is dinner ready?\r\nDate: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)\r\n"
@@ -93,7 +91,7 @@ def test_no_spoilt_mail_passes_mail_dkim_of_perl(spoilt, keys, tmp_path):
 
 
 def test_record_and_body_hash_are_those_of_rfc_8463():
-    joe = Signer("football.example.com", "brisbane", Ed25519PrivateKey.from_private_bytes(RFC_KEY))
+    joe = Signer("football.example.com", "brisbane", RFC_KEY)
     assert joe.record == ("brisbane._domainkey.football.example.com", RFC_RECORD)
     message = sign(RFC_MESSAGE, [joe], SEND_AT)
     assert RFC_BODY_HASH in message
