@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-histories test-bad-rows test-spark bench-features bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-histories test-bad-rows test-spark bench-features bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
@@ -36,6 +36,10 @@ test-crash-send: setup ## kill senders 200 times while 4 send 100,000 mails from
 
 test-crash-publish: setup ## kill 100 runs of build and publish at random moments while somebody reads (half an hour)
 	@TEST_KILLS=100 $(python) -m pytest tests/faults/test_killed_publish.py
+
+test-signatures: setup ## sign 1,000 mails; dkimpy and Perl's Mail::DKIM accept each, and none that was changed (half a minute)
+	@scripts/system_packages.sh
+	@TEST_MAILS=1000 $(python) -m pytest tests/campaigns/test_dkim.py
 
 test-histories: setup ## check the features' laws on 2,000 made-up histories (ten minutes)
 	@TEST_HISTORIES=2000 $(python) -m pytest tests/dbt_project/test_histories.py

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from email.utils import getaddresses
 
+from campaigns.envelope import Envelop, bare
 from campaigns.ledger import Handover, Ledger, LedgerSend, Outcome, SendState
 from campaigns.mailers import (
     Deferred,
@@ -56,14 +57,15 @@ def send_batch(
     message_of: MessageOf,
     *,
     pause_after_errors: int,
+    envelop: Envelop = bare,
     as_of: date | None = None,
     progress: Progress | None = None,
 ) -> Counter[SendState]:
     """Send what is due by the ledger's clock; return how many sends ended in each state, or were deferred.
 
     Call it inside `Ledger.sender`, after `recover`, `settle` and `expire`; `settle` once more afterwards, and
-    `check_identity` at the end. `message_of` makes the bytes of a mail; the messages of a claim are made before the
-    first of them is handed over. `progress` gets the counts after each mail.
+    `check_identity` at the end. `message_of` makes the bytes of a mail, and `envelop` what is handed over of
+    them; both do so for all of a claim before the first is handed over. `progress` gets the counts after each mail.
 
     Raises
     ------
@@ -78,7 +80,7 @@ def send_batch(
     batch = _Batch(ledger, mailer, pause_after_errors, progress)
     try:
         while sends := batch.claim(as_of):
-            batch.hand_over([_ready(send, message_of(send), mailer.server) for send in sends])
+            batch.hand_over([_ready(send, message_of(send), mailer.server, envelop) for send in sends])
     finally:
         ledger.release()
         get_logger(__name__).info("batch ended", **{str(state): n for state, n in batch.counts.items()})
@@ -176,7 +178,7 @@ def _groups(claimed: list[_Ready], size: int) -> Iterator[list[_Ready]]:
         yield group
 
 
-def _ready(send: LedgerSend, message: bytes, server: str) -> _Ready:
+def _ready(send: LedgerSend, message: bytes, server: str, envelop: Envelop) -> _Ready:
     """Check that a message is what may go to the person of its send, and to nobody else."""
     headers = _headers(message)
     senders = [address for _, address in getaddresses(headers.get("from", []))]
@@ -193,8 +195,7 @@ def _ready(send: LedgerSend, message: bytes, server: str) -> _Ready:
     if not message.count(b"\n") == message.count(b"\r\n") == message.count(b"\r"):
         _refuse(send, "has a bare CR or LF, which servers read differently: end lines with CRLF")
     digest = hashlib.sha256(message).hexdigest()
-    mail = Mail(senders[0], send.address, message)
-    return _Ready(send, mail, Handover(server, message_ids[0], digest))
+    return _Ready(send, envelop(send, senders[0], message), Handover(server, message_ids[0], digest))
 
 
 def _refuse(send: LedgerSend, fault: str) -> None:

@@ -8,6 +8,7 @@ from functools import cache, partial
 from typing import Any
 
 from campaigns.dispatch import send_batch
+from campaigns.envelope import Envelope
 from campaigns.ledger import Ledger, LedgerSend, SendState
 from campaigns.mailers.local_inbox import LocalInbox
 from campaigns.mailers.smtp import SmtpMailer
@@ -45,6 +46,8 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
     ------
     SendingPaused
         After `pause_after_errors` errors in a row; what is left stays planned.
+    SettingsError
+        If a key that mail is to be signed with cannot be used.
     LedgerBroken
         If another sender is at work on a SQLite ledger, a send is in no plan, or the accounts do not add up.
     """
@@ -53,7 +56,7 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
     log = get_logger(__name__)
     if pauses := ledger.pauses():
         log.warning("sending is paused", campaigns=[pause.campaign_id for pause in pauses])
-    messages = Messages(settings)
+    messages, envelope = Messages(settings), Envelope(settings)
     with ledger.sender(settings.data_dir / "sender.lock"), SmtpMailer(settings, inbox) as mailer:
         recovered = ledger.recover()
         settled = ledger.settle(mailer)
@@ -67,6 +70,7 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
             mailer,
             messages,
             pause_after_errors=settings.pause_after_errors,
+            envelop=envelope,
             as_of=as_of,
             progress=partial(progress, due) if progress else None,
         )

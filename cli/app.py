@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import campaign, data, models, reports, segments, send, serve, source
+from cli import campaign, data, doctor, models, reports, segments, send, serve, source
 
 app = typer.Typer(
     name="lapwing",
@@ -33,5 +33,6 @@ app.add_typer(serve.inbox, name="inbox")
 app.add_typer(serve.tracking, name="tracking")
 app.add_typer(serve.console, name="console")
 app.add_typer(serve.ledger, name="ledger")
+app.add_typer(doctor.doctor, name="doctor")
 app.command("up")(serve.up)
 app.command("demo")(serve.demo)

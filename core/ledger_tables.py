@@ -86,7 +86,7 @@ sends = Table(
         "server", String(128), doc="Which server heard of it last; only that one can say what became of it."
     ),
     Column("message_id", String(320), doc="Message-ID header of the bytes handed over."),
-    Column("message_digest", String(64), doc="SHA-256 of the bytes handed over."),
+    Column("message_digest", String(64), doc="SHA-256 of the bytes handed over, without DKIM's signatures."),
     Column("attempts", Integer, nullable=False, default=0),
     # The state changes four times in the life of a send; an index that holds it would be written as often.
     Index("ix_sends_as_of_date", "as_of_date"),

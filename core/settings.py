@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from core.errors import SettingsError
 
 PROJECT = Path(__file__).resolve().parents[1]
+_DOMAIN = r"^([a-z0-9-]+(\.[a-z0-9-]+)+)?$"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -37,6 +38,12 @@ class Settings(BaseSettings):
     """Locale of customers of whom no other is known."""
     from_address: str = "Juniper Market <hello@juniper.example>"
     """What the From header says."""
+    dkim_keys: str = ""
+    """Files of the private keys that sign mail (PEM), separated by commas; a file's name before `.pem` is its selector. Empty: unsigned."""
+    dkim_domain: str = Field("", pattern=_DOMAIN)
+    """Domain that signs mail (DKIM's d=); empty: that of the From address."""
+    bounce_domain: str = Field("", pattern=_DOMAIN)
+    """Domain that bounces come back to, each to an address of its send's own; empty: to the From address."""
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(8125, ge=1, le=65535)
     smtp_username: str = ""
@@ -126,6 +133,10 @@ class Settings(BaseSettings):
     @property
     def rules_file(self) -> Path:
         return Path(self.rules_of_trade) if self.rules_of_trade else PROJECT / "rules_of_trade.yml"
+
+    @property
+    def dkim_key_files(self) -> list[Path]:
+        return [PROJECT / name.strip() for name in self.dkim_keys.split(",") if name.strip()]
 
     @property
     def mlflow(self) -> str:

@@ -2,12 +2,20 @@
 
 Signature: HMAC-SHA-1 with a derived key, as itsdangerous' URLSafeSerializer makes it; one salt per kind, so that a
 click token is not an unsubscribe token. The same input gives the same token, so a mail can be rendered again.
+
+The address that bounces of a send come back to has to do with 64 characters before the @ (RFC 5321, section 4.5.3.1.1), of
+which servers may change the case: it carries 80 bits of an HMAC-SHA-256, in hexadecimal.
 """
 
+import hashlib
+import hmac
+import re
 from enum import StrEnum
 
 from itsdangerous import BadSignature, URLSafeSerializer
 from pydantic import SecretStr
+
+_RETURN_PATH = re.compile(r"b-([0-9a-f]{32})-([0-9a-f]{20})")
 
 
 class TokenKind(StrEnum):
@@ -20,6 +28,7 @@ class Tokens:
     """Makes and reads tokens with one key."""
 
     def __init__(self, key: SecretStr) -> None:
+        self._key = key.get_secret_value().encode()
         self._serializers = {
             kind: URLSafeSerializer(key.get_secret_value(), salt=f"lapwing.{kind}") for kind in TokenKind
         }
@@ -37,3 +46,15 @@ class Tokens:
         except BadSignature:
             return None
         return (parts[0], parts[1] if len(parts) > 1 else "")
+
+    def return_path(self, send_id: str) -> str:
+        """Return what stands before the @ of the address that bounces of a send (32 hex digits) come back to."""
+        mark = hmac.digest(self._key, f"lapwing.bounce {send_id}".encode(), hashlib.sha256).hex()[:20]
+        return f"b-{send_id}-{mark}"
+
+    def read_return_path(self, local_part: str) -> str | None:
+        """Return the send_id of an address that bounces come back to, or None for one that we did not make."""
+        found = _RETURN_PATH.fullmatch(local_part.lower())
+        if found is None or not hmac.compare_digest(self.return_path(found[1]), found[0]):
+            return None
+        return found[1]

@@ -207,7 +207,7 @@ def test_make_alone_lists_every_target_with_its_line(clone):
 
 @pytest.mark.parametrize(
     ("given", "missing", "first"),
-    [([], 5, "chromium"), (["system-packages-spark.txt"], 1, "default-jre-headless")],
+    [([], 6, "chromium"), (["system-packages-spark.txt"], 1, "default-jre-headless")],
 )
 def test_system_packages_that_may_not_be_installed_are_told_not_fatal(clone, given, missing, first):
     stubs = clone / "stubs"
@@ -224,7 +224,12 @@ def test_system_packages_that_may_not_be_installed_are_told_not_fatal(clone, giv
 def test_every_tool_that_tests_may_need_has_its_package_in_the_list():
     lines = (PROJECT / "system-packages.txt").read_text().splitlines()
     listed = {line.split()[0] for line in lines if line and not line.startswith("#")}
-    packages = {"postgresql": "postgresql", "chromium": "chromium", "smtp-sink": "postfix"}
+    packages = {
+        "postgresql": "postgresql",
+        "chromium": "chromium",
+        "smtp-sink": "postfix",
+        "mail-dkim": "libmail-dkim-perl",
+    }
     assert set(packages) | {"peers"} == set(TOOLS)  # those scripts/setup.sh makes
     assert set(packages.values()) <= listed
     assert all(" # " in line for line in lines if line and not line.startswith("#"))  # what it is for

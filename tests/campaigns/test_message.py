@@ -59,6 +59,7 @@ def test_the_headers_are_those_that_rfc_8058_and_the_ledger_ask_for():
         f"Message-ID: <{SEND}@juniper.example>",
         f"List-Unsubscribe: <http://127.0.0.1:8180/u/{TOKENS.sign(TokenKind.UNSUBSCRIBE, SEND)}>",
         "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+        "Feedback-ID: winback:2017-12-04:lifecycle:lapwing",
         f"X-Lapwing-Send: {SEND}",
         "X-Lapwing-Campaign: winback",
         "MIME-Version: 1.0",
@@ -151,7 +152,7 @@ def test_what_would_not_fit_a_header_is_refused(changes):
 
 HEADERS = [
     "From", "To", "Subject", "Date", "Message-ID", "List-Unsubscribe", "List-Unsubscribe-Post",
-    "X-Lapwing-Send", "X-Lapwing-Campaign", "MIME-Version", "Content-Type",
+    "Feedback-ID", "X-Lapwing-Send", "X-Lapwing-Campaign", "MIME-Version", "Content-Type",
 ]  # fmt: skip
 HOSTILE = st.one_of(
     st.text(max_size=200),

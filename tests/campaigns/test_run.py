@@ -17,7 +17,7 @@ from campaigns.account import account_of
 from campaigns.definitions import load_campaigns
 from campaigns.ledger import SendState
 from campaigns.ledger_view import LedgerView
-from campaigns.mailers.local_inbox import LocalInbox
+from campaigns.mailers.local_inbox import LocalInbox, running_inbox
 from campaigns.plan import plan_rows, release_plan
 from campaigns.run import Messages, rehearse, send_due, states_by_campaign
 from core.errors import LedgerBroken
@@ -25,6 +25,7 @@ from core.ledger_tables import links, open_ledger, sends
 from core.published import Published
 from core.tokens import TokenKind, Tokens
 from tests.campaigns import small_shop
+from tests.campaigns.signing import pem, signers, verdicts
 from tests.campaigns.small_shop import DAY, MIDNIGHT
 
 ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
@@ -265,6 +266,27 @@ def test_no_published_file_and_no_log_holds_an_address(sent, planned, own, caplo
         small_shop.deliver(settings)
     assert "batch ended" in [event["event"] for event in events]
     assert not ADDRESS.search(json.dumps(events, default=str) + caplog.text)
+
+
+def test_a_signed_mail_arrives_whole_and_its_account_needs_no_key(planned, own):
+    settings, keys = own(planned), signers()
+    for key in keys:
+        (settings.data_dir / f"{key.selector}.pem").write_bytes(pem(key.key))
+    signing = small_shop.settings_of(
+        settings.data_dir,
+        smtp_port=small_shop.free_port(),
+        dkim_keys=",".join(str(settings.data_dir / f"{key.selector}.pem") for key in keys),
+        bounce_domain="bounces.juniper.example",
+    )
+    release_plan(signing, DAY)
+    with running_inbox(signing):
+        send_due(signing, DAY)
+    arrived = {
+        send_id: files[0].read_bytes() for send_id, files in LocalInbox(signing.inbox).by_send().items()
+    }
+    assert len(arrived) > 40
+    assert [verdicts(mail, keys) for mail in arrived.values()] == [[True, True]] * len(arrived)
+    assert account_of(settings, min(arrived))["made again"] == "the same bytes"  # these settings name no key
 
 
 def test_a_dead_server_leaves_every_send_planned(planned, own):

@@ -76,7 +76,7 @@ def test_the_commands_are_those_we_know_of():
         ("campaign", "list"), ("campaign", "plan"), ("campaign", "publish"), ("campaign", "preview"),
         ("send", "run"), ("send", "status"), ("send", "show"), ("send", "resolve"), ("send", "withdraw"), ("send", "pause"), ("send", "resume"),
         ("feedback", "collect"), ("feedback", "simulate"), ("report", "build"), ("report", "show"),
-        ("inbox", "serve"), ("tracking", "serve"), ("console", "serve"), ("ledger", "migrate"), ("up",), ("demo",),
+        ("inbox", "serve"), ("tracking", "serve"), ("console", "serve"), ("ledger", "migrate"), ("doctor", "dns"), ("up",), ("demo",),
     } == LEAVES  # fmt: skip
 
 
@@ -321,6 +321,25 @@ def test_drift_beyond_a_bound_is_a_finding_and_exits_with_1(lapwing):
         published.release("score_drift", MONDAY)
         found, out, _ = lapwing("churn", "drift", *DAY, "--json")
         assert (found, json.loads(out)) == (code, rows)
+
+
+def test_a_missing_dns_record_is_shown_as_it_should_be_on_one_line_and_exits_with_1(lapwing, monkeypatch):
+    zone = {
+        ("juniper.example", "TXT"): ["v=spf1 mx -all"],
+        ("juniper.example", "MX"): ["mx.juniper.example."],
+    }
+    monkeypatch.setattr(  # no test may ask the world's name servers
+        "campaigns.dns_records.asking", lambda _: lambda name, kind: zone.get((name, kind), [])
+    )
+    code, shown, _ = lapwing("doctor", "dns")
+    assert code == 1
+    assert "SPF: TXT juniper.example is right\n" in shown
+    missing = "DMARC: TXT _dmarc.juniper.example is missing\n  wanted: v=DMARC1; p=quarantine; rua=mailto:dmarc@juniper.example\n"
+    assert missing in shown
+    zone["_dmarc.juniper.example", "TXT"] = ["v=DMARC1; p=none"]
+    code, shown, _ = lapwing("doctor", "dns", "--json")
+    assert code == 0
+    assert [record["fault"] for record in json.loads(shown)] == ["", "", ""]
 
 
 def test_tables_for_people_and_json_for_machines_say_the_same(lapwing):

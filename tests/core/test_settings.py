@@ -57,6 +57,8 @@ def test_a_relative_data_folder_is_the_projects_wherever_the_command_runs(enviro
         ("PAUSE_AFTER_ERRORS", "0"),
         ("CHURN_HORIZON_DAYS", "four"),
         ("SMTP_STARTTLS", "perhaps"),
+        ("DKIM_DOMAIN", "Juniper Market"),
+        ("BOUNCE_DOMAIN", "bounces@juniper.example"),
     ],
 )
 def test_a_wrong_value_is_named_by_its_variable_and_not_shown(environment, name, value):

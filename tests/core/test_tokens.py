@@ -58,6 +58,26 @@ def test_a_token_changed_at_any_place_is_refused():
         assert read is None or at == len(token) - 1, at
 
 
+def test_the_address_of_a_bounce_names_its_send_whatever_case_it_comes_back_in():
+    mark = hmac.new(b"k" * 40, f"lapwing.bounce {SEND}".encode(), "sha256").hexdigest()[
+        :20
+    ]  # by its documentation
+    assert Tokens(KEY).return_path(SEND) == f"b-{SEND}-{mark}"
+    for form in (str, str.upper, str.title):
+        assert Tokens(KEY).read_return_path(form(f"b-{SEND}-{mark}")) == SEND
+
+
+def test_an_address_of_a_bounce_that_was_changed_at_any_place_is_refused():
+    tokens = Tokens(KEY)
+    address = tokens.return_path(SEND)
+    for at, letter in enumerate(address):
+        changed = address[:at] + ("1" if letter == "0" else "0") + address[at + 1 :]
+        assert tokens.read_return_path(changed) is None, at
+    assert Tokens(SecretStr("x" * 40)).read_return_path(address) is None
+    assert tokens.read_return_path(f"{address}\n") is None
+
+
 @pytest.mark.parametrize("nonsense", ["", ".", "..", "a.b", "é", SEND, "A" * 10_000])
 def test_nonsense_is_refused(nonsense):
     assert all(Tokens(KEY).read(kind, nonsense) is None for kind in KINDS)
+    assert Tokens(KEY).read_return_path(nonsense) is None
