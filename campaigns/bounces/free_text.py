@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
 LONGEST_LINE = 2000
 """Characters of a line that are read."""
@@ -37,7 +38,7 @@ DAEMON = r"mailer-daemon|postmaster|mdaemon|mail (?:delivery|administrator)|syst
 
 FAILED = (
     r"undeliver|n.t be delivered|non.?delivery|not (?:be )?delivered|delivery.{0,20}(?:fail|error|problem|status|warning)"
-    r"|fail(?:ed|ure).{0,20}(?:mail|delivery|notice)|mail.{0,20}(?:fail|error)|returned mail|reject|delayed|user unknown"
+    r"|fail(?:ed|ure).{0,20}(?:mail|delivery|notice)|mail.{0,20}(?:fail|error)|returned mail|user unknown"
 )
 """What the subject of such a report says."""
 
@@ -88,7 +89,7 @@ def find_recipients(lines: list[str], others: Iterable[str]) -> list[tuple[str, 
         named = (_WITH_THE_MAIL.match(line) for line in lines)
         places = {each[1]: 0 for each in named if each and _may_be_recipient(each[1], known)}
     starts = sorted({*places.values(), len(lines)})
-    ends = dict(zip(starts, starts[1:], strict=False))
+    ends = dict(pairwise(starts))
     return [(address, "\n".join(lines[start : ends[start]])) for address, start in places.items()]
 
 

@@ -23,7 +23,9 @@ _FIELD = re.compile(rb"([!-9;-~]{1,80})[ \t]*:(.*)", re.DOTALL)
 _PARAMETER = r';\s*{}\s*=\s*(?:"([^"]{{1,200}})"|([^\s";]{{1,200}}))'
 _BOUNDARY = re.compile(_PARAMETER.format("boundary"), re.IGNORECASE)
 _CHARSET = re.compile(_PARAMETER.format("charset"), re.IGNORECASE)
-_ENCODED_WORD = re.compile(r"=\?([\w.:-]{1,40})(?:\*[\w-]{0,20})?\?([bq])\?([^?\s]{0,1000})\?=(?:\s+(?==\?))?", re.I)
+_ENCODED_WORD = re.compile(
+    r"=\?([\w.:-]{1,40})(?:\*[\w-]{0,20})?\?([bq])\?([^?\s]{0,1000})\?=(?:\s+(?==\?))?", re.I
+)
 _CHARSETS = re.compile(
     r"utf-?(8|16|16[bl]e)|us-ascii|iso-?8859-\d+|iso-2022-\w+|windows-\d+|cp\d+|koi8-[ru]|gb\w+|big5\w*|euc-\w+|shift_jis",
     re.IGNORECASE,
@@ -114,7 +116,9 @@ def read_words(value: str) -> str:
 
     def word(found: re.Match[str]) -> str:
         content = found[3].replace("_", " ") if found[2] in "qQ" else found[3]
-        raw = _unpacked(content.encode("utf-8", "replace"), "quoted-printable" if found[2] in "qQ" else "base64")
+        raw = _unpacked(
+            content.encode("utf-8", "replace"), "quoted-printable" if found[2] in "qQ" else "base64"
+        )
         return _as_text(raw, found[1])
 
     return _ENCODED_WORD.sub(word, value)

@@ -23,16 +23,20 @@ from campaigns.mailers import last_words
 
 MOST_RECIPIENTS = 100
 _STATUS_TYPES = ("message/delivery-status", "message/global-delivery-status")
-_HEADER_TYPES = ("text/rfc822-headers", "message/global-headers")
+_HEADER_TYPES = ("text/rfc822-headers", "message/rfc822-headers", "message/global-headers")
 _FAILED_ACTIONS = ("failed", "failure", "error", "delayed")
 _NO_COMPLAINTS = ("not-spam", "auth-failure", "dmarc")
 _AUTO_REPLY_FIELDS = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply-from")
 
 _ADDRESS = re.compile(ADDRESS)
-_DAEMON, _FAILED, _AWAY, _DELAYED = (re.compile(each, re.IGNORECASE) for each in (DAEMON, FAILED, AWAY, DELAYED))
+_DAEMON, _FAILED, _AWAY, _DELAYED = (
+    re.compile(each, re.IGNORECASE) for each in (DAEMON, FAILED, AWAY, DELAYED)
+)
 _REPORT_BEGINS = re.compile(r"\s*(?:reporting-mta|final-recipient|original-recipient):", re.IGNORECASE)
-_MAIL_ADDRESS = re.compile(r"[^\s<>\"(),:;@]{1,64}@[^\s<>\"(),:;@]{1,255}")
-_ORIGINAL_ID = re.compile(r"^[> \t]*(?:original-)?message-id:\s*<([^\s<>]{1,250})>", re.IGNORECASE | re.MULTILINE)
+_MAIL_ADDRESS = re.compile(r"(?<![^\s<>\"(),:;@])[^\s<>\"(),:;@]{1,64}@[^\s<>\"(),:;@]{1,255}")
+_ORIGINAL_ID = re.compile(
+    r"^[> \t]*(?:original-)?message-id:\s*<([^\s<>]{1,250})>", re.IGNORECASE | re.MULTILINE
+)
 _SEND_ID = re.compile(r"^[> \t]*x-lapwing-send:[ \t]*([\w-]{1,64})[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _MESSAGE_ID = re.compile(r"<?([^\s<>@]{1,250}@[^\s<>@]{1,250})>?")
 _RCPT_TO = re.compile(r"^original-rcpt-to:(.{1,1000})$", re.IGNORECASE | re.MULTILINE)
@@ -62,7 +66,7 @@ def _read_kind(parts: list[Part]) -> tuple[Kind, list[Recipient]]:
     is_daemon = any(_DAEMON.search(fields.get(name, "")) for name in ("from", "return-path"))
     if groups or (_says_auto_reply(fields) and not (is_daemon or _FAILED.search(subject))):
         return (Kind.OTHER if groups else Kind.AUTO_REPLY), []
-    if _AWAY.search(subject):
+    if _AWAY.search(subject) and not is_daemon:
         return Kind.AUTO_REPLY, []
     if is_daemon or _FAILED.search(subject):
         return Kind.BOUNCE, _by_words(fields, lines, subject)
@@ -87,9 +91,10 @@ def _read_complaint(part: Part, parts: list[Part]) -> tuple[Kind, list[Recipient
     if not named:  # a provider may leave it out (RFC 5965, section 3.2); we write to one address at a time
         named = [original.fields.get("to", "") for original in parts if _is_original(original)]
     found = (_MAIL_ADDRESS.search(each) for each in named)
+    addresses = [address for each in found if each and (address := _plain(each[0]))]
     words = last_words(feedback_type)
     return Kind.COMPLAINT, [
-        Recipient(each[0], each[0], Severity.HARD, Reason.COMPLAINT, None, words) for each in found if each
+        Recipient(address, address, Severity.HARD, Reason.COMPLAINT, None, words) for address in addresses
     ]
 
 
@@ -98,7 +103,9 @@ def _status_groups(part: Part) -> list[Fields]:
     if part.media_type not in (*_STATUS_TYPES, "text/plain"):
         return []
     text = read_text(part)
-    if part.media_type == "text/plain" and not _REPORT_BEGINS.match(text):  # some programs rename it on its way
+    if part.media_type == "text/plain" and not _REPORT_BEGINS.match(
+        text
+    ):  # some programs rename it on its way
         return []
     blocks = re.split(r"\n[ \t]*\n", text)
     return [
@@ -118,8 +125,9 @@ def _by_report(group: Fields, lines: list[str]) -> Recipient | None:
     address = original or final
     if not address:
         return None
-    names = ("diagnostic-code", "status", "action", "x400-supplementary-info")
-    words = "; ".join(group[name] for name in names if name in group)
+    _, _, comment = group.get("action", "").partition(" ")
+    said = (group.get("diagnostic-code"), group.get("status"), comment, group.get("x400-supplementary-info"))
+    words = "; ".join(filter(None, said))
     status = find_status(group.get("status", ""))
     if status is None or status.endswith(".0.0"):
         status = find_status(group.get("diagnostic-code", "")) or status
@@ -127,8 +135,8 @@ def _by_report(group: Fields, lines: list[str]) -> Recipient | None:
     severity, reason = judge(words, status, is_delayed=is_delayed)
     if reason in (Reason.OTHER, Reason.TEMPORARY):  # the report is silent, the prose beside it may not be
         severity, reason = judge(f"{words}\n{_prose(lines)}", status, is_delayed=is_delayed)
-    said = group.get("diagnostic-code") or words
-    return Recipient(address, final or address, severity, reason, status, last_words(said[:LONGEST_LINE]))
+    diagnostic = last_words((said[0] or words)[:LONGEST_LINE])
+    return Recipient(address, final or address, severity, reason, status, diagnostic)
 
 
 def _typed_address(value: str) -> str:
@@ -136,7 +144,12 @@ def _typed_address(value: str) -> str:
     kind, mark, rest = value.rpartition(";")
     found = _MAIL_ADDRESS.search(rest)
     is_mail = not mark or kind.strip().lower() in ("rfc822", "utf-8", "smtp")
-    return found[0] if found and is_mail and ".." not in found[0] and ".@" not in found[0] else ""
+    return _plain(found[0]) if found and is_mail else ""
+
+
+def _plain(address: str) -> str:
+    """Return an address that could be one of ours; nothing for others."""
+    return address if address.isprintable() and ".." not in address and ".@" not in address else ""
 
 
 def _read_lines(parts: list[Part]) -> list[str]:
@@ -153,7 +166,11 @@ def _prose(lines: list[str]) -> str:
 def _by_words(fields: Fields, lines: list[str], subject: str) -> list[Recipient]:
     prose = _prose(lines)
     is_delayed = bool(_DELAYED.search(f"{subject}\n{prose}"))
-    ours = {each.lower() for name in ("from", "to", "return-path") for each in _ADDRESS.findall(fields.get(name, ""))}
+    ours = {
+        each.lower()
+        for name in ("from", "to", "return-path")
+        for each in _ADDRESS.findall(fields.get(name, ""))
+    }
     said_in_header = _ADDRESS.findall(fields.get("x-failed-recipients", ""))  # by Exim
     named = find_recipients(lines, ours) or [(address, prose) for address in said_in_header]
     found = []
@@ -176,7 +193,9 @@ def _find_original(parts: list[Part]) -> tuple[str | None, str | None]:
                 known = _MESSAGE_ID.fullmatch(message_id)
                 sent = re.fullmatch(r"[\w-]{1,64}", send_id)
                 return (known[1] if known else None), (sent[0] if sent else None)
-    text = "\n".join(read_text(part) for part in parts if part.media_type.startswith(("text/", "message/dis")))
+    text = "\n".join(
+        read_text(part) for part in parts if part.media_type.startswith(("text/", "message/dis"))
+    )
     found, sent = _ORIGINAL_ID.search(text), _SEND_ID.search(text)
     return (found[1] if found else None), (sent[1] if sent else None)
 

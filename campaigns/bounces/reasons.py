@@ -9,37 +9,104 @@ LONGEST = 4000
 
 _GAP = r"(?:\W+\w+){0,4}?\W+"  # up to four words between two that matter
 _BOX = r"(?:account|addressee|address|e-?mail|mailbox|recipient|user ?(?:id|name)?|alias|person)"
-_NOT_THERE = r"(?:unknown|not found|not exist|n.t exist|nonexistent|invalid|not (?:known|listed|valid|recogni[sz]ed))"
+_NOT_THERE = (
+    r"(?:unknown|not found|not exist|n.t exist|nonexistent|invalid|not (?:known|listed|valid|recogni[sz]ed))"
+)
 _CLOSED = r"(?:disabled|inactive|suspended|deactivated|closed|discontinued|terminated|cancell?ed|locked)"
 
-WORDS: tuple[tuple[Reason, str], ...] = (
-    (Reason.TEMPORARY, r"not found, try again"),  # of a name server that was silent, not of a name that is not there
-    (Reason.EXPIRED, r"could not be delivered for|queue (?:for )?too long|queue period|not been collected"),
-    (Reason.EXPIRED, r"(?:message|delivery time|retry (?:time|timeout)|maximum.time)\W+(?:has )?(?:expired|exceeded)"),
-    (Reason.EXPIRED, r"message timed out|retry limit|failed \d+ attempts|maximum delivery attempts|long failure period"),
-    (Reason.SPAM, r"\bspam|black-?list|block-?list|blocked using|dnsbl|\brbl\b|unsolicited|\bjunk\b|reputation"),
-    (Reason.SPAM, r"\bvirus|malware|phishing|infected"),
-    (Reason.MAILBOX_FULL, rf"quota|(?:mail ?box|inbox|folder)\W+(?:is )?full|full mail ?box|{_BOX} is full"),
-    (Reason.MAILBOX_FULL, r"(?:insufficient|disk|mailbox|system|storage|mail box)(?: disk| system)? (?:space|storage|full)"),
-    (Reason.SIZE, rf"\b(?:message|mail|body|data|content){_GAP}(?:too (?:large|big|long)|exceed)|too (?:large|big)"),
-    (Reason.SIZE, rf"\b(?:message|maximum|max){_GAP}size|size limit"),
-    (Reason.RELAYING, r"relaying|(?:unable to|not|n.t|no|cannot|we do) relay|relay (?:access|denied|not|prohibited)"),
-    (Reason.RELAYING, r"rcpthosts|not (?:a )?local (?:domain|host)|not configured to (?:accept|route) mail"),
-    (Reason.LOOP, r"too many hops|hop count|\bloop"),
-    (Reason.DOMAIN_UNKNOWN, r"(?:unknown|no such|invalid|illegal|bad|non-?existent) (?:mail )?(?:host|domain)\b"),
-    (Reason.DOMAIN_UNKNOWN, rf"\b(?:host|domain)(?: \w+)? (?:is |was |does |do )?{_NOT_THERE}|nxdomain|no mx\b"),
-    (Reason.DOMAIN_UNKNOWN, r"find any host|unrouteable mail domain|name or service not known|name service error"),
-    (Reason.MAILBOX_DISABLED, rf"\b{_BOX}\b{_GAP}(?:{_CLOSED}|no longer|not active|expired|moved)|{_CLOSED} {_BOX}\b"),
-    (Reason.MAILBOX_UNKNOWN, rf"\b(?:unknown|no such|invalid|illegal|bad|unrecognized|unrouteable)(?: \w+){{0,2}} {_BOX}\b"),
-    (Reason.MAILBOX_UNKNOWN, rf"\b{_BOX}\b{_GAP}{_NOT_THERE}|\b{_BOX} (?:unavailable|rejected)|not (?:exactly )?match"),
-    (Reason.MAILBOX_UNKNOWN, rf"no {_BOX} here|not a (?:known|valid) {_BOX}|n.t have an? \S+ {_BOX}|does not have a"),
-    (Reason.MAILBOX_UNKNOWN, r"n.existe pas|no existe|existiert nicht|unbekannt"),
-    (Reason.POLICY, r"policy|not (?:authori[sz]ed|allowed|permitted|accept)|access denied|permission|prohibited|dmarc|\bspf\b"),
-    (Reason.POLICY, r"members? (?:only|can)|subscribers? only|attachment|content (?:rejected|filter)|banned|denied|rejected by"),
-    (Reason.UNREACHABLE, r"time[d-]? ?out|connection(?: \w+){0,4} (?:refused|reset|lost|dropped|closed|failed|died)|no route"),
-    (Reason.UNREACHABLE, r"unreachable|(?:not|n.t|unable to) (?:connect|contact)|lost connection|not respond|find a gateway"),
-    (Reason.TEMPORARY, r"gr[ea]ylist|try(?:ing)? again|retry|temporar|delayed|deferred|too busy|too many connections"),
-    (Reason.TEMPORARY, r"keep trying|continue to try|local error|internal (?:server )?error|command died"),
+WORDS: tuple[tuple[Reason, tuple[str, ...]], ...] = (
+    # a name server that was silent, not a name that is not there
+    (Reason.TEMPORARY, (r"not found, try again",)),
+    (
+        Reason.EXPIRED,
+        (
+            r"could not be delivered for",
+            r"queue (?:for )?too long|queue period|long failure period",
+            r"not been collected",
+            r"(?:message|delivery time|retry (?:time|timeout)|maximum.time)\W+(?:has )?(?:expired|exceeded)",
+            r"message timed out|retry limit|failed \d+ attempts|maximum delivery attempts",
+        ),
+    ),
+    (
+        Reason.SPAM,
+        (
+            r"\bspam|unsolicited|\bjunk\b|reputation",
+            r"black-?list|block-?list|blocked using|dnsbl|\brbl\b",
+            r"\bvirus|malware|phishing|infected",
+        ),
+    ),
+    (
+        Reason.MAILBOX_FULL,
+        (
+            r"quota",
+            rf"(?:mail ?box|inbox|folder)\W+(?:is )?full|full mail ?box|\b{_BOX} is full",
+            r"(?:insufficient|disk|mailbox|system|storage|mail box)(?: disk| system)? (?:space|storage|full)",
+        ),
+    ),
+    (
+        Reason.SIZE,
+        (
+            rf"\b(?:message|mail|body|data|content){_GAP}(?:too long|exceed)",
+            rf"\b(?:message|maximum|max){_GAP}size|size limit|too (?:large|big)",
+        ),
+    ),
+    (
+        Reason.RELAYING,
+        (
+            r"relaying|(?:unable to|not|n.t|no|cannot|we do) relay|relay (?:access|denied|not|prohibited)",
+            r"rcpthosts|not (?:a )?local (?:domain|host)|not configured to (?:accept|route) mail",
+        ),
+    ),
+    (Reason.LOOP, (r"too many hops|hop count|\bloop",)),
+    (
+        Reason.DOMAIN_UNKNOWN,
+        (
+            r"(?:unknown|no such|invalid|illegal|bad|non-?existent) (?:mail )?(?:host|domain)\b",
+            rf"\b(?:host|domain)(?: \w+)? (?:is |was |does |do )?{_NOT_THERE}",
+            r"nxdomain|no mx\b|find any host|unrouteable mail domain",
+            r"name or service not known|name service error",
+        ),
+    ),
+    (
+        Reason.MAILBOX_DISABLED,
+        (
+            rf"\b{_BOX}\b{_GAP}(?:{_CLOSED}|no longer|not active|expired|moved)",
+            rf"\b{_CLOSED} {_BOX}\b",
+        ),
+    ),
+    (
+        Reason.MAILBOX_UNKNOWN,
+        (
+            rf"\b(?:unknown|no such|invalid|illegal|bad|unrecognized|unrouteable)(?: \w+){{0,2}} {_BOX}\b",
+            rf"\b{_BOX}\b{_GAP}{_NOT_THERE}|\b{_BOX} unavailable|not (?:exactly )?match",
+            rf"no {_BOX} here|not a (?:known|valid) {_BOX}|n.t have an? \S+ {_BOX}|does not have a",
+            r"n.existe pas|no existe|existiert nicht|unbekannt",
+        ),
+    ),
+    (
+        Reason.POLICY,
+        (
+            r"policy|access denied|permission|prohibited|banned|denied|rejected by",
+            r"not (?:authori[sz]ed|allowed|permitted)|not accepting (?:e?mail|messages?) from",
+            r"members? (?:only|can)|subscribers? only|attachment|content (?:rejected|filter)",
+            r"dmarc|\bspf\b",
+        ),
+    ),
+    (
+        Reason.UNREACHABLE,
+        (
+            r"connection(?: \w+){0,4} (?:refused|reset|lost|dropped|closed|failed|died)|lost connection",
+            r"time[d-]? ?out|not respond|(?:not|n.t|unable to) (?:connect|contact)",
+            r"unreachable|no route|find a gateway",
+        ),
+    ),
+    (
+        Reason.TEMPORARY,
+        (
+            r"gr[ea]ylist|try(?:ing)? again|retry|temporar|delayed|deferred|keep trying|continue to try",
+            r"too busy|too many connections|local error|internal (?:server )?error|command died",
+        ),
+    ),
 )
 """Patterns over a diagnostic in lower case with single spaces, the more telling first."""
 
@@ -76,7 +143,7 @@ REPLY: dict[str, Reason] = {
 """SMTP replies (RFC 5321, section 4.2.3) that say more than never or not now. 550 does not: it is said of everything."""
 
 _HARD = (Reason.MAILBOX_UNKNOWN, Reason.MAILBOX_DISABLED, Reason.DOMAIN_UNKNOWN)
-_PATTERNS = [(reason, re.compile(pattern)) for reason, pattern in WORDS]
+_PATTERNS = [(reason, re.compile("|".join(patterns))) for reason, patterns in WORDS]
 _ENHANCED = re.compile(r"(?<![\w.])([245])\.(\d{1,3})\.(\d{1,3})(?![\w.]*\d)")
 _REPLY = re.compile(r"(?<![\w.:-])([45]\d\d)(?=[ -](?!\d))")
 
