@@ -1,7 +1,7 @@
 """Just enough MIME (RFC 2045 to 2047) to read a mail that came back, with a bound on everything.
 
 The standard library's parser recurses into nested parts, and takes minutes for some mails that are made for it; what
-arrives here may have been. Whatever the bytes are, no more than `LONGEST` of them are read, `DEEPEST` times.
+arrives here may have been. Whatever the bytes are, no more than `LONGEST` of them are read, `MOST_PARTS` times at most.
 """
 
 import binascii
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 LONGEST = 1 << 20
 """Bytes of a mail that are looked at. What a report says stands before the copy of what came back."""
-DEEPEST = 8
 MOST_PARTS = 64
+"""Side by side and inside of each other."""
 MOST_FIELDS = 500
 LONGEST_FIELD = 4000
 """Characters of one header's value."""
@@ -61,17 +61,15 @@ def read_parts(raw: bytes) -> list[Part]:
     """Return a mail's parts in the order they stand in, a part before what it holds; `MOST_PARTS` at most."""
     mail = raw[:LONGEST].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     found: list[Part] = []
-    waiting = [(mail, False, 0, 0)]
+    waiting = [(mail, False, 0)]
     while waiting and len(found) < MOST_PARTS:
-        block, is_message, depth, level = waiting.pop()
+        block, is_message, depth = waiting.pop()
         part = _read_part(block, is_message=is_message, depth=depth)
         found.append(part)
-        if level == DEEPEST:
-            continue
         if part.media_type.startswith("multipart/"):
-            waiting += [(each, False, depth, level + 1) for each in reversed(_pieces(part))]
+            waiting += [(each, False, depth) for each in reversed(_pieces(part))]
         elif part.media_type in ("message/rfc822", "message/global"):
-            waiting.append((_decoded(part), True, depth + 1, level + 1))
+            waiting.append((_decoded(part), True, depth + 1))
     return found
 
 

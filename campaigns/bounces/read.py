@@ -160,7 +160,7 @@ def _read_lines(parts: list[Part]) -> list[str]:
 
 
 def _prose(lines: list[str]) -> str:
-    return "\n".join(lines)[: 2 * LONGEST_LINE]
+    return "\n".join(lines)[:LONGEST_LINE]
 
 
 def _by_words(fields: Fields, lines: list[str], subject: str) -> list[Recipient]:
@@ -174,9 +174,9 @@ def _by_words(fields: Fields, lines: list[str], subject: str) -> list[Recipient]
     said_in_header = _ADDRESS.findall(fields.get("x-failed-recipients", ""))  # by Exim
     named = find_recipients(lines, ours) or [(address, prose) for address in said_in_header]
     found = []
-    for address, said in named:
+    for address, said in named[:MOST_RECIPIENTS]:
         status = find_status(said)
-        severity, reason = judge(said[: 2 * LONGEST_LINE], status, is_delayed=is_delayed)
+        severity, reason = judge(said[:LONGEST_LINE], status, is_delayed=is_delayed)
         if reason in (Reason.OTHER, Reason.TEMPORARY):
             severity, reason = judge(f"{prose}\n{subject}", status, is_delayed=is_delayed)
         found.append(Recipient(address, address, severity, reason, status, last_words(said[:LONGEST_LINE])))

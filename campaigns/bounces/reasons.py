@@ -4,7 +4,7 @@ import re
 
 from campaigns.bounces.notice import Reason, Severity
 
-LONGEST = 4000
+LONGEST = 2000
 """Characters of a diagnostic that are read."""
 
 _GAP = r"(?:\W+\w+){0,4}?\W+"  # up to four words between two that matter

@@ -61,7 +61,7 @@ def expected(flufl):
         for node in ast.parse((flufl / "testing/helpers.py").read_text()).body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DATA"
     )
-    addresses = defaultdict(set)
+    addresses: dict[str, set[str]] = defaultdict(set)
     for _, file, found, *_ in table:
         addresses[file.removesuffix(".txt")] |= {address.decode().lower() for address in found}
     return addresses
