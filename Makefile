@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-histories test-bad-rows test-spark bench-features bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-histories test-bad-rows test-bounces test-spark bench-features bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
@@ -46,6 +46,10 @@ test-histories: setup ## check the features' laws on 2,000 made-up histories (te
 
 test-bad-rows: setup ## mix 40,000 bad rows of 40 kinds into 1,000,000 good ones; every one must be found (minutes)
 	@TEST_BAD_ROWS=1000 $(python) -m pytest tests/faults/test_bad_rows.py
+
+test-bounces: setup ## read 100,000 mutilated bounces; none may stop the reader (a minute)
+	@scripts/setup.sh peers
+	@TEST_MUTATIONS=100000 $(python) -m pytest tests/campaigns/test_bounce_samples.py
 
 test-spark: setup ## install Java (system-packages-spark.txt) and Spark (500 MB), then try the recommender that runs on it (minutes)
 	@scripts/system_packages.sh system-packages-spark.txt
