@@ -9,6 +9,8 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -205,6 +207,15 @@ def ended_by_signals() -> Iterator[None]:
     def unwind(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
+    def once_more(lost: "sys.UnraisableHookArgs") -> None:
+        # Raised while Python was collecting garbage, it would unwind nothing: Python drops it.
+        if isinstance(lost.exc_value, SystemExit | KeyboardInterrupt):
+            number = signal.SIGTERM if isinstance(lost.exc_value, SystemExit) else signal.SIGINT
+            threading.Timer(0.1, os.kill, (os.getpid(), number)).start()
+        else:
+            hook(lost)
+
+    hook, sys.unraisablehook = sys.unraisablehook, once_more
     before = {number: signal.signal(number, unwind) for number in (signal.SIGTERM, signal.SIGHUP)}
     # A shell that starts us in the background has SIGINT ignored; whoever sends it all the same means it.
     before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -213,3 +224,4 @@ def ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = hook

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,7 @@ import pytest
 from cli import services
 from cli.catalogue import Service
 from cli.environment import airflow_environment
+from cli.processes import ended_by_signals
 from core.errors import ServiceFailed, SettingsError
 from core.settings import Settings
 from tests.cli import stand_ins
@@ -116,6 +118,23 @@ def test_a_signal_stops_everything_and_ends_well(tmp_path, free_port, number):
     assert f"http://127.0.0.1:{free_port}" in printed
     assert "Everything is stopped." in printed
     assert session_of(leader) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "unwinding"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_a_signal_that_comes_while_garbage_is_collected_is_not_lost(number, unwinding):
+    class Garbage:
+        pass
+
+    def wait(garbage: Garbage) -> None:
+        watched = weakref.ref(garbage, lambda _: os.kill(os.getpid(), number))
+        del garbage
+        assert watched() is None
+        time.sleep(5)
+
+    with pytest.raises(unwinding), ended_by_signals():
+        wait(Garbage())
 
 
 def test_what_a_killed_command_left_is_stopped_by_the_next(tmp_path, settings, page):
