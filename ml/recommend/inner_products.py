@@ -7,7 +7,7 @@ from ml.recommend.lists import SMALLEST, Bools, Floats, Lists, at_least
 from ml.recommend.pairs import best_of
 
 FIRST = 1_000
-"""Products scored for everybody. Of 20,000 simulated ones with 32 factors, a customer's list lies within the longest 1,100."""
+"""Products scored for everybody. Of 20,000 simulated ones a customer's list lies within the longest 1,100 on average, 2,800 at most."""
 ROUNDING = np.float32(1 + 1e-5)
 """By so much a float32 sum of some dozen products may come out above its bound."""
 
