@@ -117,8 +117,8 @@ def explain(readers: Readers, plan: Row) -> Why:
     def said(name: str, value: Any) -> Fact:
         words = feature_words(name)
         place = None
-        # An hour of the day has no more and no less.
-        if isinstance(value, int | float) and name in population and words.unit != "hour":
+        # An hour of the day and a day of the week have no more and no less.
+        if isinstance(value, int | float) and name in population and words.unit not in ("hour", "weekday"):
             place = standing(float(value), population[name])
         return Fact(name, words.label, words.group, quantity(value, words.unit, currency), place)
 

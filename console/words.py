@@ -1,5 +1,6 @@
 """Puts what the tables hold into words: verdicts, states, reasons, features with their units."""
 
+from calendar import day_name
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -69,6 +70,7 @@ FEATURES: Mapping[str, FeatureWords] = {
     "category_entropy": FeatureWords("Variety of categories (entropy)", "number", "Taste"),
     "own_brand_share": FeatureWords("Share of own brands", "share", "Taste"),
     "usual_hour": FeatureWords("Usual hour of ordering", "hour", "Habits"),
+    "usual_weekday": FeatureWords("Usual weekday of ordering", "weekday", "Habits"),
     "usual_hour_share": FeatureWords("Orders at that hour", "share", "Habits"),
     "weekend_share": FeatureWords("Orders at weekends", "share", "Habits"),
     "morning_share": FeatureWords("Orders in the morning", "share", "Habits"),
@@ -248,4 +250,5 @@ _UNITS: Mapping[str, Callable[[Any], str]] = {
     "ratio": lambda value: f"{compact(value)}\N{MULTIPLICATION SIGN}",
     "count": lambda value: f"{value:,.0f}",
     "hour": lambda value: f"{int(value):02d}:00",
+    "weekday": lambda value: day_name[int(value) - 1],  # ours begin with Sunday, Python's with Monday
 }

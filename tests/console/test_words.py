@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import yaml
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -9,6 +10,7 @@ from console.charts import lengths, stacked
 from console.ledger import open_for_looking
 from console.population import standing
 from console.words import FEATURES, local_time, percent, quantity
+from core.settings import PROJECT
 from tests.console.mails import keep_ledger
 from tests.console.tables import FEATURES as FEATURE_COLUMNS
 
@@ -53,6 +55,8 @@ def test_where_most_are_equal_the_place_says_so():
         (123456, "cents", "$1,234.56"),
         (0.8, "share", "80%"),
         (18.0, "hour", "18:00"),
+        (0.0, "weekday", "Sunday"),
+        (2.0, "weekday", "Tuesday"),
         (2.5, "ratio", "2.5\N{MULTIPLICATION SIGN}"),
         (1234, "count", "1,234"),
         (None, "days", "not known"),
@@ -68,8 +72,11 @@ def test_a_percentage_is_rounded_to_none_or_all_only_if_it_is():
     assert [percent(share) for share in shares] == ["0%", "<0.1%", "2.0%", "50%", "99.6%", ">99.9%", "100%"]
 
 
-def test_every_published_feature_has_words():
-    assert set(FEATURE_COLUMNS.names) - {"customer_id", "as_of_date"} == set(FEATURES)
+def test_features_with_words_of_their_own_are_in_the_catalogue():
+    file = PROJECT / "dbt_project" / "models" / "marts" / "ml" / "customer_features.yml"
+    (model,) = yaml.safe_load(file.read_text())["models"]
+    assert set(FEATURES) <= {column["name"] for column in model["columns"]}
+    assert set(FEATURE_COLUMNS.names) - {"customer_id", "as_of_date"} <= set(FEATURES)
 
 
 def test_local_time_knows_summer_time_and_is_silent_about_unknown_zones():
