@@ -4,8 +4,6 @@ The bytes are put together here, 20 times as fast as by `email.message.EmailMess
 given; `tests/campaigns/test_message.py` has the email package read them back.
 """
 
-import base64
-import binascii
 import hashlib
 import re
 from datetime import datetime
@@ -22,6 +20,13 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LONGEST_LINE = 998  # RFC 5322, section 2.1.1
 _LONGEST_ADDRESS = 254  # RFC 5321, section 4.5.3.1.3, without its brackets
 _PLAIN_LOCAL_PART = re.compile(r"(?=.{1,64}$)\w+([.+-]\w+)*", re.ASCII)
+_PART_HEADS = {
+    (kind, encoding): (
+        f'Content-Type: text/{kind}; charset="utf-8"\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n'
+    ).encode()
+    for kind in ("plain", "html")
+    for encoding in ("quoted-printable", "base64")
+}
 _WEB_ADDRESS = re.compile(r"https?://[!#-;=?-\[\]_a-z~]+")
 
 
@@ -71,34 +76,22 @@ def build_message(
         "MIME-Version: 1.0",
         f'Content-Type: multipart/alternative; boundary="{boundary}"',
         "",
-        f"--{boundary}",
-        _text_part(rendered.text),
-        f"--{boundary}",
-        'Content-Type: text/html; charset="utf-8"',
-        "Content-Transfer-Encoding: quoted-printable",
-        "",
-        rendered.quoted_html,
-        f"--{boundary}--",
-        "",
     ]
-    return "\r\n".join(lines).encode("ascii")
+    head, separator = "\r\n".join(lines).encode("ascii"), f"--{boundary}".encode("ascii")
+    return b"\r\n".join(
+        (
+            head,
+            separator,
+            _PART_HEADS["plain", rendered.text_body.encoding] + rendered.text_body.lines + separator,
+            _PART_HEADS["html", rendered.html_body.encoding] + rendered.html_body.lines + separator + b"--",
+            b"",
+        )
+    )
 
 
 def _boundary(send_id: str) -> str:
     # "=_" occurs in neither of the two encodings our parts have (RFC 2045, section 6.7)
     return f"=_{hashlib.sha256(send_id.encode()).hexdigest()[:32]}"
-
-
-def _text_part(text: str) -> str:
-    """Return the text part in the shorter of quoted-printable and base64, both with lines of 76 characters at most."""
-    content = "\n".join(text.splitlines()).encode() + b"\n"
-    name, payload = "quoted-printable", binascii.b2a_qp(content, istext=True)
-    if len(payload) > 4 * -(-len(content) // 3) + -(
-        -len(content) // 57
-    ):  # four letters for three bytes, and line ends
-        name, payload = "base64", base64.encodebytes(content)
-    head = f'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: {name}\r\n\r\n'
-    return head + payload.decode("ascii").replace("\n", "\r\n")
 
 
 @lru_cache(maxsize=4096)  # many get their mail at the same moment

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 import jinja2
 
+from campaigns.compiled import Names, Part
 from campaigns.definitions import Brand, Tile
 from campaigns.facts import clean_facts, one_line
 from campaigns.language import clip, environment, formats_of, locale_chain, translations
-from campaigns.quoted import compile_part, unquoted, without_gaps
+from campaigns.quoted import Address, Body, is_tidy, tidy, without_gaps
 from core.errors import CampaignInvalid
 from core.tokens import TokenKind, Tokens
 
@@ -27,8 +28,7 @@ LONGEST_LINK = 1000  # less than where a fact is cut: no link is followed to hal
 _WORDS = re.compile(r"[a-z]+")
 _QUOTED = re.compile(r"'([^']+)'")
 _STOP = "(?<=[\u3002\uff1f\uff01])"  # full-width . ? !
-_GAP = re.compile(rf"{_STOP} +(?=\S)")
-_BLANK_LINES = re.compile(r"\n{3,}")
+_GAP = {True: re.compile(rf"{_STOP}\s+(?=[^\s<])"), False: re.compile(rf"{_STOP} +(?=\S)")}
 _PLAIN_URL = re.compile(r"[!#-;=?-\[\]_a-z~]+")  # printable ASCII without space " < > \ ^ ` { | }
 
 
@@ -45,10 +45,11 @@ class LinkAddresses:
     def of(cls, send_id: str, tracking_url: str, tokens: Tokens) -> "LinkAddresses":
         """Return the addresses of one send; the same send always has the same ones."""
         base = tracking_url.rstrip("/")
+        clicks = f"{base}/c/"
         return cls(
-            click=lambda link_id: f"{base}/c/{tokens.sign(TokenKind.CLICK, send_id, link_id)}",
-            pixel=f"{base}/o/{tokens.sign(TokenKind.OPEN, send_id)}.gif",
-            unsubscribe=f"{base}/u/{tokens.sign(TokenKind.UNSUBSCRIBE, send_id)}",
+            click=lambda link_id: Address.under(clicks, tokens.sign(TokenKind.CLICK, send_id, link_id)),
+            pixel=Address.under(f"{base}/o/", f"{tokens.sign(TokenKind.OPEN, send_id)}.gif"),
+            unsubscribe=Address.under(f"{base}/u/", tokens.sign(TokenKind.UNSUBSCRIBE, send_id)),
         )
 
 
@@ -58,14 +59,17 @@ class Rendered:
 
     subject: str
     preheader: str
-    quoted_html: str
-    """In quoted-printable, as it goes into the message."""
-    text: str
+    html_body: Body
+    text_body: Body
     links: Mapping[str, str]
 
     @property
     def html(self) -> str:
-        return unquoted(self.quoted_html)
+        return self.html_body.text.removesuffix("\n")
+
+    @property
+    def text(self) -> str:
+        return self.text_body.text
 
 
 def render(
@@ -102,7 +106,7 @@ def render(
         raise CampaignInvalid(
             f"campaign {template.campaign_id!r} (locale {locale}) needs {error.args[0]!r}, which the facts lack"
         ) from error
-    return Rendered(subject, preheader, html, _tidy(text), links.targets)
+    return Rendered(subject, preheader, html, text, links.targets)
 
 
 def link_id_of(target: str) -> str:
@@ -155,10 +159,10 @@ def _link_id_of_allowed(target: str, hosts: tuple[str, ...]) -> str:
 class _Parts:
     """A template compiled for one locale: each part makes its text from the names a template may use."""
 
-    constants: dict[str, Any]
-    subject: Callable[[dict[str, Any]], str]
-    html: Callable[[dict[str, Any]], str]
-    text: Callable[[dict[str, Any]], str]
+    constants: Names
+    subject: Callable[[Names], str]
+    html: Callable[[Names], Body]
+    text: Callable[[Names], Body]
 
 
 @lru_cache(maxsize=64)  # compiling takes 1,000 times as long as filling in
@@ -168,22 +172,46 @@ def _compiled(template: "Template", locale: str) -> _Parts:
     speech, formats = translations(chain, catalogues), formats_of(locale, chain)
     constants = {"brand": brand.model_dump(), "lang": str(formats).replace("_", "-")}
 
-    def part(source: str, *, html: bool) -> Callable[[dict[str, Any]], str]:
-        env = environment(speech, formats, html=html)
-        write = compile_part(source, env, speech, constants, is_quoted=html)
-        if formats.language != "zh":
-            return write
-        close_up = without_gaps if html else partial(_GAP.sub, "")
-        return lambda names: close_up(
-            write(names)
-        )  # templates join sentences with a space; Chinese sets none
+    def part(source: str, *, html: bool) -> Part:
+        return Part(source, environment(speech, formats, html=html), speech, constants)
 
+    is_chinese = formats.language == "zh"
+    subject = part(template.subject, html=False).as_text()
     return _Parts(
-        constants=constants | {"tile": _tiles(brand)},
-        subject=part(template.subject, html=False),
-        html=part(template.html, html=True),
-        text=part(template.text, html=False),
+        constants=constants | {"tile": tiles(brand)},
+        subject=lambda names: (
+            without_gaps_in_text(subject(names), html=False) if is_chinese else subject(names)
+        ),
+        html=_body(part(template.html, html=True), html=True, is_chinese=is_chinese),
+        text=_body(part(template.text, html=False), html=False, is_chinese=is_chinese),
     )
+
+
+def _body(part: Part, *, html: bool, is_chinese: bool) -> Callable[[Names], Body]:
+    """Return what makes a part's body: of pieces, or the long way where what they make needs to be gone over."""
+    as_text, as_pieces = part.as_text(), part.as_pieces()
+
+    def of_text(names: Names) -> Body:
+        text = as_text(names)
+        if is_chinese:
+            text = without_gaps_in_text(text, html=html)
+        return Body.of(text if html else tidy(text))
+
+    if as_pieces is None or (is_chinese and not html):
+        return of_text
+
+    def of_pieces(names: Names) -> Body:
+        lines = as_pieces(names)
+        if html and is_chinese:
+            lines = without_gaps(lines)
+        return Body("quoted-printable", lines) if html or is_tidy(lines) else of_text(names)
+
+    return of_pieces
+
+
+def without_gaps_in_text(text: str, *, html: bool) -> str:
+    """Return a Chinese text, which sets no space after a stop, as templates do that join sentences with one."""
+    return _GAP[html].sub("", text)
 
 
 NAMES = frozenset(
@@ -205,9 +233,7 @@ NAMES = frozenset(
 """What a template may use beside the facts; `subject` and `preheader` in the bodies only."""
 
 
-def _names(
-    facts: dict[str, Any], constants: dict[str, Any], addresses: LinkAddresses, links: _Links
-) -> dict[str, Any]:
+def _names(facts: Names, constants: Names, addresses: LinkAddresses, links: _Links) -> Names:
     taken = NAMES & facts.keys()
     if taken:
         raise CampaignInvalid(f"the fact {min(taken)!r} has a name that templates use otherwise; rename it")
@@ -220,7 +246,7 @@ def _names(
     }
 
 
-def _tiles(brand: Brand) -> Callable[[Mapping[str, Any]], dict[str, str]]:
+def tiles(brand: Brand) -> Callable[[Mapping[str, Any]], dict[str, str]]:
     """Return what gives the picture of a product: by the first rule with a word of its name, else of its category."""
 
     @lru_cache(maxsize=32_768)
@@ -246,9 +272,3 @@ def _subject_lines(text: str) -> tuple[str, str]:
             f"subject.txt must give two lines, subject and preheader, and gives {len(lines)}"
         )
     return header_text(lines[0]), one_line(lines[1])
-
-
-def _tidy(text: str) -> str:
-    if "\n\n\n" in text or " \n" in text or "\t\n" in text:
-        text = _BLANK_LINES.sub("\n\n", "\n".join([line.rstrip() for line in text.splitlines()]))
-    return text.strip() + "\n"
