@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     smtp_starttls: bool = False
     smtp_connections: int = Field(4, ge=1, le=50)
     """Mails handed over at once, each on a connection of its own; a sender that is killed leaves as many uncertain."""
+    smtp_mails_per_connection: int = Field(1000, ge=1)
+    """Mails after which a connection is closed and another one opened."""
     give_up_after_hours: int = Field(24, ge=1)
     """How long after its planned moment mail that the server defers is still tried."""
     tracking_url: str = "http://127.0.0.1:8180"
