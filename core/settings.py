@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     """Domain that signs mail (DKIM's d=); empty: that of the From address."""
     bounce_domain: str = Field("", pattern=_DOMAIN)
     """Domain that bounces come back to, each to an address of its send's own; empty: to the From address."""
+    bounce_mailbox: SecretStr = SecretStr("")
+    """Where they arrive: a Maildir's folder, or imaps://user:password@host/folder, which holds a login. Empty: nothing is fetched."""
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(8125, ge=1, le=65535)
     smtp_username: str = ""
