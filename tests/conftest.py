@@ -34,6 +34,7 @@ TOOLS = {
     "postgresql": ("initdb", "/usr/lib/postgresql/*/bin"),
     "chromium": ("chromium", "/usr/bin"),
     "smtp-sink": ("smtp-sink", "/usr/sbin"),
+    "dovecot": ("dovecot", "/usr/sbin"),
     "mail-dkim": ("DKIM.pm", "/usr/share/perl5/Mail"),
     "peers": ("peers/bin/python", f"{PROJECT}/.tools"),  # made by `scripts/setup.sh peers`
 }

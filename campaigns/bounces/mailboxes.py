@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from campaigns.bounces.mime import LONGEST
@@ -74,7 +74,7 @@ def open_mailbox(address: str, bookmark: Bookmark) -> Iterator[Mailbox]:
         if isinstance(where, Maildir):
             yield where
             return
-        with ImapFolder(where, bookmark) as folder:
+        with imap_folder(where, bookmark) as folder:
             yield folder
     except (OSError, imaplib.IMAP4.error) as error:
         words = without_addresses(str(error))
@@ -174,34 +174,19 @@ class ImapFolder:
     person is not read again and again.
     """
 
-    def __init__(
-        self, address: ImapAddress, bookmark: Bookmark, tls_context: ssl.SSLContext | None = None
-    ) -> None:
-        self._address = address
+    def __init__(self, client: imaplib.IMAP4, address: ImapAddress, bookmark: Bookmark) -> None:
+        self._client = client
         self._bookmark = bookmark
-        if address.is_encrypted:
-            context = tls_context or ssl.create_default_context()
-            self._client: imaplib.IMAP4 = imaplib.IMAP4_SSL(
-                address.host, address.port, ssl_context=context, timeout=PATIENCE_SECONDS
-            )
-        else:
-            self._client = imaplib.IMAP4(address.host, address.port, timeout=PATIENCE_SECONDS)
-
-    def __enter__(self) -> Self:
-        login = f"\0{self._address.user}\0{self._address.password}".encode()
-        self._client.authenticate("PLAIN", lambda _: login)
-        self._must(self._client.select(_quoted(self._address.folder)))
-        _, (validity,) = self._client.response("UIDVALIDITY")
+        self._mailbox_id = address.mailbox_id
+        login = f"\0{address.user}\0{address.password}".encode()
+        client.authenticate("PLAIN", lambda _: login)
+        self._must(client.select(_quoted(address.folder)))
+        _, (validity,) = client.response("UIDVALIDITY")
         self._uid_validity = int(validity)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError, imaplib.IMAP4.error):
-            self._client.logout()
 
     def arrivals(self) -> Iterator[ReturnedMail]:
         """Yield the mails behind the bookmark, by UID."""
-        last = self._bookmark.last_uid(self._address.mailbox_id, self._uid_validity)
+        last = self._bookmark.last_uid(self._mailbox_id, self._uid_validity)
         listed = self._must(self._client.uid("FETCH", f"{last + 1}:*", "(UID)"))
         uids = {int(found[1]) for line in listed if isinstance(line, bytes) and (found := _UID.search(line))}
         for uid in sorted(uids):
@@ -224,7 +209,7 @@ class ImapFolder:
             self._must(self._client.uid("STORE", ",".join(taken), "+FLAGS.SILENT", r"(\Seen)"))
         if was_taken:
             last = max(map(int, was_taken))
-            self._bookmark.passed(self._address.mailbox_id, self._uid_validity, last)
+            self._bookmark.passed(self._mailbox_id, self._uid_validity, last)
 
     def _must(self, answer: tuple[str, list[Any]]) -> list[Any]:
         status, lines = answer
@@ -232,6 +217,27 @@ class ImapFolder:
             words = b" ".join(line for line in lines if isinstance(line, bytes)).decode("ascii", "replace")
             raise imaplib.IMAP4.error(words)
         return lines
+
+
+@contextmanager
+def imap_folder(
+    address: ImapAddress, bookmark: Bookmark, tls_context: ssl.SSLContext | None = None
+) -> Iterator[ImapFolder]:
+    """Yield a folder of an IMAP server, logged in; `tls_context` says whom to trust instead of the system's authorities."""
+    if address.is_encrypted:
+        context = tls_context or ssl.create_default_context()
+        client: imaplib.IMAP4 = imaplib.IMAP4_SSL(
+            address.host, address.port, ssl_context=context, timeout=PATIENCE_SECONDS
+        )
+    else:
+        client = imaplib.IMAP4(address.host, address.port, timeout=PATIENCE_SECONDS)
+    try:
+        yield ImapFolder(client, address, bookmark)
+    finally:
+        with suppress(OSError, imaplib.IMAP4.error):
+            client.logout()
+        with suppress(OSError):
+            client.shutdown()
 
 
 def _quoted(folder: str) -> str:
