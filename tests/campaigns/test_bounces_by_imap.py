@@ -2,6 +2,7 @@
 
 import imaplib
 import os
+import ssl
 from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from campaigns.ledger import SendState
 from campaigns.ledger_notices import NoticeLedger, open_notices
 from core.errors import MailboxFailed
 from tests.campaigns.returned import answer, bounce, noticed, returns_to, sent_by, suppressed
-from tests.campaigns.test_smtp import certificate  # noqa: F401  # a fixture
+from tests.faults.certificates import self_signed
 from tests.faults.dovecot import PASSWORD, USER, running_dovecot
 
 pytestmark = pytest.mark.needs("dovecot")
@@ -23,7 +24,12 @@ LOGIN = f"{quote(USER)}:{quote(PASSWORD)}"
 
 
 @pytest.fixture
-def dovecot(tool_path, certificate, tmp_path):  # noqa: F811  # the fixture above
+def certificate(tmp_path):
+    return self_signed(tmp_path / "both.pem")
+
+
+@pytest.fixture
+def dovecot(tool_path, certificate, tmp_path):
     with running_dovecot(tool_path("dovecot"), tmp_path / "both.pem") as server:
         yield server
 
@@ -122,11 +128,11 @@ def test_a_folder_of_any_name_is_read_and_of_a_long_mail_the_first_mebibyte(sett
     assert unread(person, quoted) == [1]
 
 
-def test_over_tls_mail_is_fetched_from_a_server_we_trust(settings, dovecot, person, certificate):  # noqa: F811
+def test_over_tls_mail_is_fetched_from_a_server_we_trust(settings, dovecot, person, certificate):
     deliver(person, bounce(f"To: {returns_to(0)}", 0))
     address = ImapAddress.of(f"imaps://{LOGIN}@127.0.0.1:{dovecot.tls_port}")
     ledger = open_notices(settings)
-    with imap_folder(address, ledger, certificate[1]) as mailbox:
+    with imap_folder(address, ledger, ssl.create_default_context(cadata=certificate)) as mailbox:
         assert [mail.name for mail in mailbox.arrivals()] == ["1"]
     ledger.close()
 
