@@ -1,8 +1,6 @@
 """The SMTP conversation, with a real server, a scripted one, and the local inbox."""
 
-import datetime
 import fcntl
-import ipaddress
 import itertools
 import logging
 import mailbox
@@ -14,15 +12,13 @@ from collections import Counter
 
 import pytest
 from aiosmtpd import smtp as server_side
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from campaigns.mailers import DeliveryRefused, DeliveryUncertain, Mail, ServerUnreachable
 from campaigns.mailers.local_inbox import LocalInbox, running_inbox
 from campaigns.mailers.smtp import SmtpMailer
 from core.errors import ServiceFailed, SettingsError
 from core.settings import Settings
+from tests.faults.certificates import self_signed
 from tests.faults.scripted_smtp import Fault, ScriptedSmtp, Stage
 from tests.faults.serving import client_of, serving
 
@@ -237,31 +233,10 @@ def test_addresses_beyond_ascii_go_only_where_they_are_understood(at, free_port)
 @pytest.fixture
 def certificate(tmp_path):
     """A self-signed certificate for 127.0.0.1; return (server context, client context that trusts it)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail.test")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (tmp_path / "both.pem").write_bytes(pem + secret)
+    pem = self_signed(tmp_path / "both.pem")
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(tmp_path / "both.pem")
-    return server, ssl.create_default_context(cadata=pem.decode())
+    return server, ssl.create_default_context(cadata=pem)
 
 
 class Kept:
