@@ -25,6 +25,7 @@ from campaigns.mailers import (
     ServerUnreachable,
     last_words,
 )
+from campaigns.policy import PolicyWatch
 from core.errors import CampaignInvalid, SendingPaused
 from core.logging import get_logger
 
@@ -63,6 +64,9 @@ def send_batch(
 ) -> Counter[SendState]:
     """Send what is due by the ledger's clock; return how many sends ended in each state, or were deferred.
 
+    Where rates hold mail back that is due, it sleeps until they let it go; what is paused, or waits for another day of
+    a warm-up, it leaves. Replies that are about us pause a domain or a campaign (`campaigns.policy`).
+
     Call it inside `Ledger.sender`, after `recover`, `settle` and `expire`; `settle` once more afterwards, and
     `check_identity` at the end. `message_of` makes the bytes of a mail, and `envelop` what is handed over of
     them; both do so for all of a claim before the first is handed over. `progress` gets the counts after each mail.
@@ -98,20 +102,29 @@ class _Batch:
         self._mailer = mailer
         self._pause_after_errors = pause_after_errors
         self._progress = progress
+        self._policy = PolicyWatch()
         self._unwritten: list[Outcome] = []
         self._errors_in_a_row = 0
         self._last_words = ""
 
     def claim(self, as_of: date | None) -> list[LedgerSend]:
-        claim = self._ledger.claim(CLAIM_SIZE, as_of)
-        self._count(SendState.SUPPRESSED, claim.suppressed)
-        return claim.sends
+        """Claim what may go now; wait for it where only the rates keep it."""
+        while True:
+            claim = self._ledger.claim(CLAIM_SIZE, as_of)
+            self._count(SendState.SUPPRESSED, claim.suppressed)
+            if claim.sends or claim.wait is None:
+                return claim.sends
+            self._ledger.limits.hold(claim.wait)
 
     def hand_over(self, claimed: list[_Ready]) -> None:
         """Send what was claimed, group by group; the outcomes of a group are committed with the start of the next."""
         try:
             for group in _groups(claimed, self._mailer.connections):
-                self._deliver(self._start(group))
+                if going := self._start(group):
+                    self._deliver(going)
+                for pause in self._policy.pauses():
+                    get_logger(__name__).warning("a server's policy pauses sending", subject=pause.subject)
+                    self._ledger.pause(pause.subject, actor="sender", reason=pause.reason, lasts=pause.lasts)
                 self._pause_if_hopeless()
         finally:
             if self._unwritten:
@@ -141,6 +154,7 @@ class _Batch:
             raise
 
     def _note(self, send: LedgerSend, answer: str | MailerError) -> None:
+        self._policy.note(send, answer)
         if isinstance(answer, str):
             outcome, is_error = Outcome(send, SendState.SENT, answer), False
         else:

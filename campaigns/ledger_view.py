@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Engine, and_, func, not_, select, tuple_
+from sqlalchemy import Engine, and_, func, not_, or_, select, tuple_
 
 from campaigns.ledger_rows import COLUMNS, as_send
 from campaigns.sends import REACHED_NOBODY, LedgerSend, SendState
@@ -27,11 +27,15 @@ class Suppression:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A campaign (`*`: every one) of which no send begins, and why."""
+    """A campaign, a domain (`@gmail.com`) or everything (`*`) of which no send begins, and why.
 
-    campaign_id: str
+    `ends_at`: when it ends by itself; None: when somebody says so.
+    """
+
+    subject: str
     reason: str
     paused_at: datetime
+    ends_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +100,12 @@ class LedgerView:
         with self._engine.begin() as connection:
             return [as_send(row) for row in connection.execute(query)]
 
-    def pauses(self) -> list[Pause]:
-        """Return what is paused, by campaign."""
-        query = select(*(pauses.c[name] for name in Pause.__dataclass_fields__)).order_by(
-            pauses.c.campaign_id
+    def pauses(self, now: datetime) -> list[Pause]:
+        """Return what is paused, by subject."""
+        query = (
+            select(*(pauses.c[name] for name in Pause.__dataclass_fields__))
+            .where(or_(pauses.c.ends_at.is_(None), pauses.c.ends_at > now))
+            .order_by(pauses.c.subject)
         )
         with self._engine.begin() as connection:
             return [Pause(**row._asdict()) for row in connection.execute(query)]

@@ -32,7 +32,8 @@ class Fault:
     """What to do at a stage instead of going on.
 
     `reply`: the line to say ("" says nothing). `closes`: then reset the connection. `times`: how often, from the first
-    conversation on; afterwards the server works. `takes`: at the final dot, keep the message nevertheless.
+    conversation on; afterwards the server works. `takes`: at the final dot, keep the message nevertheless. `domain`: only
+    mail to recipients there, once they are named.
     """
 
     stage: Stage
@@ -40,7 +41,11 @@ class Fault:
     closes: bool = False
     times: int = 10**9
     takes: bool = False
+    domain: str = ""
     seen: int = field(default=0, init=False)
+
+    def strikes(self, recipient: str) -> bool:
+        return self.seen < self.times and recipient.endswith(self.domain)
 
 
 class _HungUp(Exception):
@@ -113,9 +118,9 @@ class ScriptedSmtp:
                 self._answer(line, Stage.MAIL, "250 2.1.0 sender ok")
             elif verb == "RCPT":
                 recipient = _between_brackets(command)
-                self._answer(line, Stage.RCPT, "250 2.1.5 recipient ok")
+                self._answer(line, Stage.RCPT, "250 2.1.5 recipient ok", recipient)
             elif verb == "DATA":
-                if self._answer(line, Stage.DATA, "354 go ahead"):
+                if self._answer(line, Stage.DATA, "354 go ahead", recipient):
                     self._take(line, reader, sender, recipient)
             elif verb == "QUIT":
                 self._answer(line, Stage.QUIT, "221 bye")
@@ -134,14 +139,14 @@ class ScriptedSmtp:
                 self._answer(line, Stage.BODY, "")
             body += text[1:] if text.startswith(b".") else text
         fault = self.faults.get(Stage.DOT)
-        if fault is None or fault.takes or fault.seen >= fault.times:
+        if fault is None or fault.takes or not fault.strikes(recipient):
             self.messages.append((sender, recipient, body))
-        self._answer(line, Stage.DOT, "250 2.0.0 taken")
+        self._answer(line, Stage.DOT, "250 2.0.0 taken", recipient)
 
-    def _answer(self, line: socket.socket, stage: Stage, usual: str) -> bool:
+    def _answer(self, line: socket.socket, stage: Stage, usual: str, recipient: str = "") -> bool:
         """Say the usual line, or do what is scripted; True if the conversation goes on as usual."""
         fault = self.faults.get(stage)
-        if fault is None or fault.seen >= fault.times:
+        if fault is None or not fault.strikes(recipient):
             _say(line, usual)
             return True
         fault.seen += 1
