@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from email.utils import getaddresses
 
+from campaigns.breaker import Breaker
 from campaigns.envelope import Envelop, bare
 from campaigns.ledger import Handover, Ledger, LedgerSend, Outcome, SendState
 from campaigns.mailers import (
@@ -65,7 +66,8 @@ def send_batch(
     """Send what is due by the ledger's clock; return how many sends ended in each state, or were deferred.
 
     Where rates hold mail back that is due, it sleeps until they let it go; what is paused, or waits for another day of
-    a warm-up, it leaves. Replies that are about us pause a domain or a campaign (`campaigns.policy`).
+    a warm-up, it leaves. Replies that are about us pause a domain or a campaign (`campaigns.policy`); too many
+    complaints or refusals pause a campaign (`campaigns.breaker`).
 
     Call it inside `Ledger.sender`, after `recover`, `settle` and `expire`; `settle` once more afterwards, and
     `check_identity` at the end. `message_of` makes the bytes of a mail, and `envelop` what is handed over of
@@ -103,6 +105,7 @@ class _Batch:
         self._pause_after_errors = pause_after_errors
         self._progress = progress
         self._policy = PolicyWatch()
+        self._breaker = Breaker(ledger)
         self._unwritten: list[Outcome] = []
         self._errors_in_a_row = 0
         self._last_words = ""
@@ -110,6 +113,7 @@ class _Batch:
     def claim(self, as_of: date | None) -> list[LedgerSend]:
         """Claim what may go now; wait for it where only the rates keep it."""
         while True:
+            self._breaker.check()
             claim = self._ledger.claim(CLAIM_SIZE, as_of)
             self._count(SendState.SUPPRESSED, claim.suppressed)
             if claim.sends or claim.wait is None:

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, literal, selec
 from campaigns.ledger_rows import insert_if_absent, record_audit, record_suppression
 from campaigns.ledger_view import LedgerView
 from campaigns.sends import EVERYTHING, Decision, PlannedSend, SendState
+from campaigns.standings import RESUMED
 from core.clock import Clock
 from core.errors import LedgerBroken
 from core.ledger_tables import IS_WAITING, consent_files, consents, links, pauses, sends
@@ -23,6 +24,10 @@ class PlanningLedger(LedgerView):
     def __init__(self, engine: Engine, clock: Clock) -> None:
         super().__init__(engine)
         self._clock = clock
+
+    def now(self) -> datetime:
+        """Return the moment by the ledger's clock."""
+        return self._clock()
 
     def enqueue(self, planned: Iterable[PlannedSend], targets: Mapping[str, str]) -> int:
         """Add the sends of a plan and the targets of their links, all or nothing; return how many were new.
@@ -104,7 +109,7 @@ class PlanningLedger(LedgerView):
         with self._engine.begin() as connection:
             was_paused = connection.execute(delete(pauses).where(pauses.c.subject == subject)).rowcount == 1
             if was_paused:
-                self._audit(connection, actor, "sending resumed", subject, {})
+                self._audit(connection, actor, RESUMED, subject, {})
         return was_paused
 
     def suppress(self, customer_id: str, pseudonym: str, reason: str, send_id: str | None = None) -> bool:

@@ -68,6 +68,8 @@ class Limits:
     ----------
     rates
         Recipient domain (`*`: all mail together) → mails a second, above 0.
+    max_refused_share
+        Above this share of refused mail a campaign is paused (`campaigns.breaker`).
     sleep
         Lets so many seconds pass.
     """
@@ -77,6 +79,7 @@ class Limits:
         rates: Mapping[str, float],
         warm_up: WarmUp | None = None,
         *,
+        max_refused_share: float = 1.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         # Rounded up to a whole microsecond, so that sums of them are exact and never too fast.
@@ -85,13 +88,18 @@ class Limits:
             for subject, rate in rates.items()
         }
         self._warm_up = warm_up
+        self.max_refused_share = max_refused_share
         self._sleep = sleep
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Return the limits that the settings give."""
         first_day = settings.warm_up_from
-        return cls(settings.rates, WarmUp(first_day, settings.warm_up_mails) if first_day else None)
+        return cls(
+            settings.rates,
+            WarmUp(first_day, settings.warm_up_mails) if first_day else None,
+            max_refused_share=settings.max_refused_share,
+        )
 
     def pick(
         self, connection: Connection, due: Select[tuple[str]], limit: int, now: datetime

@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     """First day (UTC) of the warm-up of a new sending domain; each next day may send half as many again. Empty: none."""
     warm_up_mails: int = Field(50, ge=1)
     """Mails of the first day of a warm-up."""
+    max_refused_share: float = Field(0.1, gt=0, le=1)
+    """A campaign of which servers refused more than this share in the last 7 days is paused; 1: never."""
     give_up_after_hours: int = Field(24, ge=1)
     """How long after its planned moment mail that the server defers is still tried."""
     tracking_url: str = "http://127.0.0.1:8180"
