@@ -12,12 +12,23 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, not_, select, text, update
+from sqlalchemy import Connection, Engine, Select, func, not_, select, text, update
 
 from campaigns.back_off import next_try
 from campaigns.leases import dead_leases, end, lease_of, renew
 from campaigns.ledger_planning import PlanningLedger, oldest_day
-from campaigns.ledger_rows import COLUMNS, END, IS_PAUSED, START, WAIT, as_send, record_suppression, stop
+from campaigns.ledger_rows import (
+    COLUMNS,
+    IS_PAUSED,
+    MAY_GO,
+    OURS,
+    WAIT,
+    as_send,
+    end_rows,
+    record_suppression,
+    start_rows,
+    stop,
+)
 from campaigns.sends import MAY_BECOME, Claim, Handover, LedgerSend, Outcome, PlannedSend, SendState, Started
 from core.clock import Clock
 from core.errors import LedgerBroken
@@ -146,23 +157,24 @@ class Ledger(PlanningLedger):
                 mode = "share row exclusive" if any(outcome.suppresses for outcome in after) else "share"
                 connection.execute(text(f"lock table suppressions, consents in {mode} mode"))
             self._end(connection, lease, after, now)
-            claimed = _required(connection, lease, [send for send, _ in group], SendState.CLAIMED)
-            suppressed = stop(connection, update(sends).where(claimed), now, "the handover")
-            connection.execute(update(sends).where(claimed, IS_PAUSED).values(PLAN_AGAIN))
-            may_go = frozenset[str](connection.scalars(select(sends.c.send_id).where(claimed)))
-            rows = [
-                {
-                    "b_id": send.send_id,
-                    "b_now": now,
-                    "b_server": handover.server,
-                    "b_message_id": handover.message_id,
-                    "b_digest": handover.message_digest,
-                }
-                for send, handover in group
-                if send.send_id in may_go
-            ]
-            if rows:
-                connection.execute(START, rows)
+            ids = [send.send_id for send, _ in group]
+            may_go = frozenset[str](connection.scalars(MAY_GO, _theirs(ids, SendState.CLAIMED, lease)))
+            suppressed = 0
+            if len(may_go) < len(ids):
+                _require(connection, ids, SendState.CLAIMED, lease)
+                stopped = sends.c.send_id.in_(set(ids) - may_go), sends.c.state == SendState.CLAIMED
+                suppressed = stop(connection, update(sends).where(*stopped), now, "the handover")
+                connection.execute(update(sends).where(*stopped).values(PLAN_AGAIN))  # its campaign is paused
+            start_rows(
+                connection,
+                lease,
+                now,
+                [
+                    (send.send_id, handover.server, handover.message_id, handover.message_digest)
+                    for send, handover in group
+                    if send.send_id in may_go
+                ],
+            )
         return Started(may_go, suppressed)
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
@@ -171,23 +183,24 @@ class Ledger(PlanningLedger):
             self._end(connection, lease, outcomes, now)
 
     def _end(self, connection: Connection, lease: int, outcomes: Sequence[Outcome], now: datetime) -> None:
-        if outcomes:
-            _required(connection, lease, [outcome.send for outcome in outcomes], SendState.SENDING)
-        ended, waiting = list[dict[str, Any]](), list[dict[str, Any]]()
+        if not outcomes:
+            return
+        _require(connection, [outcome.send.send_id for outcome in outcomes], SendState.SENDING, lease)
+        ended, waiting = list[tuple[str, str, str]](), list[dict[str, Any]]()
         for outcome in outcomes:
             send, state = outcome.send, outcome.state
             if state not in MAY_BECOME[SendState.SENDING]:
                 raise LedgerBroken(f"send '{send.send_id}' cannot go from {SendState.SENDING} to {state}")
-            row = {"b_id": send.send_id, "b_state": state, "b_reply": outcome.reply}
-            if state is SendState.DEFERRED:
-                waiting.append(row | {"b_due_at": next_try(send.send_id, send.attempts + 1, now)})
-            elif state is SendState.PLANNED:
-                waiting.append(row | {"b_due_at": send.due_at})
+            if state in (SendState.DEFERRED, SendState.PLANNED):
+                is_deferred = state is SendState.DEFERRED
+                due_at = next_try(send.send_id, send.attempts + 1, now) if is_deferred else send.due_at
+                row = {"b_id": send.send_id, "b_state": state, "b_reply": outcome.reply, "b_due_at": due_at}
+                waiting.append(row)
             else:
-                ended.append(row | {"b_now": now})
-        for statement, rows in ((END, ended), (WAIT, waiting)):
-            if rows:
-                connection.execute(statement, rows)
+                ended.append((send.send_id, state, outcome.reply))
+        end_rows(connection, lease, now, ended)
+        if waiting:
+            connection.execute(WAIT, waiting)
         for send in (outcome.send for outcome in outcomes if outcome.suppresses):
             record_suppression(
                 connection, send.customer_id, send.pseudonym, reason="refused", send_id=send.send_id, now=now
@@ -271,19 +284,19 @@ class Ledger(PlanningLedger):
         return state
 
 
-def _required(
-    connection: Connection, lease: int, group: Sequence[LedgerSend], state: SendState
-) -> ColumnElement[bool]:
-    """Return the condition that holds for a group that is in a state and ours, once it was seen to hold.
+def _theirs(ids: list[str], state: SendState, lease: int) -> dict[str, object]:
+    return {"b_ids": ids, "b_state": state, "b_lease": lease}
+
+
+def _require(connection: Connection, ids: list[str], state: SendState, lease: int) -> None:
+    """See that sends are in a state and a lease's.
 
     Raises
     ------
     LedgerBroken
         If one of them stands elsewhere; nothing is written then.
     """
-    ids = [send.send_id for send in group]
-    ours = (sends.c.send_id.in_(ids)) & (sends.c.state == state) & (sends.c.lease_id == lease)
-    if missing := set(ids) - set(connection.scalars(select(sends.c.send_id).where(ours))):
+    if missing := set(ids) - set(connection.scalars(OURS, _theirs(ids, state, lease))):
         first = min(missing)
         found = connection.execute(
             select(sends.c.state, sends.c.lease_id).where(sends.c.send_id == first)
@@ -292,4 +305,3 @@ def _required(
         raise LedgerBroken(
             f"send '{first}' should be {state} under lease {lease}, but is {stands}; somebody else moved it"
         )
-    return ours

@@ -1,10 +1,11 @@
 """What the ledger asks and writes of rows: which may go, how they are handed over and end, suppressions, audit lines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, Update, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Connection, Row, Table, Update, bindparam, exists, insert, not_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from campaigns.sends import EVERY_CAMPAIGN, LedgerSend, SendState
@@ -40,33 +41,86 @@ IS_PAUSED = exists().where(
     or_(pauses.c.campaign_id == sends.c.campaign_id, pauses.c.campaign_id == EVERY_CAMPAIGN)
 )
 
-_THIS = update(sends).where(sends.c.send_id == bindparam("b_id"))
-START = _THIS.values(
-    state=SendState.SENDING,
-    sending_at=bindparam("b_now"),
-    server=bindparam("b_server"),
-    message_id=bindparam("b_message_id"),
-    message_digest=bindparam("b_digest"),
-    attempts=sends.c.attempts + 1,
+_OURS = (
+    sends.c.send_id.in_(bindparam("b_ids", expanding=True)),
+    sends.c.state == bindparam("b_state"),
+    sends.c.lease_id == bindparam("b_lease"),
 )
-"""claimed → sending; for many sends at once, after `stop` and under a lease."""
-END = _THIS.values(state=bindparam("b_state"), reply=bindparam("b_reply"), ended_at=bindparam("b_now"))
-"""sending → an end."""
-WAIT = _THIS.values(
-    state=bindparam("b_state"),
-    reply=bindparam("b_reply"),
-    due_at=bindparam("b_due_at"),
-    lease_id=None,
-    claimed_at=None,
-    sending_at=None,
+OURS = select(sends.c.send_id).where(*_OURS)
+"""Which of some sends are in a state and a sender's."""
+MAY_GO = OURS.where(not_(or_(*STOPS.values())), not_(IS_PAUSED))
+"""Which of them nothing keeps from going. Made once: building a statement anew costs more than running it."""
+
+_START = """
+    with started (send_id, new_server, new_message_id, new_digest) as (values {rows})
+    update sends
+    set state = 'sending', sending_at = ?, attempts = attempts + 1,
+        server = new_server, message_id = new_message_id, message_digest = new_digest
+    from started
+    where sends.send_id = started.send_id and state = 'claimed' and lease_id = ?
+"""
+_END = """
+    with ended (send_id, new_state, new_reply) as (values {rows})
+    update sends set state = new_state, reply = new_reply, ended_at = ?
+    from ended
+    where sends.send_id = ended.send_id and state = 'sending' and lease_id = ?
+"""
+WAIT = (
+    update(sends)
+    .where(sends.c.send_id == bindparam("b_id"))
+    .values(
+        state=bindparam("b_state"),
+        reply=bindparam("b_reply"),
+        due_at=bindparam("b_due_at"),
+        lease_id=None,
+        claimed_at=None,
+        sending_at=None,
+    )
 )
 """sending → planned or deferred."""
+
+_STATE = list(LedgerSend.__dataclass_fields__).index("state")
+
+
+def start_rows(
+    connection: Connection, lease: int, now: datetime, rows: Sequence[tuple[str, str, str, str]]
+) -> None:
+    """Move sends (send_id, server, Message-ID, digest) of a lease from claimed to sending."""
+    _update_from(connection, _START, lease, now, rows)
+
+
+def end_rows(
+    connection: Connection, lease: int, now: datetime, rows: Sequence[tuple[str, str, str]]
+) -> None:
+    """Move sends (send_id, state, reply) of a lease from sending to their end."""
+    _update_from(connection, _END, lease, now, rows)
+
+
+def _update_from(
+    connection: Connection, statement: str, lease: int, now: datetime, rows: Sequence[tuple[str, ...]]
+) -> None:
+    """Run a statement over rows, if there are any: all at once, which costs a tenth of a statement a row."""
+    if not rows:
+        return
+    marks = ", ".join(["(" + ", ".join("?" * len(rows[0])) + ")"] * len(rows))
+    statement = statement.replace("{rows}", marks)
+    if connection.dialect.paramstyle == "pyformat":
+        statement = statement.replace("?", "%s")
+    connection.exec_driver_sql(statement, (*chain.from_iterable(rows), _stored(connection, now), lease))
+
+
+def _stored(connection: Connection, moment: datetime) -> object:
+    """Return a moment as the database's driver takes it."""
+    kind = sends.c.ended_at.type.dialect_impl(connection.dialect)
+    to_stored = kind.bind_processor(connection.dialect)
+    return to_stored(moment) if to_stored else moment
 
 
 def as_send(row: Row[Any]) -> LedgerSend:
     """Return a row of `COLUMNS` as a send."""
-    values = row._asdict()
-    return LedgerSend(**values | {"state": SendState(values["state"])})
+    values = list(row)
+    values[_STATE] = SendState(values[_STATE])
+    return LedgerSend(*values)
 
 
 def stop(connection: Connection, among: Update, now: datetime, when: str) -> int:
