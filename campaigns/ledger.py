@@ -21,7 +21,6 @@ from campaigns.ledger_rows import (
     COLUMNS,
     IS_PAUSED,
     MAY_GO,
-    OURS,
     WAIT,
     as_send,
     end_rows,
@@ -109,15 +108,13 @@ class Ledger(PlanningLedger):
             due = self._due(now, as_of).limit(limit).with_for_update(skip_locked=True)
             while ids := list[str](connection.scalars(due)):
                 mine = update(sends).where(sends.c.send_id.in_(ids), IS_WAITING)
-                suppressed += stop(connection, mine, now, "the claim")
-                if connection.execute(
-                    mine.values(state=SendState.CLAIMED, lease_id=lease, claimed_at=now)
-                ).rowcount:
-                    claimed = sends.c.send_id.in_(ids), sends.c.state == SendState.CLAIMED
-                    rows = connection.execute(
-                        select(*COLUMNS).where(*claimed).order_by(sends.c.due_at, sends.c.send_id)
-                    )
-                    return Claim([as_send(row) for row in rows], suppressed)
+                claimed = mine.where(MAY_GO).values(state=SendState.CLAIMED, lease_id=lease, claimed_at=now)
+                rows = connection.execute(claimed.returning(*COLUMNS)).all()
+                if len(rows) < len(ids):
+                    suppressed += stop(connection, mine, now, "the claim")
+                if rows:
+                    in_order = sorted(rows, key=lambda row: (row.due_at, row.send_id))
+                    return Claim([as_send(row) for row in in_order], suppressed)
         return Claim([], suppressed)
 
     def due_count(self, as_of: date | None = None) -> int:
@@ -157,25 +154,18 @@ class Ledger(PlanningLedger):
                 mode = "share row exclusive" if any(outcome.suppresses for outcome in after) else "share"
                 connection.execute(text(f"lock table suppressions, consents in {mode} mode"))
             self._end(connection, lease, after, now)
-            ids = [send.send_id for send, _ in group]
-            may_go = frozenset[str](connection.scalars(MAY_GO, _theirs(ids, SendState.CLAIMED, lease)))
+            rows = [
+                (send.send_id, handover.server, handover.message_id, handover.message_digest)
+                for send, handover in group
+            ]
+            started = start_rows(connection, lease, now, rows)
             suppressed = 0
-            if len(may_go) < len(ids):
-                _require(connection, ids, SendState.CLAIMED, lease)
-                stopped = sends.c.send_id.in_(set(ids) - may_go), sends.c.state == SendState.CLAIMED
+            if left := {send.send_id for send, _ in group} - started:
+                stopped = sends.c.send_id.in_(left), sends.c.state == SendState.CLAIMED
+                _require(connection, left, SendState.CLAIMED, lease)
                 suppressed = stop(connection, update(sends).where(*stopped), now, "the handover")
                 connection.execute(update(sends).where(*stopped).values(PLAN_AGAIN))  # its campaign is paused
-            start_rows(
-                connection,
-                lease,
-                now,
-                [
-                    (send.send_id, handover.server, handover.message_id, handover.message_digest)
-                    for send, handover in group
-                    if send.send_id in may_go
-                ],
-            )
-        return Started(may_go, suppressed)
+        return Started(frozenset(started), suppressed)
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
         """Commit what came of handing over a group of sends."""
@@ -183,9 +173,6 @@ class Ledger(PlanningLedger):
             self._end(connection, lease, outcomes, now)
 
     def _end(self, connection: Connection, lease: int, outcomes: Sequence[Outcome], now: datetime) -> None:
-        if not outcomes:
-            return
-        _require(connection, [outcome.send.send_id for outcome in outcomes], SendState.SENDING, lease)
         ended, waiting = list[tuple[str, str, str]](), list[dict[str, Any]]()
         for outcome in outcomes:
             send, state = outcome.send, outcome.state
@@ -198,7 +185,9 @@ class Ledger(PlanningLedger):
                 waiting.append(row)
             else:
                 ended.append((send.send_id, state, outcome.reply))
-        end_rows(connection, lease, now, ended)
+        did_end = end_rows(connection, lease, now, ended)
+        _require(connection, {row[0] for row in ended} - did_end, SendState.SENDING, lease)
+        _require(connection, {row["b_id"] for row in waiting}, SendState.SENDING, lease)
         if waiting:
             connection.execute(WAIT, waiting)
         for send in (outcome.send for outcome in outcomes if outcome.suppresses):
@@ -284,11 +273,7 @@ class Ledger(PlanningLedger):
         return state
 
 
-def _theirs(ids: list[str], state: SendState, lease: int) -> dict[str, object]:
-    return {"b_ids": ids, "b_state": state, "b_lease": lease}
-
-
-def _require(connection: Connection, ids: list[str], state: SendState, lease: int) -> None:
+def _require(connection: Connection, ids: set[str], state: SendState, lease: int) -> None:
     """See that sends are in a state and a lease's.
 
     Raises
@@ -296,7 +281,10 @@ def _require(connection: Connection, ids: list[str], state: SendState, lease: in
     LedgerBroken
         If one of them stands elsewhere; nothing is written then.
     """
-    if missing := set(ids) - set(connection.scalars(OURS, _theirs(ids, state, lease))):
+    if not ids:
+        return
+    theirs = (sends.c.send_id.in_(ids)) & (sends.c.state == state) & (sends.c.lease_id == lease)
+    if missing := ids - set(connection.scalars(select(sends.c.send_id).where(theirs))):
         first = min(missing)
         found = connection.execute(
             select(sends.c.state, sends.c.lease_id).where(sends.c.send_id == first)

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, Update, bindparam, exists, insert, not_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
 
 from campaigns.sends import EVERY_CAMPAIGN, LedgerSend, SendState
 from core.ledger_tables import audit_log, consents, pauses, sends, suppressions
@@ -41,15 +43,7 @@ IS_PAUSED = exists().where(
     or_(pauses.c.campaign_id == sends.c.campaign_id, pauses.c.campaign_id == EVERY_CAMPAIGN)
 )
 
-_OURS = (
-    sends.c.send_id.in_(bindparam("b_ids", expanding=True)),
-    sends.c.state == bindparam("b_state"),
-    sends.c.lease_id == bindparam("b_lease"),
-)
-OURS = select(sends.c.send_id).where(*_OURS)
-"""Which of some sends are in a state and a sender's."""
-MAY_GO = OURS.where(not_(or_(*STOPS.values())), not_(IS_PAUSED))
-"""Which of them nothing keeps from going. Made once: building a statement anew costs more than running it."""
+MAY_GO = not_(or_(*STOPS.values(), IS_PAUSED))
 
 _START = """
     with started (send_id, new_server, new_message_id, new_digest) as (values {rows})
@@ -57,13 +51,15 @@ _START = """
     set state = 'sending', sending_at = ?, attempts = attempts + 1,
         server = new_server, message_id = new_message_id, message_digest = new_digest
     from started
-    where sends.send_id = started.send_id and state = 'claimed' and lease_id = ?
+    where sends.send_id = started.send_id and state = 'claimed' and lease_id = ? and {may_go}
+    returning sends.send_id
 """
 _END = """
     with ended (send_id, new_state, new_reply) as (values {rows})
     update sends set state = new_state, reply = new_reply, ended_at = ?
     from ended
     where sends.send_id = ended.send_id and state = 'sending' and lease_id = ?
+    returning sends.send_id
 """
 WAIT = (
     update(sends)
@@ -84,29 +80,38 @@ _STATE = list(LedgerSend.__dataclass_fields__).index("state")
 
 def start_rows(
     connection: Connection, lease: int, now: datetime, rows: Sequence[tuple[str, str, str, str]]
-) -> None:
-    """Move sends (send_id, server, Message-ID, digest) of a lease from claimed to sending."""
-    _update_from(connection, _START, lease, now, rows)
+) -> set[str]:
+    """Move sends (send_id, server, Message-ID, digest) of a lease from claimed to sending; return which may go and did."""
+    return _move(connection, _START, lease, now, rows)
 
 
 def end_rows(
     connection: Connection, lease: int, now: datetime, rows: Sequence[tuple[str, str, str]]
-) -> None:
-    """Move sends (send_id, state, reply) of a lease from sending to their end."""
-    _update_from(connection, _END, lease, now, rows)
+) -> set[str]:
+    """Move sends (send_id, state, reply) of a lease from sending to their end; return which did."""
+    return _move(connection, _END, lease, now, rows)
 
 
-def _update_from(
+def _move(
     connection: Connection, statement: str, lease: int, now: datetime, rows: Sequence[tuple[str, ...]]
-) -> None:
+) -> set[str]:
     """Run a statement over rows, if there are any: all at once, which costs a tenth of a statement a row."""
     if not rows:
-        return
+        return set()
     marks = ", ".join(["(" + ", ".join("?" * len(rows[0])) + ")"] * len(rows))
-    statement = statement.replace("{rows}", marks)
+    words = statement.format(rows=marks, may_go=_may_go(connection.dialect))
     if connection.dialect.paramstyle == "pyformat":
-        statement = statement.replace("?", "%s")
-    connection.exec_driver_sql(statement, (*chain.from_iterable(rows), _stored(connection, now), lease))
+        words = words.replace("?", "%s")
+    values = *chain.from_iterable(rows), _stored(connection, now), lease
+    return {send_id for (send_id,) in connection.exec_driver_sql(words, values)}
+
+
+@cache
+def _may_go(dialect: Dialect) -> str:
+    """Return `MAY_GO` as SQL about `sends`, which only stands right in a statement that is about them."""
+    asked = select(sends.c.send_id).where(MAY_GO)
+    words = str(asked.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    return words.partition("WHERE ")[2]
 
 
 def _stored(connection: Connection, moment: datetime) -> object:
