@@ -103,7 +103,7 @@ def _move(
     if connection.dialect.paramstyle == "pyformat":
         words = words.replace("?", "%s")
     values = *chain.from_iterable(rows), _stored(connection, now), lease
-    return {send_id for (send_id,) in connection.exec_driver_sql(words, values)}
+    return set[str](connection.exec_driver_sql(words, values).scalars())
 
 
 @cache
