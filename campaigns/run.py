@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache, partial
@@ -10,8 +11,8 @@ from typing import Any
 from campaigns.dispatch import send_batch
 from campaigns.envelope import Envelope
 from campaigns.ledger import Ledger, LedgerSend, SendState
+from campaigns.mailers.choice import mailer_of
 from campaigns.mailers.local_inbox import LocalInbox
-from campaigns.mailers.smtp import SmtpMailer
 from campaigns.message import build_message
 from campaigns.migrate import migrate
 from campaigns.plan import plan_rows, render_row
@@ -57,7 +58,7 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
     if pauses := ledger.pauses():
         log.warning("sending is paused", campaigns=[pause.campaign_id for pause in pauses])
     messages, envelope = Messages(settings), Envelope(settings)
-    with ledger.sender(settings.data_dir / "sender.lock"), SmtpMailer(settings, inbox) as mailer:
+    with ledger.sender(settings.data_dir / "sender.lock"), closing(mailer_of(settings, inbox)) as mailer:
         recovered = ledger.recover()
         settled = ledger.settle(mailer)
         if recovered or settled:
