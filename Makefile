@@ -53,9 +53,10 @@ test-histories: setup ## check the features' laws on 2,000 made-up histories (te
 test-bad-rows: setup ## mix 40,000 bad rows of 40 kinds into 1,000,000 good ones; every one must be found (minutes)
 	@TEST_BAD_ROWS=1000 $(python) -m pytest tests/faults/test_bad_rows.py
 
-test-bounces: setup ## read 100,000 mutilated bounces; none may stop the reader (a minute)
+test-bounces: setup ## read 100,000 mutilated bounces, none may stop the reader; take 10,000 forged ones, none may suppress (minutes)
 	@scripts/setup.sh peers
-	@TEST_MUTATIONS=100000 $(python) -m pytest tests/campaigns/test_bounce_samples.py
+	@TEST_MUTATIONS=100000 TEST_FORGERIES=10000 $(python) -m pytest tests/campaigns/test_bounce_samples.py \
+		tests/campaigns/test_bounce_intake.py
 
 test-spark: setup ## install Java (system-packages-spark.txt) and Spark (500 MB), then try the recommender that runs on it (minutes)
 	@scripts/system_packages.sh system-packages-spark.txt
