@@ -269,7 +269,7 @@ class _Code(CodeGenerator):
         self.visit(node.node, frame)
         self.write(f".{node.attr}" if is_of_loop else f"[{node.attr!r}]")
 
-    def visit_Call(self, node: nodes.Call, frame: Frame, forward_caller: bool = False) -> None:  # noqa: N802  # Jinja's
+    def visit_Call(self, node: nodes.Call, frame: Frame, forward_caller: bool = False) -> None:  # noqa: N802  # its name in Jinja
         if not isinstance(node.node, nodes.InternalName):
             super().visit_Call(node, frame, forward_caller=forward_caller)
             return

@@ -61,7 +61,7 @@ PRODUCTS = st.fixed_dictionaries(
             ]
         ),
         "reason_product_name": st.one_of(st.none(), TEXTS),
-        "bought_date": st.one_of(st.none(), st.dates(datetime(2015, 1, 1).date()).map(str)),  # noqa: DTZ001  # a day
+        "bought_date": st.one_of(st.none(), st.dates(datetime(2015, 1, 1).date()).map(str)),  # noqa: DTZ001  # of which a day is taken
         "times_bought": NUMBERS,
         "usual_gap_days": st.one_of(st.none(), st.floats(0, 400)),
         "days_since": NUMBERS,
