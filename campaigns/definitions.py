@@ -1,7 +1,7 @@
 """What a campaign and the brand are: `campaign.yml` and `_base/brand.yml`, checked when they are loaded."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
@@ -201,16 +201,16 @@ def _checked(model: type[Model], file: Path) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise CampaignInvalid(f"{name}: {explain(error, model)}") from None
+        raise CampaignInvalid(f"{name}: {explain(error, model.model_fields)}") from None
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
+def explain(error: ValidationError, keys: Iterable[str]) -> str:
     """Return the first finding as one clause: key, value and what would be allowed."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     match first["type"]:
         case "extra_forbidden" if len(first["loc"]) == 1:
-            return f"key {key!r} is not known; allowed: {', '.join(model.model_fields)}"
+            return f"key {key!r} is not known; allowed: {', '.join(keys)}"
         case "extra_forbidden":
             return f"key {key!r} is not known; remove it"
         case "missing":

@@ -129,11 +129,15 @@ def environment(speech: NullTranslations, formats: Locale, *, html: bool) -> Imm
             value if isinstance(value, date) else date.fromisoformat(value), form, locale=formats
         )
 
+    @lru_cache(maxsize=4096)
+    def of_year(first: str, with_year: bool) -> str:
+        if with_year:
+            return format_skeleton("yMMMM", date.fromisoformat(first), locale=formats)
+        return day(first, "LLLL")
+
     def month(value: str, days_ago: int) -> str:
         """Return the month of an ISO date, with its year where the month alone might be this year's."""
-        if days_ago <= LONGEST_BARE_MONTH:
-            return day(value, "LLLL")
-        return format_skeleton("yMMMM", date.fromisoformat(value), locale=formats)
+        return of_year(f"{value[:7]}-01", days_ago > LONGEST_BARE_MONTH)
 
     env.filters.update(
         money=money,
@@ -141,6 +145,8 @@ def environment(speech: NullTranslations, formats: Locale, *, html: bool) -> Imm
         month=month,
         number=lambda value: format_decimal(value, locale=formats),
         clip=clip,
+        lower=str.lower,  # Jinja's own turns into text first what is none
+        some=lambda rows, name: any(row[name] is not None for row in rows),
     )
     return env
 

@@ -15,8 +15,8 @@ from campaigns.definitions import load_campaigns
 from campaigns.ledger import Ledger, PlannedSend
 from campaigns.migrate import migrate
 from campaigns.outcomes import publish_ledger_state
-from campaigns.render import LinkAddresses, Rendered, render
-from campaigns.templates import Template, TemplateStore, compile_template
+from campaigns.render import LinkAddresses, render
+from campaigns.templates import TemplateStore, compile_template
 from core.clock import clock_of
 from core.dbt import build
 from core.errors import NotPublished
@@ -102,13 +102,9 @@ def release_plan(settings: Settings, as_of: date) -> PlanReport:
 
 def plan_rows(settings: Settings, as_of: date) -> Iterator[dict[str, Any]]:
     """Return the planned rows of a published day, `facts` and `evidence` read."""
-    return _planned(Published(settings.published).read(PLAN, as_of))
-
-
-def render_row(settings: Settings, row: dict[str, Any], template: Template) -> Rendered:
-    """Render the mail of a plan row: the same row gives the same bytes, whenever."""
-    addresses = LinkAddresses.of(row["send_id"], settings.tracking_url, Tokens(settings.token_key))
-    return render(template, row["facts"], row["locale"], addresses)
+    for row in Published(settings.published).read(PLAN, as_of).to_pylist():
+        if row["verdict"] == "planned":
+            yield row | {"facts": json.loads(row["facts"]), "evidence": json.loads(row["evidence"])}
 
 
 def _publish_definitions(settings: Settings, as_of: date) -> None:
@@ -131,24 +127,21 @@ def expiry(send_at: datetime, as_of: date, hours: int | None) -> datetime:
     return send_at + timedelta(hours=hours)
 
 
-def _planned(plan: pa.Table) -> Iterator[dict[str, Any]]:
-    for row in plan.to_pylist():
-        if row["verdict"] == "planned":
-            yield row | {"facts": json.loads(row["facts"]), "evidence": json.loads(row["evidence"])}
-
-
 def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
     published, store = Published(settings.published), TemplateStore(settings.published / "templates")
-    addresses = _addresses(settings, as_of)
+    addresses, tokens = _addresses(settings, as_of), Tokens(settings.token_key)
     hours = {
         row["campaign_id"]: row.get("expires_after_hours")
         for row in published.read("campaign_definitions", as_of).to_pylist()
     }
     planned: list[PlannedSend] = []
     targets: dict[str, str] = {}
-    for row in _planned(pq.ParquetFile(published.newest(PLAN, as_of)).read()):
+    for row in pq.ParquetFile(published.newest(PLAN, as_of)).read().to_pylist():
+        if row["verdict"] != "planned":
+            continue
         template = store.load(row["campaign_id"], row["template_version"])
-        targets |= render_row(settings, row, template).links
+        links = LinkAddresses.of(row["send_id"], settings.tracking_url, tokens)
+        targets |= render(template, row["facts"], row["locale"], links).links
         address = addresses[row["customer_id"]]
         send_at = row["send_at"].replace(tzinfo=UTC)
         planned.append(

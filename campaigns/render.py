@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import jinja2
 
+from campaigns.compiled import Names, Part
 from campaigns.definitions import Brand, Tile
 from campaigns.facts import clean_facts, one_line
 from campaigns.language import clip, environment, formats_of, locale_chain, translations
+from campaigns.quoted import Address, Body, is_tidy, tidy, without_gaps
 from core.errors import CampaignInvalid
 from core.tokens import TokenKind, Tokens
 
@@ -26,8 +28,7 @@ LONGEST_LINK = 1000  # less than where a fact is cut: no link is followed to hal
 _WORDS = re.compile(r"[a-z]+")
 _QUOTED = re.compile(r"'([^']+)'")
 _STOP = "(?<=[\u3002\uff1f\uff01])"  # full-width . ? !
-_GAP = {"html": re.compile(rf"{_STOP}\s+(?=[^\s<])"), "text": re.compile(rf"{_STOP} +(?=\S)")}
-_BLANK_LINES = re.compile(r"\n{3,}")
+_GAP = {True: re.compile(rf"{_STOP}\s+(?=[^\s<])"), False: re.compile(rf"{_STOP} +(?=\S)")}
 _PLAIN_URL = re.compile(r"[!#-;=?-\[\]_a-z~]+")  # printable ASCII without space " < > \ ^ ` { | }
 
 
@@ -44,10 +45,11 @@ class LinkAddresses:
     def of(cls, send_id: str, tracking_url: str, tokens: Tokens) -> "LinkAddresses":
         """Return the addresses of one send; the same send always has the same ones."""
         base = tracking_url.rstrip("/")
+        clicks = f"{base}/c/"
         return cls(
-            click=lambda link_id: f"{base}/c/{tokens.sign(TokenKind.CLICK, send_id, link_id)}",
-            pixel=f"{base}/o/{tokens.sign(TokenKind.OPEN, send_id)}.gif",
-            unsubscribe=f"{base}/u/{tokens.sign(TokenKind.UNSUBSCRIBE, send_id)}",
+            click=lambda link_id: Address.under(clicks, tokens.sign(TokenKind.CLICK, send_id, link_id)),
+            pixel=Address.under(f"{base}/o/", f"{tokens.sign(TokenKind.OPEN, send_id)}.gif"),
+            unsubscribe=Address.under(f"{base}/u/", tokens.sign(TokenKind.UNSUBSCRIBE, send_id)),
         )
 
 
@@ -57,15 +59,23 @@ class Rendered:
 
     subject: str
     preheader: str
-    html: str
-    text: str
+    html_body: Body
+    text_body: Body
     links: Mapping[str, str]
+
+    @property
+    def html(self) -> str:
+        return self.html_body.text.removesuffix("\n")
+
+    @property
+    def text(self) -> str:
+        return self.text_body.text
 
 
 def render(
-    template: "Template", facts: Mapping[str, object], locale: str, addresses: LinkAddresses
+    template: "Template", facts: Mapping[str, object] | str, locale: str, addresses: LinkAddresses
 ) -> Rendered:
-    """Return the mail for `facts` in `locale`.
+    """Return the mail for `facts`, a document or its JSON text, in `locale`.
 
     Raises
     ------
@@ -75,13 +85,12 @@ def render(
     """
     try:
         cleaned = clean_facts(facts)
-        links = _Links(template.brand, addresses)
-        parts = _compiled(template.subject, template.html, template.text, template.catalogues, locale)
-        names = _names(template.brand, cleaned, parts.lang, addresses, links)
-        subject, preheader = _subject_lines(parts.render("subject", names))
+        links = _Links(template.brand.link_hosts, addresses)
+        parts = _compiled(template, locale)
+        names = _names(cleaned, parts.constants, addresses, links)
+        subject, preheader = _subject_lines(parts.subject(names))
         names |= {"subject": subject, "preheader": preheader}
-        html = parts.render("html", names)
-        text = _tidy(parts.render("text", names))
+        html, text = parts.html(names), parts.text(names)
     except CampaignInvalid as error:
         raise CampaignInvalid(f"campaign {template.campaign_id!r} (locale {locale}): {error}") from None
     except jinja2.UndefinedError as error:
@@ -92,6 +101,10 @@ def render(
     except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
         raise CampaignInvalid(
             f"campaign {template.campaign_id!r} (locale {locale}) cannot use a fact: {error}"
+        ) from error
+    except KeyError as error:
+        raise CampaignInvalid(
+            f"campaign {template.campaign_id!r} (locale {locale}) needs {error.args[0]!r}, which the facts lack"
         ) from error
     return Rendered(subject, preheader, html, text, links.targets)
 
@@ -110,7 +123,7 @@ def header_text(text: str) -> str:
 class _Links:
     """Collects the links of one mail; called by templates as `link(target)`."""
 
-    brand: Brand
+    hosts: tuple[str, ...]
     addresses: LinkAddresses
     targets: dict[str, str] = field(default_factory=dict)
     _known: dict[str, str] = field(
@@ -119,56 +132,86 @@ class _Links:
 
     def __call__(self, target: str) -> str:
         if target not in self._known:
-            self._check(target)
-            link_id = link_id_of(target)
+            link_id = _link_id_of_allowed(target, self.hosts)
             self.targets[link_id] = target
             self._known[target] = self.addresses.click(link_id)
         return self._known[target]
 
-    def _check(self, target: str) -> None:
-        shown = clip(one_line(target), 120)
-        if len(target) > LONGEST_LINK or not _PLAIN_URL.fullmatch(target):
-            raise CampaignInvalid(f"the link {shown!r} is not a plain address; percent-encode it")
-        try:
-            parts = urlsplit(target)
-        except ValueError:
-            raise CampaignInvalid(f"the link {shown!r} is not an address") from None
-        if parts.scheme not in ("http", "https"):
-            raise CampaignInvalid(f"the link {shown!r} must begin with https:// or http://")
-        if parts.netloc not in self.brand.link_hosts:  # so neither a port nor a user name slips in
-            allowed = ", ".join(self.brand.link_hosts)
-            raise CampaignInvalid(f"the link {shown!r} leads to {parts.netloc!r}; allowed: {allowed}")
+
+@lru_cache(maxsize=32_768)  # products recur from customer to customer
+def _link_id_of_allowed(target: str, hosts: tuple[str, ...]) -> str:
+    """Return the id of a link that leads to one of the hosts; raise CampaignInvalid for any other."""
+    shown = clip(one_line(target), 120)
+    if len(target) > LONGEST_LINK or not _PLAIN_URL.fullmatch(target):
+        raise CampaignInvalid(f"the link {shown!r} is not a plain address; percent-encode it")
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        raise CampaignInvalid(f"the link {shown!r} is not an address") from None
+    if parts.scheme not in ("http", "https"):
+        raise CampaignInvalid(f"the link {shown!r} must begin with https:// or http://")
+    if parts.netloc not in hosts:  # so neither a port nor a user name slips in
+        raise CampaignInvalid(f"the link {shown!r} leads to {parts.netloc!r}; allowed: {', '.join(hosts)}")
+    return link_id_of(target)
 
 
 @dataclass(frozen=True)
 class _Parts:
-    lang: str
-    subject: jinja2.Template
-    html: jinja2.Template
-    text: jinja2.Template
+    """A template compiled for one locale: each part makes its text from the names a template may use."""
 
-    def render(self, part: Literal["subject", "html", "text"], names: Mapping[str, Any]) -> str:
-        rendered: str = getattr(self, part).render(names)
-        if self.lang.startswith(
-            "zh"
-        ):  # Chinese sets no space after a stop; templates join sentences with one
-            return _GAP["html" if part == "html" else "text"].sub("", rendered)
-        return rendered
+    constants: Names
+    subject: Callable[[Names], str]
+    html: Callable[[Names], Body]
+    text: Callable[[Names], Body]
 
 
-@lru_cache(maxsize=64)  # compiling takes 100 times as long as filling in
-def _compiled(
-    subject: str, html: str, text: str, catalogues: tuple[tuple[str, str], ...], locale: str
-) -> _Parts:
-    chain = locale_chain(locale, [name for name, _ in catalogues])
-    speech, formats = translations(chain, dict(catalogues)), formats_of(locale, chain)
-    plain, marked_up = environment(speech, formats, html=False), environment(speech, formats, html=True)
+@lru_cache(maxsize=64)  # compiling takes 1,000 times as long as filling in
+def _compiled(template: "Template", locale: str) -> _Parts:
+    catalogues, brand = dict(template.catalogues), template.brand
+    chain = locale_chain(locale, list(catalogues))
+    speech, formats = translations(chain, catalogues), formats_of(locale, chain)
+    constants = {"brand": brand.model_dump(), "lang": str(formats).replace("_", "-")}
+
+    def part(source: str, *, html: bool) -> Part:
+        return Part(source, environment(speech, formats, html=html), speech, constants)
+
+    is_chinese = formats.language == "zh"
+    subject = part(template.subject, html=False).as_text()
     return _Parts(
-        lang=str(formats).replace("_", "-"),
-        subject=plain.from_string(subject),
-        html=marked_up.from_string(html),
-        text=plain.from_string(text),
+        constants=constants | {"tile": tiles(brand)},
+        subject=lambda names: (
+            without_gaps_in_text(subject(names), html=False) if is_chinese else subject(names)
+        ),
+        html=_body(part(template.html, html=True), html=True, is_chinese=is_chinese),
+        text=_body(part(template.text, html=False), html=False, is_chinese=is_chinese),
     )
+
+
+def _body(part: Part, *, html: bool, is_chinese: bool) -> Callable[[Names], Body]:
+    """Return what makes a part's body: of pieces, or the long way where what they make needs to be gone over."""
+    as_text, as_pieces = part.as_text(), part.as_pieces()
+
+    def of_text(names: Names) -> Body:
+        text = as_text(names)
+        if is_chinese:
+            text = without_gaps_in_text(text, html=html)
+        return Body.of(text if html else tidy(text))
+
+    if as_pieces is None or (is_chinese and not html):
+        return of_text
+
+    def of_pieces(names: Names) -> Body:
+        lines = as_pieces(names)
+        if html and is_chinese:
+            lines = without_gaps(lines)
+        return Body("quoted-printable", lines) if html or is_tidy(lines) else of_text(names)
+
+    return of_pieces
+
+
+def without_gaps_in_text(text: str, *, html: bool) -> str:
+    """Return a Chinese text, which sets no space after a stop, as templates do that join sentences with one."""
+    return _GAP[html].sub("", text)
 
 
 NAMES = frozenset(
@@ -183,40 +226,43 @@ NAMES = frozenset(
         "preheader",
         "gettext",
         "ngettext",
+        "plural_form",
         "_",
     }
 )
 """What a template may use beside the facts; `subject` and `preheader` in the bodies only."""
 
 
-def _names(
-    brand: Brand, facts: dict[str, Any], lang: str, addresses: LinkAddresses, links: _Links
-) -> dict[str, Any]:
+def _names(facts: Names, constants: Names, addresses: LinkAddresses, links: _Links) -> Names:
     taken = NAMES & facts.keys()
     if taken:
         raise CampaignInvalid(f"the fact {min(taken)!r} has a name that templates use otherwise; rename it")
-    return facts | {
-        "brand": brand,
-        "lang": lang,
+    return {
+        **facts,
+        **constants,
         "link": links,
-        "tile": lambda product: _tile(brand, product),
         "pixel_url": addresses.pixel,
         "unsubscribe_url": addresses.unsubscribe,
     }
 
 
-def _tile(brand: Brand, product: Mapping[str, Any]) -> Tile:
-    """Return the picture of a product: the first rule with a word of its name, else of its category."""
-    for text in (product["name"], product["category"]):
-        words = _WORDS.findall((text or "").lower())
-        singular = [word.removesuffix("s") for word in words]
-        pairs = [" ".join(pair) for each in (words, singular) for pair in pairwise(each)]
-        known = [
-            brand.tile_of_word[word] for word in (*words, *singular, *pairs) if word in brand.tile_of_word
-        ]
-        if known:
-            return min(known, key=itemgetter(0))[1]
-    return brand.default_tile
+def tiles(brand: Brand) -> Callable[[Mapping[str, Any]], dict[str, str]]:
+    """Return what gives the picture of a product: by the first rule with a word of its name, else of its category."""
+
+    @lru_cache(maxsize=32_768)
+    def tile_of(name: str, category: str | None) -> dict[str, str]:
+        tile = _tile(brand, name) or _tile(brand, category or "") or brand.default_tile
+        return {"emoji": tile.emoji, "colour": tile.colour, "light": brand.tile_colours[tile.colour].light}
+
+    return lambda product: tile_of(product["name"], product["category"])
+
+
+def _tile(brand: Brand, text: str) -> Tile | None:
+    words = _WORDS.findall(text.lower())
+    singular = [word.removesuffix("s") for word in words]
+    pairs = [" ".join(pair) for each in (words, singular) for pair in pairwise(each)]
+    known = [brand.tile_of_word[word] for word in (*words, *singular, *pairs) if word in brand.tile_of_word]
+    return min(known, key=itemgetter(0))[1] if known else None
 
 
 def _subject_lines(text: str) -> tuple[str, str]:
@@ -226,8 +272,3 @@ def _subject_lines(text: str) -> tuple[str, str]:
             f"subject.txt must give two lines, subject and preheader, and gives {len(lines)}"
         )
     return header_text(lines[0]), one_line(lines[1])
-
-
-def _tidy(text: str) -> str:
-    lines = (line.rstrip() for line in text.splitlines())
-    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip() + "\n"

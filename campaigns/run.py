@@ -5,8 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache, partial
-from typing import Any
+from functools import partial
 
 from campaigns.dispatch import send_batch
 from campaigns.envelope import Envelope
@@ -16,13 +15,14 @@ from campaigns.mailers.choice import mailer_of
 from campaigns.mailers.local_inbox import LocalInbox
 from campaigns.message import build_message
 from campaigns.migrate import migrate
-from campaigns.plan import plan_rows, render_row
-from campaigns.render import LinkAddresses
+from campaigns.plan import PLAN
+from campaigns.render import LinkAddresses, render
 from campaigns.templates import TemplateStore
 from core.clock import clock_of
 from core.errors import LedgerBroken
 from core.ledger_tables import open_ledger
 from core.logging import get_logger
+from core.published import Published
 from core.settings import Settings
 from core.tokens import Tokens
 
@@ -127,13 +127,19 @@ class Messages:
         self.days: set[date] = set()
         self._settings = settings
         self._tokens = Tokens(settings.token_key)
-        self._template_of = cache(TemplateStore(settings.published / "templates").load)
-        self._rows: dict[date, dict[str, dict[str, Any]]] = {}
+        self._templates = TemplateStore(settings.published / "templates")
+        self._rows: dict[date, dict[str, tuple[str, str, str]]] = {}
 
-    def rows_of(self, day: date) -> dict[str, dict[str, Any]]:
-        """Return send_id → row of the planned rows of a day."""
+    def rows_of(self, day: date) -> dict[str, tuple[str, str, str]]:
+        """Return send_id → template version, locale and facts (JSON) of the planned rows of a day."""
         if day not in self._rows:
-            self._rows[day] = {row["send_id"]: row for row in plan_rows(self._settings, day)}
+            columns = ["verdict", "send_id", "template_version", "locale", "facts"]
+            plan = Published(self._settings.published).read(PLAN, day, columns).to_pydict().values()
+            self._rows[day] = {
+                send_id: (version, locale, facts)
+                for verdict, send_id, version, locale, facts in zip(*plan, strict=True)
+                if verdict == "planned"
+            }
         return self._rows[day]
 
     def __call__(self, send: LedgerSend) -> bytes:
@@ -143,17 +149,16 @@ class Messages:
                 f"send '{send.send_id}' is in the ledger but not in the plan of {send.as_of_date}"
             )
         self.days.add(send.as_of_date)
-        template = self._template_of(send.campaign_id, str(row["template_version"]))
+        version, locale, facts = row
+        addresses = LinkAddresses.of(send.send_id, self._settings.tracking_url, self._tokens)
         return build_message(
-            render_row(self._settings, row, template),
+            render(self._templates.load(send.campaign_id, version), facts, locale, addresses),
             send_id=send.send_id,
             campaign_id=send.campaign_id,
             sender=self._settings.from_address,
             recipient=send.address,
             send_at=send.send_at,
-            unsubscribe_url=LinkAddresses.of(
-                send.send_id, self._settings.tracking_url, self._tokens
-            ).unsubscribe,
+            unsubscribe_url=addresses.unsubscribe,
         )
 
 

@@ -34,7 +34,7 @@ from campaigns.render import NAMES, LinkAddresses, render
 from core.errors import CampaignInvalid
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Template:
     """One version of a campaign's mail: Jinja sources, catalogues and brand; needs no file to be rendered."""
 
@@ -50,6 +50,9 @@ class Template:
     brand: Brand
     sources: tuple[tuple[str, str], ...]
     """(file, SHA-256 of its bytes), sorted: a changed comment is a new version too."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Template) and self.version == other.version
 
     def __hash__(self) -> int:
         return hash(self.version)

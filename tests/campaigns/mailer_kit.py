@@ -22,6 +22,7 @@ from campaigns.mailers.sendgrid import SendGridMailer
 from campaigns.mailers.ses import SesMailer
 from campaigns.mailers.smtp import SmtpMailer
 from campaigns.message import build_message
+from campaigns.quoted import Body
 from campaigns.render import Rendered
 from core.settings import Settings
 from tests.campaigns.fake_providers import (
@@ -176,14 +177,14 @@ def _settings(folder: Path, connections: int, **more: Any) -> Settings:
     return Settings(_env_file=None, data_dir=folder, token_key="k" * 40, smtp_connections=connections, **more)
 
 
-TEXT, HTML = "Grüße\n.dot\n", "<p>Grüße &amp; more</p>\n"
+TEXT, HTML = "Grüße\n.dot", "<p>Grüße &amp; more</p>"
 
 
 def mail_to(number: int, sender: str = "hello@juniper.example") -> Mail:
     """Return a mail as campaigns make them, to b0@example.com, b1@example.com and so on."""
     recipient = f"b{number}@example.com"
     message = build_message(
-        Rendered(f"Wir vermissen dich, {number}", "", HTML, TEXT, {}),
+        Rendered(f"Wir vermissen dich, {number}", "", Body.of(HTML), Body.of(TEXT), {}),
         send_id=f"s{number}",
         campaign_id="winback",
         sender="Juniper Märkte <hello@juniper.example>",

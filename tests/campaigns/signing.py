@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from campaigns.dkim import Signer
 from campaigns.message import build_message
+from campaigns.quoted import Body
 from campaigns.render import Rendered
 
 DOMAIN = "juniper.example"
@@ -65,7 +66,7 @@ def golden_mails(count: int) -> Iterator[bytes]:
             continue
         body = "\n".join(words(90) for _ in range(rng.randint(0, 9))) + "\n" * rng.randint(0, 4)
         yield build_message(
-            Rendered(words(400), "", f"<p>{body}</p>", body, {}),
+            Rendered(words(400), "", Body.of(f"<p>{body}</p>"), Body.of(body), {}),
             send_id=f"{rng.getrandbits(128):032x}",
             campaign_id="winback",
             sender=f'"{words(40)}" <hello@{DOMAIN}>',

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from campaigns.definitions import TEMPLATES
 from campaigns.message import build_message
+from campaigns.quoted import Body
 from campaigns.render import LinkAddresses, Rendered, render
 from campaigns.templates import compile_template
 from core.errors import CampaignInvalid
@@ -21,7 +22,7 @@ from core.tokens import TokenKind, Tokens
 SEND = "0123456789abcdef0123456789abcdef"
 TOKENS = Tokens(SecretStr("k" * 40))
 ADDRESSES = LinkAddresses.of(SEND, "http://127.0.0.1:8180", TOKENS)
-RENDERED = Rendered("Hello", "Preheader", "<p>Hi</p>", "Hi\n", {})
+RENDERED = Rendered("Hello", "Preheader", Body.of("<p>Hi</p>"), Body.of("Hi"), {})
 
 
 def build(rendered: Rendered = RENDERED, **changes: object) -> bytes:
@@ -173,7 +174,11 @@ HOSTILE = st.one_of(
 @given(subject=HOSTILE, body=HOSTILE)
 def test_no_text_adds_a_header_or_a_part_or_turns_into_an_encoded_word_of_its_own(subject, body):
     body = body.encode(errors="ignore").decode()
-    message = parsed(build(dataclasses.replace(RENDERED, subject=subject, text=body, html=body)))
+    message = parsed(
+        build(
+            dataclasses.replace(RENDERED, subject=subject, text_body=Body.of(body), html_body=Body.of(body))
+        )
+    )
     assert message.keys() == HEADERS
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
     shown = str(message["Subject"])

@@ -13,6 +13,7 @@ from campaigns.envelope import Envelope
 from campaigns.ledger import SendState
 from campaigns.mailers.smtp import SmtpMailer
 from campaigns.message import build_message
+from campaigns.quoted import Body
 from campaigns.render import Rendered
 from core.settings import Settings
 from tests.campaigns.signing import LETTERS, pem, signers
@@ -35,7 +36,7 @@ def content_of(number):
 def message_of(send):
     subject, text = content_of(int(send.customer_id.removeprefix("c")))
     return build_message(
-        Rendered(subject, "", f"<pre>{text}</pre>", text, {}),
+        Rendered(subject, "", Body.of(f"<pre>{text}</pre>"), Body.of(text), {}),
         send_id=send.send_id,
         campaign_id=send.campaign_id,
         sender="Juniper Märkte <hello@juniper.example>",
@@ -93,6 +94,6 @@ def test_every_mail_arrives_once_as_it_was_rendered_and_signed(tool, running, to
         send, (subject, text) = planned(number), content_of(number)
         assert (parsed["X-Lapwing-Send"], parsed["To"]) == (send.send_id, send.address)
         assert parsed["Subject"] == " ".join(subject.split())
-        assert parsed.get_body(("plain",)).get_content() == text + "\n"
+        assert parsed.get_body(("plain",)).get_content().removesuffix("\n") == text
         assert not any(part.defects for part in parsed.walk())
     assert by_send == handed

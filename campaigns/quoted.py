@@ -1,0 +1,94 @@
+"""Quoted-printable (RFC 2045, section 6.7) in pieces, and the content of a message's part.
+
+Every piece ends with a line break, a soft one unless the text has a line end there: so pieces follow each other in any order
+and no line is longer than 76 characters.
+"""
+
+import base64
+import binascii
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+_PLAIN = re.compile(r"[\w:/.~-]+", re.ASCII)
+_LINE = 75  # characters, and the = of a soft line break
+_END = b"\r\n"
+_STOPS = ["".join(f"={byte:X}" for byte in stop.encode()).encode() for stop in "\u3002\uff1f\uff01"]  # . ? !
+_BLANKS = rb"(?:=\r\n)*(?:=20|=09|[ \t]|\r\n)(?:=\r\n|=20|=09|[ \t]|\r\n)*+"
+_GAPS = [(stop, re.compile(stop + _BLANKS + rb"(?=[^<])")) for stop in _STOPS]
+_BLANK_LINES = re.compile(r"\n{3,}")
+
+
+class Body(NamedTuple):
+    """The content of a part of a message: lines of at most 76 characters that end in CRLF, and how they are encoded."""
+
+    encoding: str
+    lines: bytes
+
+    @property
+    def text(self) -> str:
+        decode = binascii.a2b_base64 if self.encoding == "base64" else binascii.a2b_qp
+        return decode(self.lines).decode().replace("\r\n", "\n")
+
+    @classmethod
+    def of(cls, text: str) -> "Body":
+        """Return `text` with a line end after it, in the shorter of quoted-printable and base64."""
+        content = "\n".join(text.splitlines()).encode() + b"\n"
+        lines, encoded = binascii.b2a_qp(content, istext=True), base64.encodebytes(content)
+        name, lines = ("quoted-printable", lines) if len(lines) <= len(encoded) else ("base64", encoded)
+        return cls(name, lines.replace(b"\n", _END))
+
+
+class Address(str):
+    """A web address that holds nothing to be encoded, and its piece; no two mails have the same."""
+
+    piece: bytes
+
+    @classmethod
+    def under(cls, base: str, end: str) -> "Address | str":
+        """Return the address that begins with `base` and ends with a token; a plain text if `base` needs encoding."""
+        text = base + end
+        if not _is_plain(base):
+            return text
+        address, content = cls(text), text.encode()
+        lines = [content[start : start + _LINE] for start in range(0, len(content), _LINE)]
+        address.piece = b"=\r\n".join(lines) + b"=\r\n"
+        return address
+
+
+@lru_cache(maxsize=64)
+def _is_plain(text: str) -> bool:
+    return _PLAIN.fullmatch(text) is not None
+
+
+def quoted(text: str) -> bytes:
+    """Return the piece of quoted-printable that says `text`."""
+    piece = binascii.b2a_qp(text.encode(), istext=True).replace(b"\n", _END)
+    return piece if piece.endswith(b"\n") or not piece else piece + b"=\r\n"
+
+
+def without_gaps(lines: bytes) -> bytes:
+    """Return pieces of HTML without white space between a full-width stop and the words after it."""
+    for stop, gap in _GAPS:
+        if stop in lines:
+            lines = gap.sub(stop + b"=\r\n", lines)
+    return lines
+
+
+def tidy(text: str) -> str:
+    """Return `text` without blanks at line ends, without two empty lines in a row, and with one line end after it."""
+    lines = (line.rstrip(" \t") for line in text.splitlines())
+    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip(" \t\n") + "\n"
+
+
+def is_tidy(lines: bytes) -> bool:
+    """Say whether `tidy` would change nothing of the text that pieces make."""
+    text = lines.replace(b"=\r\n", b"")
+    return (
+        text.endswith(_END)
+        and not text.endswith(2 * _END)
+        and not text.startswith((b"\r", b" ", b"\t", b"=20", b"=09"))
+        and b"=20\r\n" not in text
+        and b"=09\r\n" not in text
+        and 3 * _END not in text
+    )
