@@ -112,8 +112,8 @@ class ScriptedSmtp:
                 sender = _between_brackets(command)
                 self._answer(line, Stage.MAIL, "250 2.1.0 sender ok")
             elif verb == "RCPT":
-                recipient = _between_brackets(command)
-                self._answer(line, Stage.RCPT, "250 2.1.5 recipient ok")
+                is_taken = self._answer(line, Stage.RCPT, "250 2.1.5 recipient ok")
+                recipient = _between_brackets(command) if is_taken else ""
             elif verb == "DATA":
                 if self._answer(line, Stage.DATA, "354 go ahead"):
                     self._take(line, reader, sender, recipient)
@@ -134,7 +134,7 @@ class ScriptedSmtp:
                 self._answer(line, Stage.BODY, "")
             body += text[1:] if text.startswith(b".") else text
         fault = self.faults.get(Stage.DOT)
-        if fault is None or fault.takes or fault.seen >= fault.times:
+        if recipient and (fault is None or fault.takes or fault.seen >= fault.times):
             self.messages.append((sender, recipient, body))
         self._answer(line, Stage.DOT, "250 2.0.0 taken")
 

@@ -73,9 +73,11 @@ def send_against(tmp_path, *faults, extensions=(), **more):
     return ledger, server
 
 
+@pytest.mark.parametrize("pipelining", [(), ("PIPELINING",)], ids=["one command", "all commands"])
 @pytest.mark.parametrize(("stage", "fault", "end"), CELLS)
-def test_each_fault_at_each_stage_ends_in_the_documented_state(stage, fault, end, tmp_path):
+def test_each_fault_at_each_stage_ends_in_the_documented_state(stage, fault, end, pipelining, tmp_path):
     offered, more = NEEDED.get(stage, ((), {}))
+    offered = (*offered, *pipelining)
     ledger, server = send_against(tmp_path, Fault(stage, **FAULTS[fault]), extensions=offered, **more)
     assert server.faults[stage].seen >= 1  # the fault has struck
     state = SendState.REFUSED if end == SUPPRESSED else end
