@@ -192,7 +192,10 @@ class Line:
                 raise LineLost("the reply makes no sense: " + self._heard[:200].decode("utf-8", "replace"))
             return None
         self._heard = self._heard[found.end() :]
-        lines = found.group().decode("utf-8", "surrogateescape").rstrip("\r\n").split("\n")
+        words = found.group().decode("utf-8", "surrogateescape")
+        if found.start(1) == 0:
+            return Reply(int(found.group(1)), words[4:].rstrip("\r\n"))
+        lines = words.rstrip("\r\n").split("\n")
         return Reply(int(found.group(1)), "\n".join(line[4:].rstrip("\r") for line in lines))
 
     def _wait_for(self, events: int) -> None:
