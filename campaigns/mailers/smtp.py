@@ -165,18 +165,17 @@ class SmtpMailer:
                 self._go_on(line, answered)
 
     def _begin(self, mail: Mail, line: Line, answered: Answered) -> None:
-        conversation = self._conversation(line, mail)
-        self._busy[line] = mail, conversation
-        try:
-            next(conversation)
-        except MailerError as error:
-            self._end(line, error, answered)
+        self._busy[line] = mail, self._conversation(line, mail)
+        self._go_on(line, answered, is_new=True)
 
-    def _go_on(self, line: Line, answered: Answered) -> None:
-        """Give a conversation what was heard; where it comes to its end, take that."""
+    def _go_on(self, line: Line, answered: Answered, *, is_new: bool = False) -> None:
+        """Begin a conversation, or give it what was heard; where it comes to its end, take that."""
         _, conversation = self._busy[line]
         try:
             try:
+                if is_new:
+                    next(conversation)
+                    return
                 for reply in line.work():
                     line.deadline = time.monotonic() + self._reply_seconds
                     conversation.send(reply)
@@ -366,15 +365,12 @@ class SmtpMailer:
         if reply.code == 354 if stage == "DATA" else 200 <= reply.code < 300:
             return None
         words, is_end = f"{stage}: {last_words(str(reply))}", stage == "end of data"
-        if reply.code == 421 and not is_end:
+        if stage == "RSET" or (reply.code == 421 and not is_end):
             return ServerUnreachable(words)
         if 400 <= reply.code < 500:
             return Deferred(words)
         if 500 <= reply.code < 600:
-            if stage in (
-                "RSET",
-                "MAIL",
-            ):  # the same for every mail (MAIL: it refuses the sender): the batch should pause
+            if stage == "MAIL":  # it refuses the sender, the same for every mail: the batch should pause
                 return ServerUnreachable(words)
             is_about_person = stage == "RCPT" and reply.code in _MAILBOX_CODES and not _POLICY.search(words)
             return DeliveryRefused(words, is_about_person=is_about_person)

@@ -344,6 +344,19 @@ def test_a_message_asked_for_though_the_sender_was_refused_is_not_even_ended_sin
     assert heard[2:] == [ENVELOPE, b""]
 
 
+def test_a_line_whose_envelope_cannot_be_cleared_is_left_for_a_new_one(at):
+    refused = b"250 a\r\n550 5.1.1 unknown\r\n503 nobody to send to\r\n"
+    turns = [(b"DATA\r\n", refused), (b"DATA\r\n", b"451 4.3.0 no\r\n")]
+    with (
+        server_of(GREETING, OFFERS, *turns) as (port, heard),
+        SmtpMailer(at(port, smtp_connections=1), reply_seconds=2) as mailer,
+    ):
+        first, second = hand_over_all(mailer, mails(2))
+    assert isinstance(first, DeliveryRefused)
+    assert isinstance(second, ServerUnreachable)  # this server takes one connection
+    assert heard[4:] == [b""]
+
+
 def test_replies_that_nobody_waited_for_are_not_taken_for_those_to_the_next_mail(at):
     answers = b"250 a\r\n250 b\r\n354 go\r\n"
     chatty = (b"\r\n.\r\n", b"250 taken\r\n250 a\r\n250 b\r\n354 go\r\n250 taken\r\n")
