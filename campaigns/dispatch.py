@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from email.utils import getaddresses
-from functools import partial
+from functools import lru_cache, partial
 
+from campaigns.breaker import Breaker
 from campaigns.envelope import Envelop, bare
 from campaigns.ledger import Claim, Handover, Ledger, LedgerSend, Outcome, SendState
 from campaigns.mailers import (
@@ -27,6 +28,7 @@ from campaigns.mailers import (
     ServerUnreachable,
     last_words,
 )
+from campaigns.policy import PolicyWatch
 from core.errors import CampaignInvalid, SendingPaused
 from core.logging import get_logger
 
@@ -34,7 +36,8 @@ MessageOf = Callable[[LedgerSend], bytes]
 Progress = Callable[[Counter[SendState]], None]
 
 CLAIM_SIZE = 200  # sends claimed by one commit
-_FOLD = re.compile(rb"\r\n(?=[ \t])")
+_FOLD = re.compile(r"\r\n(?=[ \t])")
+_PLAIN = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+", re.ASCII)  # is one address, however it is read
 _MORE_RECIPIENTS = ("cc", "bcc", "resent-to", "resent-cc", "resent-bcc")
 _STATES: dict[type[MailerError], SendState] = {
     ServerUnreachable: SendState.PLANNED,
@@ -64,6 +67,10 @@ def send_batch(
     progress: Progress | None = None,
 ) -> Counter[SendState]:
     """Send what is due by the ledger's clock; return how many sends ended in each state, or were deferred.
+
+    Where rates hold mail back that is due, it sleeps until they let it go; what is paused, or waits for another day of
+    a warm-up, it leaves. Replies that are about us pause a domain or a campaign (`campaigns.policy`); too many
+    complaints or refusals pause a campaign (`campaigns.breaker`).
 
     Call it inside `Ledger.sender`, after `recover`, `settle` and `expire`; `settle` once more afterwards, and
     `check_identity` at the end. `message_of` makes the bytes of a mail, and `envelop` what is handed over of
@@ -112,6 +119,8 @@ class _Batch:
         self._claimed = deque[LedgerSend]()
         self._is_all_claimed = False
         self._under_way: dict[Mail, LedgerSend] = {}
+        self._policy = PolicyWatch()
+        self._breaker = Breaker(ledger)
         self._unwritten: list[Outcome] = []
         self._errors_in_a_row = 0
         self._last_words = ""
@@ -130,6 +139,7 @@ class _Batch:
 
     def _more(self, limit: int) -> list[Mail]:
         """Return up to `limit` mails of which the ledger says `sending`; none where that has to wait or all is done."""
+        self._pause_where_unwelcome()
         self._pause_if_hopeless()
         while group := self._next_group(limit):
             ready = {each.send.send_id: each for each in map(self._ready, group)}
@@ -150,10 +160,7 @@ class _Batch:
             self._write()  # which may plan something again
             self._is_all_claimed = False
         if len(self._claimed) < limit and not self._is_all_claimed:
-            claim = self._claim()
-            self._count(SendState.SUPPRESSED, claim.suppressed)
-            self._claimed.extend(claim.sends)
-            self._is_all_claimed = not claim.sends
+            self._claim_more()
         people = {send.pseudonym for send in self._under_way.values()}
         group, waiting = list[LedgerSend](), list[LedgerSend]()
         while self._claimed and len(group) < limit:
@@ -163,8 +170,22 @@ class _Batch:
         self._claimed.extendleft(reversed(waiting))
         return group
 
+    def _claim_more(self) -> None:
+        """Claim what may go now; wait for it where only the rates keep it and nothing else is to be done."""
+        while True:
+            self._breaker.check()
+            claim = self._claim()
+            self._count(SendState.SUPPRESSED, claim.suppressed)
+            self._claimed.extend(claim.sends)
+            self._is_all_claimed = not claim.sends
+            if claim.sends or claim.wait is None or self._claimed or self._under_way:
+                return
+            self._write()
+            self._ledger.limits.hold(claim.wait)
+
     def _answered(self, mail: Mail, answer: str | MailerError) -> None:
         send = self._under_way.pop(mail)
+        self._policy.note(send, answer)
         if isinstance(answer, str):
             outcome, is_error = Outcome(send, SendState.SENT, answer), False
         else:
@@ -180,6 +201,11 @@ class _Batch:
         if self._unwritten:
             self._ledger.finish(self._unwritten)
             self._unwritten = []
+
+    def _pause_where_unwelcome(self) -> None:
+        for pause in self._policy.pauses():
+            get_logger(__name__).warning("a server's policy pauses sending", subject=pause.subject)
+            self._ledger.pause(pause.subject, actor="sender", reason=pause.reason, lasts=pause.lasts)
 
     def _pause_if_hopeless(self) -> None:
         if self._errors_in_a_row >= self._pause_after_errors:
@@ -198,10 +224,12 @@ class _Batch:
 def _ready(send: LedgerSend, message: bytes, server: str, envelop: Envelop) -> _Ready:
     """Check that a message is what may go to the person of its send, and to nobody else."""
     headers = _headers(message)
-    senders = [address for _, address in getaddresses(headers.get("from", []))]
-    recipients = [address for _, address in getaddresses(headers.get("to", []))]
+    senders = _addresses(tuple(headers.get("from", ())))
+    recipients = headers.get("to", [])
     message_ids = headers.get("message-id", [])
-    if recipients != [send.address] or any(name in headers for name in _MORE_RECIPIENTS):
+    if recipients != [send.address] or not _PLAIN.fullmatch(send.address):
+        recipients = [address for _, address in getaddresses(recipients)]
+    if recipients != [send.address] or not headers.keys().isdisjoint(_MORE_RECIPIENTS):
         _refuse(send, "is not addressed to the customer of that send alone")
     if len(senders) != 1 or "@" not in senders[0]:
         _refuse(send, "needs exactly one From address")
@@ -224,7 +252,14 @@ def _refuse(send: LedgerSend, fault: str) -> None:
 def _headers(message: bytes) -> dict[str, list[str]]:
     """Return the header fields of a message, unfolded: lower-case name → values in order."""
     found: dict[str, list[str]] = {}
-    for line in _FOLD.sub(b"", message.partition(b"\r\n\r\n")[0]).split(b"\r\n"):
-        name, _, value = line.decode("utf-8", "replace").partition(":")
+    head = message[: message.find(b"\r\n\r\n")].decode("utf-8", "replace")
+    for line in _FOLD.sub("", head).split("\r\n"):
+        name, _, value = line.partition(":")
         found.setdefault(name.strip().lower(), []).append(value.strip())
     return found
+
+
+@lru_cache(maxsize=64)
+def _addresses(headers: tuple[str, ...]) -> list[str]:
+    """Return the bare addresses in headers that many mails share."""
+    return [address for _, address in getaddresses(headers)]

@@ -55,6 +55,7 @@ metadata = MetaData(
 IS_WAITING = text("state in ('planned', 'deferred')")
 IS_HELD = text("state in ('claimed', 'sending')")
 IS_SENT = text("state = 'sent'")
+IS_REFUSED = text("state = 'refused'")
 
 sends = Table(
     "sends",
@@ -66,9 +67,11 @@ sends = Table(
     Column("as_of_date", Date, nullable=False),
     Column("address", String(320), nullable=False),
     Column("pseudonym", String(32), nullable=False),
+    Column("domain", String(255), nullable=False, doc="Of the address: after its last @, in lower case."),
     Column(
         "send_at", UtcDateTime, nullable=False, doc="The moment it is planned for, which its mail states."
     ),
+    Column("expires_at", UtcDateTime, nullable=False, doc="From this moment on it is not begun any more."),
     Column(
         "due_at",
         UtcDateTime,
@@ -97,6 +100,7 @@ sends = Table(
     Index("ix_sends_held", "lease_id", sqlite_where=IS_HELD, postgresql_where=IS_HELD),
     # In the order in which they were sent: feedback asks every 15 minutes what is new.
     Index("ix_sends_sent", "ended_at", "send_id", sqlite_where=IS_SENT, postgresql_where=IS_SENT),
+    Index("ix_sends_refused", "ended_at", sqlite_where=IS_REFUSED, postgresql_where=IS_REFUSED),
 )
 
 leases = Table(
@@ -119,11 +123,27 @@ leases = Table(
 pauses = Table(
     "pauses",
     metadata,
-    Column("campaign_id", String(64), primary_key=True, doc="Or `*`: every campaign."),
+    Column(
+        "subject", String(256), primary_key=True, doc="A campaign_id, `@gmail.com` (a domain), or `*` (all)."
+    ),
     Column("reason", Text, nullable=False),
     Column("paused_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, doc="Null: when somebody says so."),
 )
-"""What is not to be sent until somebody says so."""
+"""What is not to be sent for a while, or until somebody says so."""
+
+rates = Table(
+    "rates",
+    metadata,
+    Column("subject", String(256), primary_key=True, doc="A recipient domain, or `*`: all mail."),
+    Column(
+        "used_until",
+        UtcDateTime,
+        nullable=False,
+        doc="The moment up to which the mails taken so far use the rate up.",
+    ),
+)
+"""How far each limited rate is used up, by all senders together."""
 
 suppressions = Table(
     "suppressions",
