@@ -101,6 +101,15 @@ def test_each_fault_at_each_stage_ends_in_the_documented_state(stage, fault, end
     assert len(server.messages) == (end is SENT)
 
 
+@pytest.mark.parametrize(
+    ("stage", "end"),
+    [(Stage.MAIL, PLANNED), (Stage.RCPT, PLANNED), (Stage.DATA, PLANNED), (Stage.DOT, UNCERTAIN)],
+)
+def test_a_reply_of_a_class_that_does_not_belong_there_is_nonsense_too(stage, end, tmp_path):
+    ledger, _ = send_against(tmp_path, Fault(stage, "334 VXNlcm5hbWU6"))
+    assert ledger.states(DAY) == {end: 1}
+
+
 @PIPELINING
 def test_what_one_person_meets_is_not_what_the_next_one_meets(together, tmp_path):
     faults = [
