@@ -51,6 +51,8 @@ class Campaign(_Checked):
     min_products: int = Field(ge=0, le=12)
     """A candidate with fewer products gets the verdict `no_content`."""
     max_products: int = Field(ge=0, le=12)
+    expires_after_hours: int | None = Field(None, ge=1, le=240)
+    """How long after its planned moment a mail may still begin; without it, until 24 hours after the end of its day."""
 
     @model_validator(mode="after")
     def _products_in_order(self) -> Self:

@@ -16,8 +16,9 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, func, not_, se
 
 from campaigns.back_off import next_try
 from campaigns.leases import dead_leases, end, lease_of, renew
-from campaigns.ledger_planning import PlanningLedger, oldest_day
-from campaigns.ledger_rows import COLUMNS, END, IS_PAUSED, START, WAIT, as_send, record_suppression, stop
+from campaigns.ledger_planning import PlanningLedger
+from campaigns.ledger_rows import COLUMNS, END, START, WAIT, as_send, is_paused, record_suppression, stop
+from campaigns.limits import Limits
 from campaigns.sends import MAY_BECOME, Claim, Handover, LedgerSend, Outcome, PlannedSend, SendState, Started
 from core.clock import Clock
 from core.errors import LedgerBroken
@@ -51,10 +52,14 @@ class Evidence(Protocol):
 
 
 class Ledger(PlanningLedger):
-    """The sends of one ledger. `clock` stamps what happens; the caller has run `campaigns.migrate`."""
+    """The sends of one ledger. `clock` stamps what happens; the caller has run `campaigns.migrate`.
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    `limits`: how fast the senders of this ledger may go together; each of them is to be given the same.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, limits: Limits | None = None) -> None:
         super().__init__(engine, clock)
+        self.limits = limits or Limits({})
         self._lease: int | None = None
 
     @contextmanager
@@ -90,13 +95,13 @@ class Ledger(PlanningLedger):
     def claim(self, limit: int, as_of: date | None = None) -> Claim:
         """Claim up to `limit` sends that are due by the clock, earliest first.
 
-        Those whose person is suppressed or has withdrawn consent end as `suppressed` instead; those of a paused
-        campaign stay. No sends: nothing more is due.
+        Those whose person is suppressed or has withdrawn consent end as `suppressed` instead; what is paused, or
+        above the limits, stays. No sends and no `wait`: nothing more may go now.
         """
         suppressed = 0
         with self._writing() as (connection, lease, now):
-            due = self._due(now, as_of).limit(limit).with_for_update(skip_locked=True)
-            while ids := list[str](connection.scalars(due)):
+            due = self._due(now, as_of)
+            while ids := self.limits.pick(connection, due, limit, now):
                 mine = update(sends).where(sends.c.send_id.in_(ids), IS_WAITING)
                 suppressed += stop(connection, mine, now, "the claim")
                 if connection.execute(
@@ -106,8 +111,10 @@ class Ledger(PlanningLedger):
                     rows = connection.execute(
                         select(*COLUMNS).where(*claimed).order_by(sends.c.due_at, sends.c.send_id)
                     )
-                    return Claim([as_send(row) for row in rows], suppressed)
-        return Claim([], suppressed)
+                    mine_now = [as_send(row) for row in rows]
+                    self.limits.take(connection, mine_now, now)
+                    return Claim(mine_now, suppressed)
+            return Claim([], suppressed, self.limits.wait(connection, due, now))
 
     def due_count(self, as_of: date | None = None) -> int:
         """Return how many sends could be claimed now."""
@@ -116,8 +123,8 @@ class Ledger(PlanningLedger):
             return connection.scalar(select(func.count()).select_from(due)) or 0
 
     def _due(self, now: datetime, as_of: date | None) -> Select[tuple[str]]:
-        due = select(sends.c.send_id).where(IS_WAITING, sends.c.due_at <= now, not_(IS_PAUSED))
-        due = due.where(sends.c.as_of_date >= oldest_day(now))
+        due = select(sends.c.send_id).where(IS_WAITING, sends.c.due_at <= now, not_(is_paused(now)))
+        due = due.where(sends.c.expires_at > now)
         if as_of is not None:
             due = due.where(sends.c.as_of_date == as_of)
         return due.order_by(sends.c.due_at, sends.c.send_id)
@@ -148,7 +155,7 @@ class Ledger(PlanningLedger):
             self._end(connection, lease, after, now)
             claimed = _required(connection, lease, [send for send, _ in group], SendState.CLAIMED)
             suppressed = stop(connection, update(sends).where(claimed), now, "the handover")
-            connection.execute(update(sends).where(claimed, IS_PAUSED).values(PLAN_AGAIN))
+            connection.execute(update(sends).where(claimed, is_paused(now)).values(PLAN_AGAIN))
             may_go = frozenset[str](connection.scalars(select(sends.c.send_id).where(claimed)))
             rows = [
                 {

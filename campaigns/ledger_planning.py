@@ -10,19 +10,12 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, literal, selec
 
 from campaigns.ledger_rows import insert_if_absent, record_audit, record_suppression
 from campaigns.ledger_view import LedgerView
-from campaigns.sends import EVERY_CAMPAIGN, Decision, PlannedSend, SendState
+from campaigns.sends import EVERYTHING, Decision, PlannedSend, SendState
+from campaigns.standings import RESUMED
 from core.clock import Clock
 from core.errors import LedgerBroken
 from core.ledger_tables import IS_WAITING, consent_files, consents, links, pauses, sends
 from core.logging import without_addresses
-
-EXPIRES_AFTER = timedelta(hours=24)
-"""How long after the end of its day a send may still go out."""
-
-
-def oldest_day(now: datetime) -> date:
-    """Return the oldest day whose sends may still go out."""
-    return (now - EXPIRES_AFTER).date()
 
 
 class PlanningLedger(LedgerView):
@@ -32,13 +25,20 @@ class PlanningLedger(LedgerView):
         super().__init__(engine)
         self._clock = clock
 
+    def now(self) -> datetime:
+        """Return the moment by the ledger's clock."""
+        return self._clock()
+
     def enqueue(self, planned: Iterable[PlannedSend], targets: Mapping[str, str]) -> int:
         """Add the sends of a plan and the targets of their links, all or nothing; return how many were new.
 
         A `send_id` the ledger knows stays as it is, whatever became of it. `targets`: link_id → target.
         """
         # Sends that are claimed together lie together: a commit then writes fewer pages.
-        rows = sorted((asdict(send) for send in planned), key=lambda row: (row["send_at"], row["send_id"]))
+        rows = sorted(
+            (asdict(send) | {"domain": send.domain} for send in planned),
+            key=lambda row: (row["send_at"], row["send_id"]),
+        )
         with self._engine.begin() as connection:
             _store_links(connection, targets)
             days = {row["as_of_date"] for row in rows}
@@ -60,7 +60,7 @@ class PlanningLedger(LedgerView):
             _store_links(connection, targets)
 
     def expire(self, give_up_after: timedelta) -> int:
-        """Expire what waits more than 24 hours after the end of its day; return how many.
+        """Expire what waits beyond the time its campaign gives it; return how many.
 
         So does what was deferred and waits longer than `give_up_after` after the moment it was planned for.
         """
@@ -69,7 +69,7 @@ class PlanningLedger(LedgerView):
         with self._engine.begin() as connection:
             return _expire(
                 connection, given_up, now, literal("given up; the last word was ") + sends.c.reply
-            ) + (_expire(connection, sends.c.as_of_date < oldest_day(now), now, "its day has passed"))
+            ) + (_expire(connection, sends.c.expires_at <= now, now, "its time has passed"))
 
     def withdraw(self, as_of: date, campaign_id: str, *, actor: str, reason: str) -> int:
         """Take back what still waits of a campaign's day; return how many. They never go out."""
@@ -80,27 +80,36 @@ class PlanningLedger(LedgerView):
             self._audit(connection, actor, "sends withdrawn", campaign_id, detail)
         return count
 
-    def pause(self, campaign_id: str = EVERY_CAMPAIGN, *, actor: str, reason: str) -> bool:
-        """Begin no send of a campaign from the next group on; False if it is paused already."""
+    def pause(
+        self, subject: str = EVERYTHING, *, actor: str, reason: str, lasts: timedelta | None = None
+    ) -> bool:
+        """Begin no send of a campaign, or to a domain (`@gmail.com`), from the next group on; False if that holds already.
+
+        It ends by itself after as long as it `lasts`, otherwise with `resume`.
+        """
+        now = self._clock()
+        row = {
+            "subject": subject,
+            "reason": without_addresses(reason),
+            "paused_at": now,
+            "ends_at": lasts and now + lasts,
+        }
         with self._engine.begin() as connection:
-            row = {
-                "campaign_id": campaign_id,
-                "reason": without_addresses(reason),
-                "paused_at": self._clock(),
-            }
+            connection.execute(delete(pauses).where(pauses.c.ends_at <= now))
             is_new = insert_if_absent(connection, pauses, row) == 1
             if is_new:
-                self._audit(connection, actor, "sending paused", campaign_id, {"reason": reason})
+                detail = {"reason": reason} | (
+                    {"ends_at": f"{row['ends_at']:%Y-%m-%d %H:%M}"} if lasts else {}
+                )
+                self._audit(connection, actor, "sending paused", subject, detail)
         return is_new
 
-    def resume(self, campaign_id: str = EVERY_CAMPAIGN, *, actor: str) -> bool:
+    def resume(self, subject: str = EVERYTHING, *, actor: str) -> bool:
         """Send again what was paused under that name; False if nothing was."""
         with self._engine.begin() as connection:
-            was_paused = (
-                connection.execute(delete(pauses).where(pauses.c.campaign_id == campaign_id)).rowcount == 1
-            )
+            was_paused = connection.execute(delete(pauses).where(pauses.c.subject == subject)).rowcount == 1
             if was_paused:
-                self._audit(connection, actor, "sending resumed", campaign_id, {})
+                self._audit(connection, actor, RESUMED, subject, {})
         return was_paused
 
     def suppress(self, customer_id: str, pseudonym: str, reason: str, send_id: str | None = None) -> bool:

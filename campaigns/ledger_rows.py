@@ -4,10 +4,23 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, Update, bindparam, exists, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Table,
+    Update,
+    bindparam,
+    exists,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
-from campaigns.sends import EVERY_CAMPAIGN, LedgerSend, SendState
+from campaigns.sends import EVERYTHING, LedgerSend, SendState
 from core.ledger_tables import audit_log, consents, pauses, sends, suppressions
 from core.logging import without_addresses
 
@@ -36,10 +49,6 @@ HAS_WITHDRAWN = (
 STOPS = {"suppressed": HAS_SUPPRESSION, "consent withdrawn": HAS_WITHDRAWN}
 """What keeps a send from going for good, by the words its reply says."""
 
-IS_PAUSED = exists().where(
-    or_(pauses.c.campaign_id == sends.c.campaign_id, pauses.c.campaign_id == EVERY_CAMPAIGN)
-)
-
 _THIS = update(sends).where(sends.c.send_id == bindparam("b_id"))
 START = _THIS.values(
     state=SendState.SENDING,
@@ -61,6 +70,14 @@ WAIT = _THIS.values(
     sending_at=None,
 )
 """sending → planned or deferred."""
+
+
+def is_paused(now: datetime) -> ColumnElement[bool]:
+    """Return whether no send like this one may begin: its campaign, its recipient's domain or everything is paused."""
+    return exists().where(
+        pauses.c.subject.in_([sends.c.campaign_id, literal("@") + sends.c.domain, EVERYTHING]),
+        or_(pauses.c.ends_at.is_(None), pauses.c.ends_at > now),
+    )
 
 
 def as_send(row: Row[Any]) -> LedgerSend:

@@ -5,12 +5,22 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Engine, and_, func, not_, select, tuple_
+from sqlalchemy import Engine, and_, func, not_, or_, select, tuple_
 
 from campaigns.ledger_rows import COLUMNS, as_send
 from campaigns.sends import REACHED_NOBODY, LedgerSend, SendState
+from campaigns.standings import Standing, standings
 from core.errors import LedgerBroken
-from core.ledger_tables import IS_SENT, consent_files, consents, leases, pauses, sends, suppressions
+from core.ledger_tables import (
+    IS_SENT,
+    audit_log,
+    consent_files,
+    consents,
+    leases,
+    pauses,
+    sends,
+    suppressions,
+)
 
 SENDS_PER_QUESTION = 10_000  # a question of SQLite may have 32,766 parameters
 
@@ -27,11 +37,15 @@ class Suppression:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A campaign (`*`: every one) of which no send begins, and why."""
+    """A campaign, a domain (`@gmail.com`) or everything (`*`) of which no send begins, and why.
 
-    campaign_id: str
+    `ends_at`: when it ends by itself; None: when somebody says so.
+    """
+
+    subject: str
     reason: str
     paused_at: datetime
+    ends_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +110,28 @@ class LedgerView:
         with self._engine.begin() as connection:
             return [as_send(row) for row in connection.execute(query)]
 
-    def pauses(self) -> list[Pause]:
-        """Return what is paused, by campaign."""
-        query = select(*(pauses.c[name] for name in Pause.__dataclass_fields__)).order_by(
-            pauses.c.campaign_id
+    def pauses(self, now: datetime) -> list[Pause]:
+        """Return what is paused, by subject."""
+        query = (
+            select(*(pauses.c[name] for name in Pause.__dataclass_fields__))
+            .where(or_(pauses.c.ends_at.is_(None), pauses.c.ends_at > now))
+            .order_by(pauses.c.subject)
         )
         with self._engine.begin() as connection:
             return [Pause(**row._asdict()) for row in connection.execute(query)]
+
+    def standings(self, now: datetime) -> list[Standing]:
+        """Return how the mail of each campaign was taken lately, by campaign_id."""
+        with self._engine.begin() as connection:
+            return standings(connection, now)
+
+    def has_audited(self, action: str, subject: str, since: datetime) -> bool:
+        """Say whether the audit log has such a line since a moment."""
+        lines = select(audit_log.c.audit_id).where(
+            audit_log.c.action == action, audit_log.c.subject == subject, audit_log.c.happened_at >= since
+        )
+        with self._engine.begin() as connection:
+            return connection.scalar(lines.limit(1)) is not None
 
     def senders(self) -> list[Sender]:
         """Return the senders whose leases have not ended, oldest first."""

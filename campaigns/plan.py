@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import duckdb
@@ -37,6 +37,7 @@ DEFINITIONS = pa.schema(
         ("holdout_key", pa.string()),
         ("min_products", pa.int32()),
         ("template_version", pa.string()),
+        ("expires_after_hours", pa.int32()),
     ]
 )
 """One row per campaign, highest priority first: what the plan of a day knows of it."""
@@ -123,6 +124,13 @@ def _publish_definitions(settings: Settings, as_of: date) -> None:
     published.release("campaign_definitions", as_of)
 
 
+def expiry(send_at: datetime, as_of: date, hours: int | None) -> datetime:
+    """Return from when on a mail is not begun any more: so many hours after its moment, else 24 after the end of its day."""
+    if hours is None:
+        return datetime.combine(as_of, time(), UTC) + timedelta(days=2)
+    return send_at + timedelta(hours=hours)
+
+
 def _planned(plan: pa.Table) -> Iterator[dict[str, Any]]:
     for row in plan.to_pylist():
         if row["verdict"] == "planned":
@@ -132,12 +140,17 @@ def _planned(plan: pa.Table) -> Iterator[dict[str, Any]]:
 def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
     published, store = Published(settings.published), TemplateStore(settings.published / "templates")
     addresses = _addresses(settings, as_of)
+    hours = {
+        row["campaign_id"]: row.get("expires_after_hours")
+        for row in published.read("campaign_definitions", as_of).to_pylist()
+    }
     planned: list[PlannedSend] = []
     targets: dict[str, str] = {}
     for row in _planned(pq.ParquetFile(published.newest(PLAN, as_of)).read()):
         template = store.load(row["campaign_id"], row["template_version"])
         targets |= render_row(settings, row, template).links
         address = addresses[row["customer_id"]]
+        send_at = row["send_at"].replace(tzinfo=UTC)
         planned.append(
             PlannedSend(
                 send_id=row["send_id"],
@@ -147,7 +160,8 @@ def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
                 as_of_date=as_of,
                 address=address,
                 pseudonym=pseudonym(address, settings.token_key),
-                send_at=row["send_at"].replace(tzinfo=UTC),
+                send_at=send_at,
+                expires_at=expiry(send_at, as_of, hours[row["campaign_id"]]),
             )
         )
     published.release(PLAN, as_of)

@@ -11,6 +11,7 @@ from typing import Any
 from campaigns.dispatch import send_batch
 from campaigns.envelope import Envelope
 from campaigns.ledger import Ledger, LedgerSend, SendState
+from campaigns.limits import Limits
 from campaigns.mailers.choice import mailer_of
 from campaigns.mailers.local_inbox import LocalInbox
 from campaigns.message import build_message
@@ -55,8 +56,8 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
     ledger = open_sending_ledger(settings)
     inbox = LocalInbox(settings.inbox) if settings.replay else None
     log = get_logger(__name__)
-    if pauses := ledger.pauses():
-        log.warning("sending is paused", campaigns=[pause.campaign_id for pause in pauses])
+    if pauses := ledger.pauses(clock_of(settings)()):
+        log.warning("sending is paused", subjects=[pause.subject for pause in pauses])
     messages, envelope = Messages(settings), Envelope(settings)
     with ledger.sender(settings.data_dir / "sender.lock"), closing(mailer_of(settings, inbox)) as mailer:
         recovered = ledger.recover()
@@ -64,7 +65,7 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
         if recovered or settled:
             log.warning("a sender died", recovered=dict(recovered), settled=dict(settled))
         if expired := ledger.expire(timedelta(hours=settings.give_up_after_hours)):
-            log.warning("sends expired: their day has passed, or they were deferred too long", count=expired)
+            log.warning("sends expired: their time has passed, or they were deferred too long", count=expired)
         due = ledger.due_count(as_of) if progress else 0
         counts = send_batch(
             ledger,
@@ -85,7 +86,7 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
 def open_sending_ledger(settings: Settings) -> Ledger:
     """Return the ledger, its tables at this version."""
     migrate(settings.ledger)
-    return Ledger(open_ledger(settings.ledger), clock_of(settings))
+    return Ledger(open_ledger(settings.ledger), clock_of(settings), Limits.of(settings))
 
 
 def rehearse(settings: Settings, as_of: date) -> dict[str, int]:

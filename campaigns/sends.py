@@ -12,7 +12,7 @@ uncertain ─► sent | planned                by evidence, or by hand
 """
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 
@@ -48,8 +48,8 @@ MAY_BECOME: dict[SendState, frozenset[SendState]] = {
 REACHED_NOBODY = frozenset({SendState.REFUSED, SendState.SUPPRESSED, SendState.EXPIRED})
 """End states in which no mailbox has the mail; they use up nobody's frequency cap."""
 
-EVERY_CAMPAIGN = "*"
-"""In place of a campaign_id: what is paused when everything is."""
+EVERYTHING = "*"
+"""What is paused when everything is, and what the overall rate limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,12 @@ class PlannedSend:
     address: str = field(repr=False)
     pseudonym: str
     send_at: datetime
+    expires_at: datetime
+
+    @property
+    def domain(self) -> str:
+        """The recipient's: after the last @, in lower case."""
+        return self.address.rpartition("@")[2].lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +103,14 @@ class LedgerSend(PlannedSend):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one claim got: the sends to send now, and how many of the others end as suppressed."""
+    """What one claim got: the sends to send now, and how many of the others end as suppressed.
+
+    `wait`: no sends for now, but mail is due that the rates let go after this time.
+    """
 
     sends: list[LedgerSend]
     suppressed: int
+    wait: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from campaigns.sends import EVERY_CAMPAIGN, SendState
+from campaigns.sends import EVERYTHING, SendState
 from cli.options import Day, Json, answer, day_of, speech
 from core.errors import CampaignInvalid, LedgerBroken
 from core.settings import load_settings
@@ -23,7 +23,9 @@ from core.settings import load_settings
 send = typer.Typer(no_args_is_help=True, help="Hand mail over, and answer for every send.")
 
 SendId = Annotated[str, typer.Argument(help="The send's id: 32 hex digits.")]
-Paused = Annotated[str, typer.Argument(help="Which campaign; `*` is every one.")]
+Paused = Annotated[
+    str, typer.Argument(help="Which campaign, or `@gmail.com` for mail to a domain; `*` is everything.")
+]
 
 
 @send.command("run")
@@ -84,6 +86,7 @@ def status(
 ) -> None:
     """Count the sends of a day by campaign and state; say what is paused and who is sending."""
     from campaigns.run import open_sending_ledger, sends_in_state, states_by_campaign
+    from core.clock import clock_of
 
     settings, day = load_settings(), day_of(as_of)
     answer(
@@ -91,9 +94,10 @@ def status(
         as_json=as_json,
     )
     ledger = open_sending_ledger(settings)
-    for pause in ledger.pauses():
+    for pause in ledger.pauses(clock_of(settings)()):
+        until = f" until {pause.ends_at:%Y-%m-%d %H:%M}" if pause.ends_at else ""
         speech.print(
-            f"paused since {pause.paused_at:%Y-%m-%d %H:%M} UTC: {pause.campaign_id} ({pause.reason})"
+            f"paused since {pause.paused_at:%Y-%m-%d %H:%M}{until} UTC: {pause.subject} ({pause.reason})"
         )
     for sender in ledger.senders():
         speech.print(f"sending since {sender.began_at:%Y-%m-%d %H:%M} UTC: {sender.holder}")
@@ -102,29 +106,28 @@ def status(
 @send.command("pause")
 def pause(
     reason: Annotated[str, typer.Option(help="Why; shown by `send status`, and goes to the audit log.")],
-    campaign_id: Paused = EVERY_CAMPAIGN,
+    subject: Paused = EVERYTHING,
 ) -> None:
-    """Begin no send of a campaign, or of any, until `send resume`. Mails in flight are finished."""
+    """Begin no send of a campaign, to a domain, or any, until `send resume`. Mails in flight are finished."""
     from campaigns.definitions import load_campaigns
     from campaigns.run import open_sending_ledger
 
-    if campaign_id not in (EVERY_CAMPAIGN, *load_campaigns()):
-        raise CampaignInvalid(f"there is no campaign {campaign_id!r}; `lapwing campaign list` shows them")
-    if not open_sending_ledger(load_settings()).pause(campaign_id, actor="command line", reason=reason):
-        raise LedgerBroken(
-            f"{campaign_id!r} is paused already; `lapwing send status` says since when and why"
-        )
-    print(f"{campaign_id} paused")
+    subject = subject.lower() if subject.startswith("@") else subject
+    if not subject.startswith("@") and subject not in (EVERYTHING, *load_campaigns()):
+        raise CampaignInvalid(f"there is no campaign {subject!r}; `lapwing campaign list` shows them")
+    if not open_sending_ledger(load_settings()).pause(subject, actor="command line", reason=reason):
+        raise LedgerBroken(f"{subject!r} is paused already; `lapwing send status` says since when and why")
+    print(f"{subject} paused")
 
 
 @send.command("resume")
-def resume(campaign_id: Paused = EVERY_CAMPAIGN) -> None:
-    """Send again what `send pause` stopped under the same name. What is due goes out with the next run."""
+def resume(subject: Paused = EVERYTHING) -> None:
+    """Send again what is paused under that name. What is due goes out with the next run."""
     from campaigns.run import open_sending_ledger
 
-    if not open_sending_ledger(load_settings()).resume(campaign_id, actor="command line"):
-        raise LedgerBroken(f"{campaign_id!r} is not paused; `lapwing send status` lists what is")
-    print(f"{campaign_id} resumed")
+    if not open_sending_ledger(load_settings()).resume(subject.lower(), actor="command line"):
+        raise LedgerBroken(f"{subject!r} is not paused; `lapwing send status` lists what is")
+    print(f"{subject} resumed")
 
 
 @send.command("show")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Connection,
@@ -54,6 +55,7 @@ metadata = MetaData(
 IS_WAITING = text("state in ('planned', 'deferred')")
 IS_HELD = text("state in ('claimed', 'sending')")
 IS_SENT = text("state = 'sent'")
+IS_REFUSED = text("state = 'refused'")
 
 sends = Table(
     "sends",
@@ -65,9 +67,11 @@ sends = Table(
     Column("as_of_date", Date, nullable=False),
     Column("address", String(320), nullable=False),
     Column("pseudonym", String(32), nullable=False),
+    Column("domain", String(255), nullable=False, doc="Of the address: after its last @, in lower case."),
     Column(
         "send_at", UtcDateTime, nullable=False, doc="The moment it is planned for, which its mail states."
     ),
+    Column("expires_at", UtcDateTime, nullable=False, doc="From this moment on it is not begun any more."),
     Column(
         "due_at",
         UtcDateTime,
@@ -96,6 +100,7 @@ sends = Table(
     Index("ix_sends_held", "lease_id", sqlite_where=IS_HELD, postgresql_where=IS_HELD),
     # In the order in which they were sent: feedback asks every 15 minutes what is new.
     Index("ix_sends_sent", "ended_at", "send_id", sqlite_where=IS_SENT, postgresql_where=IS_SENT),
+    Index("ix_sends_refused", "ended_at", sqlite_where=IS_REFUSED, postgresql_where=IS_REFUSED),
 )
 
 leases = Table(
@@ -118,21 +123,73 @@ leases = Table(
 pauses = Table(
     "pauses",
     metadata,
-    Column("campaign_id", String(64), primary_key=True, doc="Or `*`: every campaign."),
+    Column(
+        "subject", String(256), primary_key=True, doc="A campaign_id, `@gmail.com` (a domain), or `*` (all)."
+    ),
     Column("reason", Text, nullable=False),
     Column("paused_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, doc="Null: when somebody says so."),
 )
-"""What is not to be sent until somebody says so."""
+"""What is not to be sent for a while, or until somebody says so."""
+
+rates = Table(
+    "rates",
+    metadata,
+    Column("subject", String(256), primary_key=True, doc="A recipient domain, or `*`: all mail."),
+    Column(
+        "used_until",
+        UtcDateTime,
+        nullable=False,
+        doc="The moment up to which the mails taken so far use the rate up.",
+    ),
+)
+"""How far each limited rate is used up, by all senders together."""
 
 suppressions = Table(
     "suppressions",
     metadata,
     Column("customer_id", String(64), primary_key=True),
     Column("pseudonym", String(32), nullable=False, index=True),
-    Column("reason", String(32), nullable=False, doc="unsubscribed | refused | complained"),
+    Column("reason", String(32), nullable=False, doc="unsubscribed | refused | bounced | complained"),
     Column("send_id", String(32), doc="The send it answers, where there is one."),
     Column("suppressed_at", UtcDateTime, nullable=False),
 )
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("digest", String(64), primary_key=True, doc="SHA-256 of the mail, so that it is taken once."),
+    Column("kind", String(16), nullable=False, doc="bounce | complaint | auto_reply"),
+    Column("severity", String(8), doc="hard | soft; null of an auto-reply, and where nothing is said."),
+    Column("reason", String(32), doc="One of `docs/bounces.md`; null where severity is."),
+    Column("status", String(16), doc="Enhanced status code (RFC 3463), where a server gave one."),
+    Column(
+        "diagnostic",
+        Text,
+        doc="The server's words: one printable line without addresses. Data, never markup.",
+    ),
+    Column(
+        "send_id", String(32), index=True, doc="The send it is about: as its token says, else as it claims."
+    ),
+    Column("is_proven", Boolean, nullable=False, doc="It carries a token of that send that we signed."),
+    Column("received_at", UtcDateTime, nullable=False, doc="When it came into the mailbox."),
+    Column("taken_at", UtcDateTime, nullable=False),
+)
+"""One row per mail that came back: bounces, complaints, auto-replies. Only a proven one has an effect."""
+
+mailboxes = Table(
+    "mailboxes",
+    metadata,
+    Column("mailbox_id", String(64), primary_key=True, doc="SHA-256 of its address without the password."),
+    Column(
+        "uid_validity",
+        BigInteger,
+        nullable=False,
+        doc="With another one, the server counts anew (RFC 9051, 2.3.1.1).",
+    ),
+    Column("last_uid", BigInteger, nullable=False, doc="Every mail up to this one was looked at."),
+)
+"""How far each IMAP folder was read."""
 
 consents = Table(
     "consents",

@@ -1,5 +1,7 @@
 """Every setting of the platform, typed, read once at a front door and passed on."""
 
+import re
+from datetime import date
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -11,6 +13,7 @@ from core.errors import SettingsError
 
 PROJECT = Path(__file__).resolve().parents[1]
 _DOMAIN = r"^([a-z0-9-]+(\.[a-z0-9-]+)+)?$"
+_RATE = re.compile(r"([a-z0-9-]+(?:\.[a-z0-9-]+)+) *= *(\d+(?:\.\d+)?)", re.IGNORECASE)
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -45,6 +48,8 @@ class Settings(BaseSettings):
     """Domain that signs mail (DKIM's d=); empty: that of the From address."""
     bounce_domain: str = Field("", pattern=_DOMAIN)
     """Domain that bounces come back to, each to an address of its send's own; empty: to the From address."""
+    bounce_mailbox: SecretStr = SecretStr("")
+    """Where they arrive: a Maildir's folder, or imaps://user:password@host/folder, which holds a login. Empty: nothing is fetched."""
     mailer: Literal["smtp", "ses", "sendgrid"] = "smtp"
     """How mail is handed over: to an SMTP server, or by the HTTP API of Amazon SES or of SendGrid."""
     mailer_url: str = ""
@@ -62,6 +67,18 @@ class Settings(BaseSettings):
     smtp_starttls: bool = False
     smtp_connections: int = Field(4, ge=1, le=50)
     """Mails handed over at once, each on a connection of its own; a sender that is killed leaves as many uncertain."""
+    smtp_mails_per_connection: int = Field(1000, ge=1)
+    """Mails after which a connection is closed and another one opened."""
+    send_rate: float = Field(0, ge=0)
+    """Mails a second, of all senders together; 0: as fast as it goes."""
+    domain_rates: str = ""
+    """Mails a second to recipients of a domain, of all senders together: `gmail.com=5, outlook.com=2`."""
+    warm_up_from: date | None = None
+    """First day (UTC) of the warm-up of a new sending domain; each next day may send half as many again. Empty: none."""
+    warm_up_mails: int = Field(50, ge=1)
+    """Mails of the first day of a warm-up."""
+    max_refused_share: float = Field(0.1, gt=0, le=1)
+    """A campaign of which servers refused more than this share in the last 7 days is paused; 1: never."""
     give_up_after_hours: int = Field(24, ge=1)
     """How long after its planned moment mail that the server defers is still tried."""
     tracking_url: str = "http://127.0.0.1:8180"
@@ -91,6 +108,22 @@ class Settings(BaseSettings):
     @classmethod
     def _from_the_project(cls, value: Path) -> Path:
         return (PROJECT / value).resolve()
+
+    @field_validator("warm_up_from", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("domain_rates")
+    @classmethod
+    def _domains_and_rates(cls, value: str) -> str:
+        for part in value.split(","):
+            rate = _RATE.fullmatch(part.strip())
+            if part.strip() and (rate is None or float(rate[2]) == 0):
+                raise ValueError(
+                    "must be domains with mails a second above 0, such as gmail.com=5, outlook.com=2"
+                )
+        return value
 
     @field_validator("shop_time_zone")
     @classmethod
@@ -141,6 +174,13 @@ class Settings(BaseSettings):
     @property
     def ledger(self) -> str:
         return self.ledger_url or f"sqlite:///{self.data_dir / 'ledger.sqlite'}"
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Recipient domain in lower case (`*`: all mail) → mails a second."""
+        domains = [part.split("=") for part in self.domain_rates.lower().split(",") if part.strip()]
+        overall = {"*": self.send_rate} if self.send_rate else {}
+        return overall | {domain.strip(): float(rate) for domain, rate in domains}
 
     @property
     def rules_file(self) -> Path:

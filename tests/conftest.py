@@ -36,6 +36,7 @@ TOOLS = {
     "smtp-sink": ("smtp-sink", "/usr/sbin"),
     "postfix": ("postfix", "/usr/sbin"),
     "exim": ("usr/sbin/exim4", f"{PROJECT}/.tools/exim"),  # made by `scripts/setup.sh exim`
+    "dovecot": ("dovecot", "/usr/sbin"),
     "mail-dkim": ("DKIM.pm", "/usr/share/perl5/Mail"),
     "peers": ("peers/bin/python", f"{PROJECT}/.tools"),  # made by `scripts/setup.sh peers`
 }

@@ -6,7 +6,6 @@ a mail uncertain, and so does a 500: it says that something broke, not that noth
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +18,7 @@ from campaigns.mailers import (
     DeliveryUncertain,
     Mail,
     MailerError,
+    More,
     ServerUnreachable,
     last_words,
 )
@@ -84,21 +84,32 @@ class HttpMailer(ABC):
     def was_delivered(self, message_id: str) -> bool | None:
         return None
 
-    def hand_over(self, group: Sequence[Mail], answered: Answered) -> None:
-        """Hand over a group, each mail by a request of its own."""
-        tasks = [
-            self._loop.create_task(self._answer(place, mail, answered)) for place, mail in enumerate(group)
-        ]
+    def hand_over(self, more: More, answered: Answered) -> None:
+        """Hand over what `more` gives, each mail by a request of its own."""
+        under_way: dict[asyncio.Task[str | MailerError], Mail] = {}
+
+        def wait(until: str, seconds: float | None = None) -> None:
+            done, _ = self._loop.run_until_complete(
+                asyncio.wait(under_way, return_when=until, timeout=seconds)
+            )
+            for task in done:
+                answered(under_way.pop(task), task.result())
+
         try:
-            self._loop.run_until_complete(asyncio.wait(tasks))
+            while True:
+                for mail in more(self.connections - len(under_way)):
+                    under_way[self._loop.create_task(self._answer(mail))] = mail
+                if not under_way:
+                    return
+                wait(asyncio.FIRST_COMPLETED)
         except BaseException:  # stopped: what is in flight gets a moment; what is left must not go out later
-            self._loop.run_until_complete(asyncio.wait(tasks, timeout=GRACE_SECONDS))
-            for task in tasks:
-                task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            if under_way:
+                wait(asyncio.ALL_COMPLETED, GRACE_SECONDS)
+            if under_way:
+                for task in under_way:
+                    task.cancel()
+                self._loop.run_until_complete(asyncio.wait(under_way))
             raise
-        for task in tasks:
-            task.result()
 
     def close(self) -> None:
         self._loop.run_until_complete(self._client.aclose())
@@ -112,13 +123,11 @@ class HttpMailer(ABC):
     ) -> None:
         self.close()
 
-    async def _answer(self, place: int, mail: Mail, answered: Answered) -> None:
-        answer: str | MailerError
+    async def _answer(self, mail: Mail) -> str | MailerError:
         try:
-            answer = await self._send(mail)
+            return await self._send(mail)
         except MailerError as error:
-            answer = error
-        answered(place, answer)
+            return error
 
     async def _send(self, mail: Mail) -> str:
         request = self.request_of(mail)

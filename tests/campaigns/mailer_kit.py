@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from campaigns.mailers import (
     Mail,
     Mailer,
     MailerError,
+    More,
     ServerUnreachable,
 )
 from campaigns.mailers.sendgrid import SendGridMailer
@@ -192,12 +194,19 @@ def mail_to(number: int, sender: str = "hello@juniper.example") -> Mail:
     return Mail(sender, recipient, message)
 
 
+def more_of(mails: list[Mail]) -> More:
+    """Return what gives these mails, as many at a time as are asked for."""
+    left = iter(mails)
+    return lambda free: list(islice(left, free))
+
+
 def hand_over(mailer: Mailer, *numbers: int) -> list[str | MailerError]:
-    """Hand over a group; return the answers in its order."""
-    answers: dict[int, str | MailerError] = {}
-    mailer.hand_over([mail_to(number) for number in numbers], answers.__setitem__)
-    assert sorted(answers) == list(range(len(numbers)))
-    return [answers[place] for place in range(len(numbers))]
+    """Hand over mails to people of these numbers; return the answers in their order."""
+    group = [mail_to(number) for number in numbers]
+    answers: dict[Mail, str | MailerError] = {}
+    mailer.hand_over(more_of(group), answers.__setitem__)
+    assert len(answers) == len(group)
+    return [answers[mail] for mail in group]
 
 
 def _as_read(recipient: str, message: bytes) -> Taken:

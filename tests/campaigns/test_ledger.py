@@ -487,7 +487,7 @@ def test_a_paused_campaign_is_neither_claimed_nor_started_until_it_is_resumed(le
     ledger.release()
     others = [] if name == "*" else ["c7"]
     assert [send.customer_id for send in ledger.claim(10).sends] == others
-    assert [(pause.campaign_id, pause.reason) for pause in ledger.pauses()] == [
+    assert [(pause.subject, pause.reason) for pause in ledger.pauses(NOON)] == [
         (name, "wrong price, says [address]")
     ]
     ledger.release()
@@ -720,6 +720,7 @@ def make_old_ledger(ledger_url, revision, *rows):
         for number, more in enumerate(rows):
             moment = str(NOON.replace(tzinfo=None))
             row = asdict(planned(number)) | {"as_of_date": str(DAY), "send_at": moment, "attempts": 0} | more
+            del row["expires_at"]  # came with 0005
             names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
             connection.execute(text(f"insert into sends ({names}) values ({values})"), row)
     tables = inspect(engine).get_table_names()
@@ -750,6 +751,26 @@ def test_a_ledger_that_knew_no_leases_keeps_its_sends_and_what_was_on_the_way_is
         ]  # fmt: skip
         assert sorted(send.customer_id for send in ledger.claim(10).sends) == ["c0", "c1"]
     assert {send.due_at for send in ledger.of_day(DAY)} == {NOON}
+
+
+def test_a_ledger_that_knew_no_limits_learns_whose_mail_goes_where_and_when_it_expires(ledger_url):
+    moment, address = NOON.strftime("%Y-%m-%d %H:%M:%S"), "Reader@Example.COM"
+    make_old_ledger(
+        ledger_url, "0004", {"state": "planned", "address": address, "due_at": moment, "send_at": moment}
+    )
+    engine = open_ledger(ledger_url)
+    with engine.begin() as connection:
+        paused = {"campaign_id": "winback", "reason": "wrong price", "paused_at": moment}
+        connection.execute(text("insert into pauses values (:campaign_id, :reason, :paused_at)"), paused)
+    engine.dispose()
+    ledger = ledger_at(ledger_url)
+    with ledger._engine.begin() as connection:
+        assert connection.scalars(select(sends.c.domain)).all() == ["example.com"]
+    assert [row.expires_at for row in ledger.of_day(DAY)] == [datetime(2026, 3, 4, tzinfo=UTC)]
+    assert [(pause.subject, pause.ends_at) for pause in ledger.pauses(NOON)] == [("winback", None)]
+    assert ledger.due_count() == 0
+    ledger.resume("winback", actor="ada")
+    assert ledger.due_count() == 1
 
 
 def test_the_head_that_migrate_looks_for_is_the_newest_revision():

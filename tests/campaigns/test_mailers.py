@@ -6,8 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from campaigns.mailers import DeliveryRefused, MailerError, ServerUnreachable
-from tests.campaigns.mailer_kit import ERRORS, HTML, TEXT, Trouble, hand_over, mail_to, world_of
+from campaigns.mailers import DeliveryRefused, Mail, MailerError, ServerUnreachable
+from tests.campaigns.mailer_kit import ERRORS, HTML, TEXT, Trouble, hand_over, mail_to, more_of, world_of
 
 
 @pytest.fixture(params=["smtp", "ses", "sendgrid"])
@@ -89,15 +89,15 @@ def test_groups_share_as_many_connections_as_they_have_mails(world):
 
 
 def test_a_stopped_sender_waits_for_what_is_in_flight(world, mailer):
-    answers: dict[int, str | MailerError] = {}
+    answers: dict[Mail, str | MailerError] = {}
 
-    def answered(place, answer):
-        answers[place] = answer
+    def answered(mail, answer):
+        answers[mail] = answer
         if len(answers) == 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        mailer.hand_over([mail_to(number) for number in range(3)], answered)
+        mailer.hand_over(more_of([mail_to(number) for number in range(3)]), answered)
     assert len(answers) == len(world.taken) == 3
 
 

@@ -1,7 +1,7 @@
 """What tests of the ledger and of sending share: a shop's day of planned sends, their messages, a clock one can move."""
 
 import hashlib
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from campaigns.ledger import Ledger, LedgerSend, PlannedSend
@@ -30,16 +30,19 @@ def send_id_of(number: int, day: date = DAY) -> str:
     return hashlib.md5(f"winback|1|c{number}|{day}".encode(), usedforsecurity=False).hexdigest()
 
 
-def planned(number: int, *, day: date = DAY, send_at: datetime = NOON) -> PlannedSend:
+def planned(
+    number: int, *, day: date = DAY, send_at: datetime = NOON, domain: str = "example.com"
+) -> PlannedSend:
     return PlannedSend(
         send_id=send_id_of(number, day),
         campaign_id="winback",
         step=1,
         customer_id=f"c{number}",
         as_of_date=day,
-        address=f"reader.{number}@example.com",
+        address=f"reader.{number}@{domain}",
         pseudonym=f"p{number}",
         send_at=send_at,
+        expires_at=datetime.combine(day, time(), UTC) + timedelta(days=2),
     )
 
 

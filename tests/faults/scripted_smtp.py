@@ -34,7 +34,7 @@ class Fault:
 
     `reply`: the line to say ("" says nothing). `closes`: then reset the connection. `half_closes`: then say no more, and
     listen to the end. `times`: how often, from the first conversation on; afterwards the server works. `takes`: at the
-    final dot, keep the message nevertheless.
+    final dot, keep the message nevertheless. `domain`: only mail to recipients there, once they are named.
     """
 
     stage: Stage
@@ -43,7 +43,11 @@ class Fault:
     half_closes: bool = False
     times: int = 10**9
     takes: bool = False
+    domain: str = ""
     seen: int = field(default=0, init=False)
+
+    def strikes(self, recipient: str) -> bool:
+        return self.seen < self.times and recipient.endswith(self.domain)
 
 
 class _HungUp(Exception):
@@ -172,7 +176,7 @@ class ScriptedSmtp:
 
     def _fault(self, stage: Stage, recipient: str) -> Fault | None:
         for fault in (self.people.get(recipient), self.faults.get(stage)):
-            if fault is not None and fault.stage is stage and fault.seen < fault.times:
+            if fault is not None and fault.stage is stage and fault.strikes(recipient):
                 return fault
         return None
 

@@ -1,0 +1,70 @@
+"""How the mail of each campaign was taken lately: how much was sent, refused and complained about."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, select
+
+from core.ledger_tables import IS_REFUSED, IS_SENT, UtcDateTime, audit_log, sends, suppressions
+
+WINDOW = timedelta(days=7)
+RESUMED = "sending resumed"
+"""The action in the audit log after which a campaign is counted anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The mail of a campaign that ended in the last 7 days, or since it was last resumed.
+
+    `refused`: at the handover, or by a bounce that came later. `complaints`: people who called one of its mails spam.
+    """
+
+    campaign_id: str
+    sent: int
+    refused: int
+    bounced: int
+    complaints: int
+
+    @property
+    def complaint_share(self) -> float:
+        return self.complaints / self.sent if self.sent else 0.0
+
+    @property
+    def refused_share(self) -> float:
+        return (self.refused + self.bounced) / (self.sent + self.refused) if self.sent + self.refused else 0.0
+
+
+def standings(connection: Connection, now: datetime) -> list[Standing]:
+    """Return the standing of each campaign with mail in the window, by campaign_id."""
+    begin = now - WINDOW
+    lines = connection.execute(
+        select(audit_log.c.subject, audit_log.c.happened_at)
+        .where(audit_log.c.action == RESUMED, audit_log.c.happened_at >= begin)
+        .order_by(audit_log.c.audit_id)
+    )
+    resumed = {str(line.subject): line.happened_at for line in lines}
+    in_window = sends.c.ended_at >= begin, sends.c.ended_at >= _begin_of(resumed, begin)
+    of_campaign = select(sends.c.campaign_id, func.count()).where(*in_window).group_by(sends.c.campaign_id)
+    answered = of_campaign.join(suppressions, suppressions.c.send_id == sends.c.send_id)
+    sent = _counted(connection, of_campaign.where(IS_SENT))
+    refused = _counted(connection, of_campaign.where(IS_REFUSED))
+    bounced = _counted(connection, answered.where(suppressions.c.reason == "bounced", IS_SENT))
+    complaints = _counted(connection, answered.where(suppressions.c.reason == "complained"))
+    return [
+        Standing(name, sent[name], refused[name], bounced[name], complaints[name])
+        for name in sorted(sent.keys() | refused.keys() | complaints.keys())
+    ]
+
+
+def _begin_of(resumed: dict[str, datetime], begin: datetime) -> ColumnElement[datetime]:
+    """Return from when on the mail of a send's campaign counts."""
+    first = literal(begin, UtcDateTime)
+    if not resumed:
+        return first
+    moments = {name: literal(moment, UtcDateTime) for name, moment in resumed.items()}
+    return case(moments, value=sends.c.campaign_id, else_=first)
+
+
+def _counted(connection: Connection, query: Select[str, int]) -> Counter[str]:
+    return Counter({str(row[0]): int(row[1]) for row in connection.execute(query)})
