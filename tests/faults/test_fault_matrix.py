@@ -139,6 +139,11 @@ def test_a_server_that_stops_reading_a_large_mail_is_not_waited_for_for_ever(tmp
     assert ledger.states(DAY) == {UNCERTAIN: 1}
 
 
+def test_a_large_mail_that_the_server_calls_taken_before_its_end_is_uncertain(tmp_path):
+    ledger, _ = send_against(tmp_path, Fault(Stage.BODY, "250 2.0.0 taken"), size=20_000_000)
+    assert ledger.states(DAY) == {UNCERTAIN: 1}
+
+
 @pytest.mark.parametrize(
     "end", [{"closes": True}, {"half_closes": True}, {}], ids=["drop", "half-close", "stall"]
 )
