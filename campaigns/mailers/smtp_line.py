@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
+from core.errors import LapwingError
+
 FAREWELL_SECONDS = 1.0
 _REPLY_LIMIT = 65_536  # bytes; RFC 5321 section 4.5.3.1.5 allows a line 512
 _REPLY = re.compile(rb"(?:\d{3}-[^\n]*\n)*(\d{3})(?: [^\n]*|\r?)\n")
@@ -23,7 +25,7 @@ Address = tuple[Any, ...]
 """Family, type, protocol, canonical name and socket address: an answer of `socket.getaddrinfo`."""
 
 
-class LineLost(Exception):
+class LineLost(LapwingError):
     """The connection is of no more use; the text says why."""
 
 
