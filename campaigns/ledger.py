@@ -12,12 +12,22 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, not_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, text, update
 
 from campaigns.back_off import next_try
 from campaigns.leases import dead_leases, end, lease_of, renew
 from campaigns.ledger_planning import PlanningLedger
-from campaigns.ledger_rows import COLUMNS, END, START, WAIT, as_send, is_paused, record_suppression, stop
+from campaigns.ledger_rows import (
+    COLUMNS,
+    END,
+    START,
+    WAIT,
+    as_send,
+    is_due,
+    is_paused,
+    record_suppression,
+    stop,
+)
 from campaigns.limits import Limits
 from campaigns.sends import MAY_BECOME, Claim, Handover, LedgerSend, Outcome, PlannedSend, SendState, Started
 from core.clock import Clock
@@ -123,8 +133,7 @@ class Ledger(PlanningLedger):
             return connection.scalar(select(func.count()).select_from(due)) or 0
 
     def _due(self, now: datetime, as_of: date | None) -> Select[tuple[str]]:
-        due = select(sends.c.send_id).where(IS_WAITING, sends.c.due_at <= now, not_(is_paused(now)))
-        due = due.where(sends.c.expires_at > now)
+        due = select(sends.c.send_id).where(is_due(now))
         if as_of is not None:
             due = due.where(sends.c.as_of_date == as_of)
         return due.order_by(sends.c.due_at, sends.c.send_id)

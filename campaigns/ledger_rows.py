@@ -10,10 +10,12 @@ from sqlalchemy import (
     Row,
     Table,
     Update,
+    and_,
     bindparam,
     exists,
     insert,
     literal,
+    not_,
     or_,
     select,
     update,
@@ -21,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from campaigns.sends import EVERYTHING, LedgerSend, SendState
-from core.ledger_tables import audit_log, consents, pauses, sends, suppressions
+from core.ledger_tables import IS_WAITING, audit_log, consents, pauses, sends, suppressions
 from core.logging import without_addresses
 
 COLUMNS = [sends.c[name] for name in LedgerSend.__dataclass_fields__]
@@ -78,6 +80,11 @@ def is_paused(now: datetime) -> ColumnElement[bool]:
         pauses.c.subject.in_([sends.c.campaign_id, literal("@") + sends.c.domain, EVERYTHING]),
         or_(pauses.c.ends_at.is_(None), pauses.c.ends_at > now),
     )
+
+
+def is_due(now: datetime) -> ColumnElement[bool]:
+    """Return whether a send may begin now, as far as it is up to itself: it waits, is due, in time and not paused."""
+    return and_(IS_WAITING, sends.c.due_at <= now, not_(is_paused(now)), sends.c.expires_at > now)
 
 
 def as_send(row: Row[Any]) -> LedgerSend:
