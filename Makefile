@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-histories test-bad-rows test-bounces test-spark bench-features bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-servers test-histories test-bad-rows test-bounces test-spark bench-features bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
@@ -25,6 +25,7 @@ up: setup ## start Airflow, MLflow, tracking, console and local inbox on this ma
 test: setup ## install what the tests need (system-packages.txt), then run all of them
 	@scripts/system_packages.sh
 	@scripts/setup.sh peers
+	@scripts/setup.sh exim
 	@$(python) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 12 --durations-min 10
 
 test-crash: setup ## kill the whole demo at 12 random moments and while it sends; run it again; compare (an hour)
@@ -40,6 +41,11 @@ test-crash-publish: setup ## kill 100 runs of build and publish at random moment
 test-signatures: setup ## sign 1,000 mails; dkimpy and Perl's Mail::DKIM accept each, and none that was changed (half a minute)
 	@scripts/system_packages.sh
 	@TEST_MAILS=1000 $(python) -m pytest tests/campaigns/test_dkim.py
+
+test-servers: setup ## send 10,000 mails to Postfix, Exim and smtp-sink each; every one arrives once, unchanged (minutes)
+	@scripts/system_packages.sh
+	@scripts/setup.sh exim
+	@TEST_MAILS=10000 $(python) -m pytest tests/faults/test_real_servers.py
 
 test-histories: setup ## check the features' laws on 2,000 made-up histories (ten minutes)
 	@TEST_HISTORIES=2000 $(python) -m pytest tests/dbt_project/test_histories.py

@@ -1,21 +1,23 @@
-"""Hand what is due to a server, a group of mails at a time, and write down what became of each.
+"""Hand what is due to a server, and write down what became of each mail.
 
-A group is as many mails as the mailer hands over at once. Before any of them goes out the ledger says `sending` of them
-all; that commit carries the outcomes of the group before. So a group costs one disk sync, and a sender that dies leaves
-at most one group of which nobody knows whether it arrived: `uncertain`.
+As many mails are under way as the mailer has connections. Whenever some of those are free, the next mails go out on
+them: one commit says `sending` of this group before any of it goes out, and carries the outcomes that came since the
+last. So a group costs one disk sync, and a sender that dies leaves at most as many mails as it has connections of which
+nobody knows whether they arrived: `uncertain`.
 """
 
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from email.utils import getaddresses
+from functools import partial
 
 from campaigns.breaker import Breaker
 from campaigns.envelope import Envelop, bare
-from campaigns.ledger import Handover, Ledger, LedgerSend, Outcome, SendState
+from campaigns.ledger import Claim, Handover, Ledger, LedgerSend, Outcome, SendState
 from campaigns.mailers import (
     Deferred,
     DeliveryRefused,
@@ -33,7 +35,7 @@ from core.logging import get_logger
 MessageOf = Callable[[LedgerSend], bytes]
 Progress = Callable[[Counter[SendState]], None]
 
-CLAIM_SIZE = 50  # sends claimed by one commit; their messages wait in memory (0.75 MB at 15 kB)
+CLAIM_SIZE = 200  # sends claimed by one commit
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
 _MORE_RECIPIENTS = ("cc", "bcc", "resent-to", "resent-cc", "resent-bcc")
 _STATES: dict[type[MailerError], SendState] = {
@@ -71,7 +73,7 @@ def send_batch(
 
     Call it inside `Ledger.sender`, after `recover`, `settle` and `expire`; `settle` once more afterwards, and
     `check_identity` at the end. `message_of` makes the bytes of a mail, and `envelop` what is handed over of
-    them; both do so for all of a claim before the first is handed over. `progress` gets the counts after each mail.
+    them; both do so for all of a group before the first is handed over. `progress` gets the counts after each mail.
 
     Raises
     ------
@@ -83,10 +85,13 @@ def send_batch(
     Exception
         Whatever `message_of` raises. That send and the rest of its claim are planned again.
     """
-    batch = _Batch(ledger, mailer, pause_after_errors, progress)
+
+    def ready(send: LedgerSend) -> _Ready:
+        return _ready(send, message_of(send), mailer.server, envelop)
+
+    batch = _Batch(ledger, partial(ledger.claim, CLAIM_SIZE, as_of), ready, pause_after_errors, progress)
     try:
-        while sends := batch.claim(as_of):
-            batch.hand_over([_ready(send, message_of(send), mailer.server, envelop) for send in sends])
+        batch.send(mailer)
     finally:
         ledger.release()
         get_logger(__name__).info("batch ended", **{str(state): n for state, n in batch.counts.items()})
@@ -94,70 +99,91 @@ def send_batch(
 
 
 class _Batch:
-    """One run of the sender: its counts, the outcomes not yet written, how many errors it has met in a row."""
+    """One run of the sender: what it has claimed, what is under way, the outcomes not yet written, the counts."""
 
     def __init__(
-        self, ledger: Ledger, mailer: Mailer, pause_after_errors: int, progress: Progress | None
+        self,
+        ledger: Ledger,
+        claim: Callable[[], Claim],
+        ready: Callable[[LedgerSend], _Ready],
+        pause_after_errors: int,
+        progress: Progress | None,
     ) -> None:
         self.counts: Counter[SendState] = Counter()
         self._ledger = ledger
-        self._mailer = mailer
+        self._claim = claim
+        self._ready = ready
         self._pause_after_errors = pause_after_errors
         self._progress = progress
+        self._claimed = deque[LedgerSend]()
+        self._is_all_claimed = False
+        self._under_way: dict[Mail, LedgerSend] = {}
         self._policy = PolicyWatch()
         self._breaker = Breaker(ledger)
         self._unwritten: list[Outcome] = []
         self._errors_in_a_row = 0
         self._last_words = ""
 
-    def claim(self, as_of: date | None) -> list[LedgerSend]:
-        """Claim what may go now; wait for it where only the rates keep it."""
-        while True:
-            self._breaker.check()
-            claim = self._ledger.claim(CLAIM_SIZE, as_of)
-            self._count(SendState.SUPPRESSED, claim.suppressed)
-            if claim.sends or claim.wait is None:
-                return claim.sends
-            self._ledger.limits.hold(claim.wait)
-
-    def hand_over(self, claimed: list[_Ready]) -> None:
-        """Send what was claimed, group by group; the outcomes of a group are committed with the start of the next."""
+    def send(self, mailer: Mailer) -> None:
+        """Hand over all that is due; whatever happens, there is an outcome of each mail handed over afterwards."""
         try:
-            for group in _groups(claimed, self._mailer.connections):
-                if going := self._start(group):
-                    self._deliver(going)
-                for pause in self._policy.pauses():
-                    get_logger(__name__).warning("a server's policy pauses sending", subject=pause.subject)
-                    self._ledger.pause(pause.subject, actor="sender", reason=pause.reason, lasts=pause.lasts)
-                self._pause_if_hopeless()
-        finally:
-            if self._unwritten:
-                self._ledger.finish(self._unwritten)
-                self._unwritten = []
-
-    def _start(self, group: list[_Ready]) -> list[_Ready]:
-        """Commit that a group is being handed over; return those of it that may go."""
-        started = self._ledger.start([(ready.send, ready.handover) for ready in group], after=self._unwritten)
-        self._unwritten = []
-        self._count(SendState.SUPPRESSED, started.suppressed)
-        return [ready for ready in group if ready.send.send_id in started.send_ids]
-
-    def _deliver(self, group: list[_Ready]) -> None:
-        """Hand a group over; whatever happens, there is an outcome of each of its mails afterwards."""
-        unanswered = dict(enumerate(group))
-
-        def answered(place: int, answer: str | MailerError) -> None:
-            self._note(unanswered.pop(place).send, answer)
-
-        try:
-            self._mailer.hand_over([ready.mail for ready in group], answered)
+            mailer.hand_over(self._more, self._answered)
         except BaseException as error:  # stopped by a person or by a fault of ours: they may be under way
             reply = last_words(f"the sender stopped with this mail in flight: {error!r}")
-            for ready in unanswered.values():
-                self._note(ready.send, DeliveryUncertain(reply))
+            for mail in list(self._under_way):
+                self._answered(mail, DeliveryUncertain(reply))
             raise
+        finally:
+            self._write()
 
-    def _note(self, send: LedgerSend, answer: str | MailerError) -> None:
+    def _more(self, limit: int) -> list[Mail]:
+        """Return up to `limit` mails of which the ledger says `sending`; none where that has to wait or all is done."""
+        self._pause_where_unwelcome()
+        self._pause_if_hopeless()
+        while group := self._next_group(limit):
+            ready = {each.send.send_id: each for each in map(self._ready, group)}
+            started = self._ledger.start(
+                [(each.send, each.handover) for each in ready.values()], after=self._unwritten
+            )
+            self._unwritten = []
+            self._count(SendState.SUPPRESSED, started.suppressed)
+            going = [ready[send.send_id] for send in group if send.send_id in started.send_ids]
+            if going:
+                self._under_way.update((each.mail, each.send) for each in going)
+                return [each.mail for each in going]
+        return []
+
+    def _next_group(self, limit: int) -> list[LedgerSend]:
+        """Take from what was claimed, and claim; no person twice under way: the first answer decides about her second mail."""
+        if self._is_all_claimed and not self._claimed and not self._under_way:
+            self._write()  # which may plan something again
+            self._is_all_claimed = False
+        if len(self._claimed) < limit and not self._is_all_claimed:
+            self._claim_more()
+        people = {send.pseudonym for send in self._under_way.values()}
+        group, waiting = list[LedgerSend](), list[LedgerSend]()
+        while self._claimed and len(group) < limit:
+            send = self._claimed.popleft()
+            (waiting if send.pseudonym in people else group).append(send)
+            people.add(send.pseudonym)
+        self._claimed.extendleft(reversed(waiting))
+        return group
+
+    def _claim_more(self) -> None:
+        """Claim what may go now; wait for it where only the rates keep it and nothing else is to be done."""
+        while True:
+            self._breaker.check()
+            claim = self._claim()
+            self._count(SendState.SUPPRESSED, claim.suppressed)
+            self._claimed.extend(claim.sends)
+            self._is_all_claimed = not claim.sends
+            if claim.sends or claim.wait is None or self._claimed or self._under_way:
+                return
+            self._write()
+            self._ledger.limits.hold(claim.wait)
+
+    def _answered(self, mail: Mail, answer: str | MailerError) -> None:
+        send = self._under_way.pop(mail)
         self._policy.note(send, answer)
         if isinstance(answer, str):
             outcome, is_error = Outcome(send, SendState.SENT, answer), False
@@ -169,6 +195,16 @@ class _Batch:
         self._last_words = outcome.reply
         self._unwritten.append(outcome)
         self._count(outcome.state)
+
+    def _write(self) -> None:
+        if self._unwritten:
+            self._ledger.finish(self._unwritten)
+            self._unwritten = []
+
+    def _pause_where_unwelcome(self) -> None:
+        for pause in self._policy.pauses():
+            get_logger(__name__).warning("a server's policy pauses sending", subject=pause.subject)
+            self._ledger.pause(pause.subject, actor="sender", reason=pause.reason, lasts=pause.lasts)
 
     def _pause_if_hopeless(self) -> None:
         if self._errors_in_a_row >= self._pause_after_errors:
@@ -182,18 +218,6 @@ class _Batch:
             self.counts[state] += number
             if self._progress is not None:
                 self._progress(self.counts)
-
-
-def _groups(claimed: list[_Ready], size: int) -> Iterator[list[_Ready]]:
-    """Cut into groups of at most `size`, no person twice in one: the first answer decides about her second mail."""
-    group: list[_Ready] = []
-    for ready in claimed:
-        if len(group) == size or ready.send.pseudonym in {other.send.pseudonym for other in group}:
-            yield group
-            group = []
-        group.append(ready)
-    if group:
-        yield group
 
 
 def _ready(send: LedgerSend, message: bytes, server: str, envelop: Envelop) -> _Ready:

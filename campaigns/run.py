@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache, partial
@@ -11,8 +12,8 @@ from campaigns.dispatch import send_batch
 from campaigns.envelope import Envelope
 from campaigns.ledger import Ledger, LedgerSend, SendState
 from campaigns.limits import Limits
+from campaigns.mailers.choice import mailer_of
 from campaigns.mailers.local_inbox import LocalInbox
-from campaigns.mailers.smtp import SmtpMailer
 from campaigns.message import build_message
 from campaigns.migrate import migrate
 from campaigns.plan import plan_rows, render_row
@@ -58,7 +59,7 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
     if pauses := ledger.pauses(clock_of(settings)()):
         log.warning("sending is paused", subjects=[pause.subject for pause in pauses])
     messages, envelope = Messages(settings), Envelope(settings)
-    with ledger.sender(settings.data_dir / "sender.lock"), SmtpMailer(settings, inbox) as mailer:
+    with ledger.sender(settings.data_dir / "sender.lock"), closing(mailer_of(settings, inbox)) as mailer:
         recovered = ledger.recover()
         settled = ledger.settle(mailer)
         if recovered or settled:

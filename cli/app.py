@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import campaign, data, doctor, models, reports, segments, send, serve, source
+from cli import bounces, campaign, data, doctor, models, reports, segments, send, serve, source
 
 app = typer.Typer(
     name="lapwing",
@@ -27,6 +27,7 @@ app.add_typer(segments.segments, name="segments")
 app.command("score")(models.score)
 app.add_typer(campaign.campaign, name="campaign")
 app.add_typer(send.send, name="send")
+app.add_typer(bounces.bounces, name="bounces")
 app.add_typer(reports.feedback, name="feedback")
 app.add_typer(reports.report, name="report")
 app.add_typer(serve.inbox, name="inbox")

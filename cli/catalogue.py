@@ -33,7 +33,7 @@ def services(settings: Settings) -> list[Service]:
     What the settings place elsewhere (a mail provider, an MLflow server) is not started here.
     """
     found = [_tracking(settings), _console(settings)]
-    if settings.smtp_host in LOOPBACK:
+    if settings.mailer == "smtp" and settings.smtp_host in LOOPBACK:
         found.insert(0, _inbox(settings))
     if not settings.mlflow.startswith("http"):
         found.append(_mlflow(settings))

@@ -34,7 +34,7 @@ def answer(value: object, *, as_json: bool) -> None:
     plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
     if as_json:
         print(json.dumps(plain, default=str, ensure_ascii=False))
-    elif isinstance(plain, dict):
+    elif isinstance(plain, dict) and plain:
         _print_table(["", ""], [[key, _text(item)] for key, item in plain.items()])
     elif isinstance(plain, Sequence) and plain and isinstance(plain[0], dict):
         _print_table(list(plain[0]), [[_text(row[key]) for key in row] for row in plain])
@@ -46,7 +46,8 @@ def _print_table(headings: list[str], rows: list[list[Any]]) -> None:
     table = Table(*headings, box=None, show_header=any(headings), pad_edge=False)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    Console(soft_wrap=True).print(table)
+    # what servers said may look like Rich's markup, and be broken at that
+    Console(soft_wrap=True, markup=False, emoji=False).print(table)
 
 
 def _text(value: object) -> str:

@@ -13,10 +13,11 @@ report = typer.Typer(no_args_is_help=True, help="The day's account.")
 def collect() -> None:
     """Land new opens, clicks and unsubscribes, and mails newly sent; carry new consents into the ledger.
 
-    What readers did is in the tracking service's log, whose mail it was and what was sent in the ledger. Consents are carried once the shop's first files are loaded (`lapwing source load`).
+    What readers did is in the tracking service's log, whose mail it was and what was sent in the ledger. Consents are carried once the shop's first files are loaded (`lapwing source load`). A send that was `uncertain` and of which its reader opened, clicked or unsubscribed counts as sent. What came back is taken by `lapwing bounces take`.
     """
     from campaigns.consents import collect_consents
     from campaigns.outcomes import ledger_view
+    from campaigns.settlement import settle_answered
     from sources.landing import load_landing
     from sources.tracking import collect
 
@@ -24,6 +25,7 @@ def collect() -> None:
     with ledger_view(settings) as ledger:
         print(f"{collect(settings, ledger)} events landed")
     print(f"{collect_consents(settings, load_landing)} consents carried into the ledger")
+    print(f"{settle_answered(settings, load_landing)} uncertain sends settled")
 
 
 @feedback.command("simulate")

@@ -1,7 +1,8 @@
 """The numbers of the report: funnels, verdicts and their identity, model figures, stage times."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from enum import StrEnum
 from itertools import groupby
@@ -128,6 +129,38 @@ def warnings(readers: Readers, day: date) -> list[Row]:
     return sorted(
         shown, key=lambda row: (row["treatment"] != "any", row["treatment"], order.index(row["churn_band"]))
     )
+
+
+@dataclass(frozen=True)
+class CameBack:
+    """What came back by mail of a campaign's sends of one day: counts of mails; `unproven` are of any kind."""
+
+    campaign_id: str
+    hard_bounces: int
+    soft_bounces: int
+    complaints: int
+    auto_replies: int
+    unproven: int
+
+
+def came_back(readers: Readers, day: date) -> list[CameBack]:
+    """Return what came back of each campaign of a day of which anything did."""
+    counts: dict[str, Counter[str]] = {}
+    for found in readers.ledger.notice_counts(day):
+        sort = _SORTS[found.kind, found.severity == "hard"] if found.is_proven else "unproven"
+        counts.setdefault(found.campaign_id, Counter())[sort] += found.count
+    names = [each.name for each in fields(CameBack)][1:]
+    return [CameBack(campaign_id, *(of[name] for name in names)) for campaign_id, of in counts.items()]
+
+
+_SORTS = {
+    ("bounce", True): "hard_bounces",
+    ("bounce", False): "soft_bounces",
+    ("complaint", True): "complaints",
+    ("complaint", False): "complaints",
+    ("auto_reply", False): "auto_replies",
+}
+"""From (kind, whether it is hard) of a proven notice to what it counts as."""
 
 
 def model_figures(readers: Readers, day: date) -> list[ModelFigures]:

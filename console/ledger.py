@@ -13,7 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from campaigns.ledger_view import LedgerView
 from campaigns.sending_now import SendingNow, sending_now
 from core.clock import clock_of
-from core.ledger_tables import links, open_ledger, sends, suppressions
+from core.ledger_tables import links, notices, open_ledger, sends, suppressions
 from core.settings import Settings
 
 TROUBLED = ("refused", "deferred", "uncertain", "claimed", "sending")
@@ -64,6 +64,17 @@ class StateCount:
     count: int
 
 
+@dataclass(frozen=True)
+class NoticeCount:
+    """How many mails of a kind came back of a campaign's day. Without a proof they only claim to be about it."""
+
+    campaign_id: str
+    kind: str
+    severity: str | None
+    is_proven: bool
+    count: int
+
+
 class LedgerReader:
     """Questions the pages ask. A ledger that does not exist yet answers with nothing."""
 
@@ -97,6 +108,22 @@ class LedgerReader:
             if connection is None:
                 return []
             return [StateCount(**row._mapping) for row in connection.execute(query)]
+
+    def notice_counts(self, as_of: date) -> list[NoticeCount]:
+        """Count what came back of a day's sends, by campaign."""
+        keys = (sends.c.campaign_id, notices.c.kind, notices.c.severity, notices.c.is_proven)
+        query = (
+            select(*keys, func.count().label("count"))
+            .join_from(sends, notices, notices.c.send_id == sends.c.send_id)
+            .where(sends.c.as_of_date == as_of)
+            .group_by(*keys)
+            .order_by(*keys)
+        )
+        with self._connection() as connection:
+            # a ledger of before, which the next run that sends brings to this version
+            if connection is None or not inspect(connection).has_table(notices.name):
+                return []
+            return [NoticeCount(**row._mapping) for row in connection.execute(query)]
 
     def troubled(self, limit: int) -> list[SendRecord]:
         """Return the newest sends that were refused, deferred, are uncertain or still on the way."""

@@ -12,7 +12,10 @@ from babel.numbers import format_currency
 
 VERDICTS: Mapping[str, tuple[str, str]] = {
     "no_consent": ("No consent", "The customer has not agreed to marketing mail."),
-    "suppressed": ("Suppressed", "The customer unsubscribed, or the address refused mail before."),
+    "suppressed": (
+        "Suppressed",
+        "The customer unsubscribed or complained, or the address refused or bounced mail before.",
+    ),
     "not_reachable": ("Not reachable", "No usable address is known."),
     "held_out": ("Held out", "Drawn by lot to get nothing, so that the effect of the mail can be measured."),
     "frequency_capped": ("Frequency capped", "The customer has had enough mail lately."),
@@ -29,8 +32,8 @@ STATES: Mapping[str, str] = {
     "sent": "The mail server accepted it.",
     "refused": "The mail server refused this address for good.",
     "deferred": "The mail server asked to try later; it is tried again when it is due.",
-    "suppressed": "Stopped before sending: the customer unsubscribed after planning.",
-    "suppressed_late": "Stopped before sending: the customer unsubscribed after planning.",
+    "suppressed": "Stopped before sending: the customer unsubscribed, complained or bounced after planning.",
+    "suppressed_late": "Stopped before sending: the customer unsubscribed, complained or bounced after planning.",
     "uncertain": "The connection broke after hand-over; it is not repeated, one mail too few can be put right.",
     "expired": "Its day passed before it could be sent, it was withdrawn, or the server put it off for too long.",
 }

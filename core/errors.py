@@ -9,6 +9,7 @@
     ├── CampaignInvalid      a campaign folder, a template or a fact is not what it must be
     ├── RulesInvalid         the file of rules of trade is not what it must be
     ├── LedgerBroken         the accounting identity does not hold, or the ledger is not usable
+    ├── MailboxFailed        the mailbox that bounces come back to cannot be read
     ├── SendingPaused        too many errors in a row: what is left stays planned
     ├── ModelRefused         a model did not beat its baselines, or is not what was registered
     └── ServiceFailed        a local service did not come up
@@ -51,6 +52,10 @@ class RulesInvalid(LapwingError):
 
 class LedgerBroken(LapwingError):
     """The accounting identity does not hold, or the ledger cannot be used."""
+
+
+class MailboxFailed(LapwingError):
+    """The mailbox that bounces come back to cannot be read: its server is silent, or says no."""
 
 
 class SendingPaused(LapwingError):

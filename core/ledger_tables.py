@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Connection,
@@ -149,10 +150,46 @@ suppressions = Table(
     metadata,
     Column("customer_id", String(64), primary_key=True),
     Column("pseudonym", String(32), nullable=False, index=True),
-    Column("reason", String(32), nullable=False, doc="unsubscribed | refused | complained"),
+    Column("reason", String(32), nullable=False, doc="unsubscribed | refused | bounced | complained"),
     Column("send_id", String(32), doc="The send it answers, where there is one."),
     Column("suppressed_at", UtcDateTime, nullable=False),
 )
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("digest", String(64), primary_key=True, doc="SHA-256 of the mail, so that it is taken once."),
+    Column("kind", String(16), nullable=False, doc="bounce | complaint | auto_reply"),
+    Column("severity", String(8), doc="hard | soft; null of an auto-reply, and where nothing is said."),
+    Column("reason", String(32), doc="One of `docs/bounces.md`; null where severity is."),
+    Column("status", String(16), doc="Enhanced status code (RFC 3463), where a server gave one."),
+    Column(
+        "diagnostic",
+        Text,
+        doc="The server's words: one printable line without addresses. Data, never markup.",
+    ),
+    Column(
+        "send_id", String(32), index=True, doc="The send it is about: as its token says, else as it claims."
+    ),
+    Column("is_proven", Boolean, nullable=False, doc="It carries a token of that send that we signed."),
+    Column("received_at", UtcDateTime, nullable=False, doc="When it came into the mailbox."),
+    Column("taken_at", UtcDateTime, nullable=False),
+)
+"""One row per mail that came back: bounces, complaints, auto-replies. Only a proven one has an effect."""
+
+mailboxes = Table(
+    "mailboxes",
+    metadata,
+    Column("mailbox_id", String(64), primary_key=True, doc="SHA-256 of its address without the password."),
+    Column(
+        "uid_validity",
+        BigInteger,
+        nullable=False,
+        doc="With another one, the server counts anew (RFC 9051, 2.3.1.1).",
+    ),
+    Column("last_uid", BigInteger, nullable=False, doc="Every mail up to this one was looked at."),
+)
+"""How far each IMAP folder was read."""
 
 consents = Table(
     "consents",

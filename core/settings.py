@@ -3,6 +3,7 @@
 import re
 from datetime import date
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -47,6 +48,18 @@ class Settings(BaseSettings):
     """Domain that signs mail (DKIM's d=); empty: that of the From address."""
     bounce_domain: str = Field("", pattern=_DOMAIN)
     """Domain that bounces come back to, each to an address of its send's own; empty: to the From address."""
+    bounce_mailbox: SecretStr = SecretStr("")
+    """Where they arrive: a Maildir's folder, or imaps://user:password@host/folder, which holds a login. Empty: nothing is fetched."""
+    mailer: Literal["smtp", "ses", "sendgrid"] = "smtp"
+    """How mail is handed over: to an SMTP server, or by the HTTP API of Amazon SES or of SendGrid."""
+    mailer_url: str = ""
+    """Address of the provider's API; empty: the one it publishes."""
+    ses_region: str = Field("", pattern=r"^[a-z0-9-]*$")
+    ses_access_key_id: str = ""
+    ses_secret_access_key: SecretStr = SecretStr("")
+    ses_configuration_set: str = ""
+    """Name of the configuration set that says what SES tells of bounces, complaints and deliveries; empty: none."""
+    sendgrid_api_key: SecretStr = SecretStr("")
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(8125, ge=1, le=65535)
     smtp_username: str = ""
@@ -54,6 +67,8 @@ class Settings(BaseSettings):
     smtp_starttls: bool = False
     smtp_connections: int = Field(4, ge=1, le=50)
     """Mails handed over at once, each on a connection of its own; a sender that is killed leaves as many uncertain."""
+    smtp_mails_per_connection: int = Field(1000, ge=1)
+    """Mails after which a connection is closed and another one opened."""
     send_rate: float = Field(0, ge=0)
     """Mails a second, of all senders together; 0: as fast as it goes."""
     domain_rates: str = ""
@@ -122,9 +137,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _replay_stays_at_home(self) -> "Settings":
-        if self.replay and self.smtp_host not in LOOPBACK:
+        if self.replay and (self.mailer != "smtp" or self.smtp_host not in LOOPBACK):
             raise ValueError(
-                "LAPWING_REPLAY is on, so mail may only go to this machine: LAPWING_SMTP_HOST must be 127.0.0.1"
+                "LAPWING_REPLAY is on, so mail may only go to this machine: LAPWING_MAILER must be smtp, and"
+                " LAPWING_SMTP_HOST 127.0.0.1"
             )
         return self
 

@@ -3,14 +3,18 @@
 
 Lands what readers did (opens, clicks, unsubscribes) from the tracking service's log, and what the ledger calls sent, every
 15 minutes. Unsubscribes are in the ledger already: the tracking service commits them before it answers. Loads what the
-shop landed, and carries withdrawals of consent into the ledger: from then on they stop mail that is planned already.
+shop landed, and carries withdrawals of consent into the ledger: from then on they stop mail that is planned already. Takes
+bounces and complaints from their mailbox (`LAPWING_BOUNCE_MAILBOX`): a proven hard bounce or complaint suppresses its
+customer. An uncertain send of which something came back, or whose mail was opened, is settled as sent.
 
-Running it twice is safe: a line of the log and a sent mail are landed once, a decision is in the ledger once.
+Running it twice is safe: a line of the log and a sent mail are landed once, a decision and a notice are in the ledger once.
 
 **When it fails**, see [feedback](docs/runbooks/collect_feedback.md), then clear the task:
 
 - `collect` (docs/runbooks/collect_feedback.md): the report lags, nobody gets a wrong mail
 - `carry_consents` (docs/runbooks/collect_feedback.md): who withdrew since the last run may still be mailed; mend it now
+- `take_notices` (docs/runbooks/collect_feedback.md): who complained since the last run may still be mailed; mend it today
+- `settle` (docs/runbooks/collect_feedback.md): uncertain sends stay so a while longer
 """
 
 from datetime import UTC, datetime
@@ -51,8 +55,29 @@ def collect_feedback():
 
             return collect_consents(settings, load_landing)
 
-    collect(RUN_DAY)
-    carry_consents(RUN_DAY)  # not behind `collect`: a withdrawal waits for no figures
+    @task
+    def take_notices(day: str) -> dict[str, int]:
+        from core.stages import stage_without_replay
+
+        with stage_without_replay("take_notices", day) as settings:
+            from campaigns.bounces.intake import take_notices
+
+            return dict(take_notices(settings))
+
+    @task(pool=WAREHOUSE_POOL)
+    def settle(day: str) -> int:
+        from core.stages import stage_without_replay
+
+        with stage_without_replay("settle", day) as settings:
+            from campaigns.settlement import settle_answered
+            from sources.landing import load_landing
+
+            return settle_answered(settings, load_landing)
+
+    # None behind `collect` but what needs it: a withdrawal and a complaint wait for no figures.
+    carry_consents(RUN_DAY)
+    take_notices(RUN_DAY)
+    collect(RUN_DAY) >> settle(RUN_DAY)
 
 
 collect_feedback()

@@ -7,6 +7,7 @@
 #   scripts/setup.sh env       only .env
 #   scripts/setup.sh peers     .tools/peers/ (requirements-peers.txt): what tests compare our figures with
 #   scripts/setup.sh spark     .tools/spark/ (requirements-spark.txt): Spark, which factorises for `SparkAls`
+#   scripts/setup.sh exim      .tools/exim/: Debian's Exim, a mail server that tests send to
 #
 # PYTHON=/path/to/python picks the interpreter; without it the newest tried one of 3.12, 3.13, 3.11 is taken.
 set -euo pipefail
@@ -173,6 +174,23 @@ make_environment() {
     fingerprint "$lock" "$folder/bin/python" >"$stamp"
 }
 
+# Unpacked instead of installed: as packages Exim and Postfix exclude each other. Tests run it without rights, under a user
+# that libnss-wrapper makes it believe in, so its set-uid bit goes. Where it cannot be had, they say so.
+make_exim() {
+    local draft=.tools/exim.draft package
+    rm -rf "$draft" && mkdir -p "$draft"
+    if ! (cd "$draft" && apt-get download -q exim4-daemon-light libidn12 libgnutls-dane0 libunbound8 libevent-2.1-7 \
+        libnss-wrapper) >>"$LOG" 2>&1; then
+        say "  Exim cannot be downloaded by apt-get; the tests that send to it cannot run"
+        return
+    fi
+    for package in "$draft"/*.deb; do
+        dpkg-deb -x "$package" "$draft" && rm "$package"
+    done
+    chmod u-s "$draft/usr/sbin/exim4"
+    rm -rf .tools/exim && mv "$draft" .tools/exim
+}
+
 # Secrets of this copy: made once, readable by their owner only, never overwritten.
 make_env_file() {
     [[ -e .env ]] && return
@@ -229,11 +247,16 @@ case ${1:-all} in
         ;;
     tools) make_tools ;;
     env) make_env_file ;;
+    exim)
+        if [[ -x .tools/exim/usr/sbin/exim4 ]]; then exit 0; fi
+        say "setup: .tools/exim"
+        make_exim
+        ;;
     peers | spark)
         if is_up_to_date ".tools/$1" "requirements-$1.txt"; then exit 0; fi
         say "setup: .tools/$1"
         make_environment ".tools/$1" "requirements-$1.txt"
         ;;
-    *) fail "unknown part '$1'; say nothing, 'tools', 'env', 'peers' or 'spark'." ;;
+    *) fail "unknown part '$1'; say nothing, 'tools', 'env', 'peers', 'spark' or 'exim'." ;;
 esac
 say "setup: finished in $((SECONDS - BEGAN)) s"

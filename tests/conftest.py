@@ -1,8 +1,8 @@
 """What every test shares: an environment without telemetry, no network, settings of its own, and tools it needs.
 
-A test that needs a system package, or the environment of the peers we are compared with, says so:
-`@pytest.mark.needs("chromium")`, `@pytest.mark.needs("peers")`. Where that is absent the test is skipped and the run
-closes with a line `not run: needs chromium: <test>`, which `.ci/run` counts as a failure.
+A test that needs a system package, the environment of the peers we are compared with, or root's rights, says so:
+`@pytest.mark.needs("chromium")`, `@pytest.mark.needs("peers")`, `@pytest.mark.needs("root")`. Where that is absent the
+test is skipped and the run closes with a line `not run: needs chromium: <test>`, which `.ci/run` counts as a failure.
 """
 
 import ipaddress
@@ -34,6 +34,9 @@ TOOLS = {
     "postgresql": ("initdb", "/usr/lib/postgresql/*/bin"),
     "chromium": ("chromium", "/usr/bin"),
     "smtp-sink": ("smtp-sink", "/usr/sbin"),
+    "postfix": ("postfix", "/usr/sbin"),
+    "exim": ("usr/sbin/exim4", f"{PROJECT}/.tools/exim"),  # made by `scripts/setup.sh exim`
+    "dovecot": ("dovecot", "/usr/sbin"),
     "mail-dkim": ("DKIM.pm", "/usr/share/perl5/Mail"),
     "peers": ("peers/bin/python", f"{PROJECT}/.tools"),  # made by `scripts/setup.sh peers`
 }
@@ -43,6 +46,8 @@ AIRFLOW_HOME = pytest.StashKey[str]()
 
 def locate(tool: str) -> Path | None:
     """Return the program that stands for what a test needs, or None where it is not installed."""
+    if tool == "root":
+        return Path("/root") if os.geteuid() == 0 else None
     program, folder = TOOLS[tool]
     on_path = shutil.which(program)
     if on_path:

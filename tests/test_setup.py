@@ -151,9 +151,10 @@ def test_peers_and_spark_get_environments_of_their_own_and_leave_ours_alone(clon
     assert [line.split()[0] for line in fake_uv.read_text().splitlines()] == ["venv", "pip", "pip"]
 
 
-def test_tests_are_run_when_the_peers_are_there(clone):
+def test_tests_are_run_when_peers_and_exim_are_there(clone):
     recipe = _recipe(clone, "test")
     assert 0 < recipe.find("scripts/setup.sh peers") < recipe.find("-m pytest")
+    assert 0 < recipe.find("scripts/setup.sh exim") < recipe.find("-m pytest")
 
 
 def _recipe(folder: Path, target: str) -> str:
@@ -207,7 +208,7 @@ def test_make_alone_lists_every_target_with_its_line(clone):
 
 @pytest.mark.parametrize(
     ("given", "missing", "first"),
-    [([], 6, "chromium"), (["system-packages-spark.txt"], 1, "default-jre-headless")],
+    [([], 7, "chromium"), (["system-packages-spark.txt"], 1, "default-jre-headless")],
 )
 def test_system_packages_that_may_not_be_installed_are_told_not_fatal(clone, given, missing, first):
     stubs = clone / "stubs"
@@ -221,6 +222,14 @@ def test_system_packages_that_may_not_be_installed_are_told_not_fatal(clone, giv
     assert f"By hand: sudo apt-get install --no-install-recommends {first}" in done.stderr
 
 
+def test_exim_that_cannot_be_downloaded_is_told_and_not_fatal(clone):
+    _program(clone / "stubs/apt-get", "#!/bin/sh\nexit 100\n")
+    done = run(clone, "scripts/setup.sh", "exim", PATH=f"{clone / 'stubs'}:/usr/bin:/bin")
+    assert done.returncode == 0
+    assert "the tests that send to it cannot run" in done.stderr
+    assert not (clone / ".tools/exim").exists()
+
+
 def test_every_tool_that_tests_may_need_has_its_package_in_the_list():
     lines = (PROJECT / "system-packages.txt").read_text().splitlines()
     listed = {line.split()[0] for line in lines if line and not line.startswith("#")}
@@ -228,9 +237,11 @@ def test_every_tool_that_tests_may_need_has_its_package_in_the_list():
         "postgresql": "postgresql",
         "chromium": "chromium",
         "smtp-sink": "postfix",
+        "postfix": "postfix",
+        "dovecot": "dovecot-imapd",
         "mail-dkim": "libmail-dkim-perl",
     }
-    assert set(packages) | {"peers"} == set(TOOLS)  # those scripts/setup.sh makes
+    assert set(packages) | {"peers", "exim"} == set(TOOLS)  # those scripts/setup.sh makes
     assert set(packages.values()) <= listed
     assert all(" # " in line for line in lines if line and not line.startswith("#"))  # what it is for
 

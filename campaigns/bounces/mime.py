@@ -57,11 +57,15 @@ class Part:
     depth: int = 0
 
 
+def first_mib(raw: bytes) -> bytes:
+    """Return what is looked at of a mail, its lines ended by LF."""
+    return raw[:LONGEST].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
 def read_parts(raw: bytes) -> list[Part]:
     """Return a mail's parts in the order they stand in, a part before what it holds; `MOST_PARTS` at most."""
-    mail = raw[:LONGEST].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     found: list[Part] = []
-    waiting = [(mail, False, 0)]
+    waiting = [(first_mib(raw), False, 0)]
     while waiting and len(found) < MOST_PARTS:
         block, is_message, depth = waiting.pop()
         part = _read_part(block, is_message=is_message, depth=depth)

@@ -1,6 +1,7 @@
 """The words a mail that came back is told in."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -81,3 +82,33 @@ class Notice:
     recipients: tuple[Recipient, ...] = ()
     message_id: str | None = None
     send_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenNotice:
+    """What is kept of a mail that came back: no address, and of its text the server's words alone.
+
+    Parameters
+    ----------
+    digest
+        SHA-256 of the mail's first MiB, its lines ended by LF, in hexadecimal.
+    severity, reason
+        None where no recipient is named. Of several those of the one who fares best: we wrote to one address, which
+        leads to all of them.
+    send_id
+        32 hex digits: as the mail's token says, else as the copy of our mail in it claims.
+    is_proven
+        Whether a token that we signed says so. Only then the notice has an effect.
+    received_at
+        When the mail came into the mailbox.
+    """
+
+    digest: str
+    kind: Kind
+    severity: Severity | None
+    reason: Reason | None
+    status: str | None
+    diagnostic: str | None
+    send_id: str | None
+    is_proven: bool
+    received_at: datetime

@@ -22,6 +22,7 @@ from campaigns.bounces.reasons import find_status, judge
 from campaigns.mailers import last_words
 
 MOST_RECIPIENTS = 100
+COMPLAINT_TYPE = "message/feedback-report"
 _STATUS_TYPES = ("message/delivery-status", "message/global-delivery-status")
 _HEADER_TYPES = ("text/rfc822-headers", "message/rfc822-headers", "message/global-headers")
 _FAILED_ACTIONS = ("failed", "failure", "error", "delayed")
@@ -54,7 +55,7 @@ def read_notice(raw: bytes) -> Notice:
 
 def _read_kind(parts: list[Part]) -> tuple[Kind, list[Recipient]]:
     fields = parts[0].fields
-    complaint = next((part for part in parts if part.media_type == "message/feedback-report"), None)
+    complaint = next((part for part in parts if part.media_type == COMPLAINT_TYPE), None)
     if complaint:
         return _read_complaint(complaint, parts)
     groups = [group for part in parts for group in _status_groups(part)]
@@ -89,7 +90,7 @@ def _read_complaint(part: Part, parts: list[Part]) -> tuple[Kind, list[Recipient
         return Kind.OTHER, []
     named = _RCPT_TO.findall(text)
     if not named:  # a provider may leave it out (RFC 5965, section 3.2); we write to one address at a time
-        named = [original.fields.get("to", "") for original in parts if _is_original(original)]
+        named = [fields.get("to", "") for fields in originals(parts)]
     found = (_MAIL_ADDRESS.search(each) for each in named)
     addresses = [address for each in found if each and (address := _plain(each[0]))]
     words = last_words(feedback_type)
@@ -185,14 +186,12 @@ def _by_words(fields: Fields, lines: list[str], subject: str) -> list[Recipient]
 
 def _find_original(parts: list[Part]) -> tuple[str | None, str | None]:
     """Return Message-ID and `X-Lapwing-Send` of our mail: by its headers, else as the report's text has them."""
-    for part in reversed(parts):
-        if _is_original(part):
-            fields = read_fields(part.body) if part.media_type in _HEADER_TYPES else part.fields
-            message_id, send_id = fields.get("message-id", ""), fields.get("x-lapwing-send", "")
-            if message_id or send_id:
-                known = _MESSAGE_ID.fullmatch(message_id)
-                sent = re.fullmatch(r"[\w-]{1,64}", send_id)
-                return (known[1] if known else None), (sent[0] if sent else None)
+    for fields in reversed(originals(parts)):
+        message_id, send_id = fields.get("message-id", ""), fields.get("x-lapwing-send", "")
+        if message_id or send_id:
+            known = _MESSAGE_ID.fullmatch(message_id)
+            sent = re.fullmatch(r"[\w-]{1,64}", send_id)
+            return (known[1] if known else None), (sent[0] if sent else None)
     text = "\n".join(
         read_text(part) for part in parts if part.media_type.startswith(("text/", "message/dis"))
     )
@@ -200,5 +199,10 @@ def _find_original(parts: list[Part]) -> tuple[str | None, str | None]:
     return (found[1] if found else None), (sent[1] if sent else None)
 
 
-def _is_original(part: Part) -> bool:
-    return part.is_message or part.media_type in _HEADER_TYPES
+def originals(parts: list[Part]) -> list[Fields]:
+    """Return the header fields of each mail that another carries, whole or as headers alone, the outer ones first."""
+    return [
+        read_fields(part.body) if part.media_type in _HEADER_TYPES else part.fields
+        for part in parts
+        if part.is_message or part.media_type in _HEADER_TYPES
+    ]

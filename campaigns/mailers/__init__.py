@@ -48,33 +48,39 @@ class DeliveryUncertain(MailerError):
     """The connection was lost after the message's body had begun: the server may have it or not."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Mail:
-    """A message (CRLF line ends) from and to bare addresses, which `repr` leaves out."""
+    """A message (CRLF line ends and no others) from and to bare addresses, which `repr` leaves out.
+
+    Two that say the same are two mails.
+    """
 
     sender: str = field(repr=False)
     recipient: str = field(repr=False)
     message: bytes = field(repr=False)
 
 
-Answered = Callable[[int, str | MailerError], None]
-"""Gets what became of a mail, by its place in the group: the server's reply, or what went wrong."""
+More = Callable[[int], Sequence[Mail]]
+"""Gives up to so many mails that are to go now. None: ask again when one that is under way is answered, if one is."""
+
+Answered = Callable[[Mail, str | MailerError], None]
+"""Gets what became of a mail: the server's reply, or what went wrong."""
 
 
 class Mailer(Protocol):
-    """Hands groups of messages to a server; keeps its connections between groups."""
+    """Hands messages to a server, some at once; keeps its connections."""
 
     connections: int
-    """How many messages it hands over at once."""
+    """How many messages are under way at once, at most."""
 
     @property
     def server(self) -> str:
         """A stable name of where messages go, for `sends.server`."""
 
-    def hand_over(self, group: Sequence[Mail], answered: Answered) -> None:
-        """Hand over a group, all of it at once; `answered` hears of each mail as soon as its answer is there.
+    def hand_over(self, more: More, answered: Answered) -> None:
+        """Hand over what `more` gives until it gives no more; `answered` hears of each mail as soon as its answer is there.
 
-        Whatever this raises (a person may stop it): mails of which nothing was answered may have arrived or not.
+        Whatever this raises (a person may stop it; `more` may): mails of which nothing was answered may have arrived or not.
         """
 
     def was_delivered(self, message_id: str) -> bool | None:

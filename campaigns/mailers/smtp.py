@@ -1,19 +1,23 @@
-"""Messages over SMTP (RFC 5321): a few connections, reused; every stage's failure told apart.
+"""Messages over SMTP (RFC 5321): a few connections, reused, each with one message at a time; every failure told apart.
 
-aiosmtplib speaks the protocol; its event loop runs only while a group of messages is being handed over.
+A conversation is written down as a generator: it says something and is given the reply when it is there. One loop
+gives every connection's replies to its conversation, so no connection waits for another. Where a server takes several commands at
+once (RFC 2920), MAIL, RCPT and DATA are one write.
 """
 
-import asyncio
+import base64
 import contextlib
+import math
 import re
+import selectors
+import socket
 import ssl
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Generator
 from email.utils import parseaddr
 from types import TracebackType
-from typing import NoReturn, Self
-
-import aiosmtplib
-from aiosmtplib.protocol import normalize_message_line_endings
+from typing import Self
 
 from campaigns.ledger import Evidence
 from campaigns.mailers import (
@@ -23,9 +27,11 @@ from campaigns.mailers import (
     DeliveryUncertain,
     Mail,
     MailerError,
+    More,
     ServerUnreachable,
     last_words,
 )
+from campaigns.mailers.smtp_line import Line, LineLost, Reply
 from core.errors import SettingsError
 from core.settings import LOOPBACK, Settings
 
@@ -41,15 +47,12 @@ _POLICY = re.compile(r"\b5\.7\.\d+\b|\brelay", re.IGNORECASE)
 _MAILBOX_CODES = range(550, 560)  # those below are about the conversation (syntax, login)
 _WIRE_ADDRESS = re.compile(r"[^\s<>\x00-\x1f\x7f]+@[^\s<>@\x00-\x1f\x7f]+")
 
+Conversation = Generator[None, Reply, str]
+"""Says something, is sent the reply (or thrown `LineLost`), and so on; returns the server's last words."""
 
-class _Client(aiosmtplib.SMTP):
-    """A client that hangs up at once: what has not left this machine when it is closed never does."""
 
-    def close(self) -> None:
-        transport = self.transport
-        super().close()
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
+class _Stale(ServerUnreachable):
+    """The server takes no more mail on a line: on a new one it may."""
 
 
 class SmtpMailer:
@@ -85,8 +88,10 @@ class SmtpMailer:
         self._tls_context = tls_context
         self._reply_seconds = reply_seconds
         self._final_reply_seconds = final_reply_seconds
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._idle: list[aiosmtplib.SMTP] = []
+        self._selector = selectors.DefaultSelector()
+        self._given = deque[Mail]()
+        self._busy: dict[Line, tuple[Mail, Conversation]] = {}
+        self._idle: list[Line] = []
         self.connections = settings.smtp_connections
 
     @property
@@ -98,34 +103,28 @@ class SmtpMailer:
     def was_delivered(self, message_id: str) -> bool | None:
         return None if self._evidence is None else self._evidence.was_delivered(message_id)
 
-    def hand_over(self, group: Sequence[Mail], answered: Answered) -> None:
-        """Hand over a group, each mail on a connection of its own; stale connections are renewed once."""
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-        tasks = [
-            self._loop.create_task(self._answer(place, mail, answered)) for place, mail in enumerate(group)
-        ]
+    def hand_over(self, more: More, answered: Answered) -> None:
+        """Hand over what `more` gives, each mail on a connection of its own; stale connections are renewed once.
+
+        While half of the connections are busy the other half may be given mail: a server has always something to do.
+        """
         try:
-            self._loop.run_until_complete(asyncio.wait(tasks))
-        except (
-            BaseException
-        ):  # stopped: what is in flight gets a moment, what is left then must not go out later
-            self._loop.run_until_complete(asyncio.wait(tasks, timeout=GRACE_SECONDS))
-            for task in tasks:
-                task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            self._hand_over(more, answered, math.inf)
+        except BaseException:  # stopped: what is in flight gets a moment
+            self._hand_over(lambda _: [], answered, time.monotonic() + GRACE_SECONDS)
             raise
-        for task in tasks:
-            task.result()
+        finally:  # what is left then must not go out later
+            for line in self._busy:
+                line.hang_up()
+            self._busy.clear()
+            self._given.clear()
 
     def close(self) -> None:
         """Say goodbye on every connection and let them go."""
-        if self._loop is None:
-            return
-        self._loop.run_until_complete(self._quit(*self._idle))
+        for line in self._idle:
+            line.say_goodbye()
         self._idle.clear()
-        self._loop.close()
-        self._loop = None
+        self._selector.close()
 
     def __enter__(self) -> Self:
         return self
@@ -135,154 +134,264 @@ class SmtpMailer:
     ) -> None:
         self.close()
 
-    async def _answer(self, place: int, mail: Mail, answered: Answered) -> None:
-        answer: str | MailerError
-        try:
-            answer = await self._send(mail)
-        except MailerError as error:
-            answer = error
-        answered(place, answer)
+    def _hand_over(self, more: More, answered: Answered, until: float) -> None:
+        while time.monotonic() < until:
+            free = self.connections - len(self._busy) - len(self._given)
+            if 2 * free >= self.connections:
+                self._given.extend(more(free))
+            is_done = not self._given and not self._busy
+            while self._given:
+                mail = self._given.popleft()
+                self._begin(mail, self._idle.pop() if self._idle else Line(self._selector), answered)
+            if is_done:
+                return
+            if self._busy:
+                self._listen(until, answered)
 
-    async def _send(self, mail: Mail) -> str:
+    def _listen(self, until: float, answered: Answered) -> None:
+        """Wait until something is heard or overdue, and go on with those conversations."""
+        first = min(until, *(line.deadline for line in self._busy))
+        for key, _ in self._selector.select(max(0.0, first - time.monotonic())):
+            line: Line = key.data
+            if line in self._busy:
+                self._go_on(line, answered)
+            else:  # idle, and the server hangs up or speaks out of turn
+                line.hang_up()
+                self._idle.remove(line)
+        if (now := time.monotonic()) >= first:
+            for line in [line for line in self._busy if line.deadline <= now]:
+                line.lose("no answer in time")
+                self._go_on(line, answered)
+
+    def _begin(self, mail: Mail, line: Line, answered: Answered) -> None:
+        conversation = self._conversation(line, mail)
+        self._busy[line] = mail, conversation
+        try:
+            next(conversation)
+        except MailerError as error:
+            self._end(line, error, answered)
+
+    def _go_on(self, line: Line, answered: Answered) -> None:
+        """Give a conversation what was heard; where it comes to its end, take that."""
+        _, conversation = self._busy[line]
+        try:
+            try:
+                for reply in line.work():
+                    line.deadline = time.monotonic() + self._reply_seconds
+                    conversation.send(reply)
+            except LineLost as lost:
+                line.hang_up()
+                conversation.throw(lost)
+        except StopIteration as end:
+            self._end(line, end.value, answered)
+        except MailerError as error:
+            self._end(line, error, answered)
+        except BaseException:  # stopped in the middle of a word: nobody knows what it was
+            del self._busy[line]
+            line.hang_up()
+            raise
+
+    def _end(self, line: Line, answer: str | MailerError, answered: Answered) -> None:
+        mail, _ = self._busy.pop(line)
+        if isinstance(answer, (ServerUnreachable, DeliveryUncertain)) or not line.is_in_step:
+            line.hang_up()
+        elif line.mails >= self._settings.smtp_mails_per_connection:
+            line.say_goodbye()
+        if line.is_open:
+            self._idle.append(line)
+        if isinstance(answer, _Stale):
+            self._begin(mail, Line(self._selector), answered)
+        else:
+            answered(mail, answer)
+
+    def _conversation(self, line: Line, mail: Mail) -> Conversation:
+        """Hand over a mail; connect first where the line is new."""
         for address in (mail.sender, mail.recipient):
             if not _WIRE_ADDRESS.fullmatch(address):
                 raise DeliveryRefused(
                     "the address cannot be written in an SMTP command", is_about_person=False
                 )
-        client = self._open_line()
-        was_open = client is not None
-        client = client or await self._connect()
-        beyond_ascii = not (mail.sender + mail.recipient).isascii()
-        try:
+        if not line.is_open:
             try:
-                await self._open_envelope(client, mail.sender, beyond_ascii=beyond_ascii)
-            except ServerUnreachable:
-                if not was_open:
-                    raise
-                # The server closed an idle connection, or takes so many messages per connection: ask a new one.
-                await self._quit(client)
-                client = await self._connect()
-                await self._open_envelope(client, mail.sender, beyond_ascii=beyond_ascii)
-            await self._command(client, "RCPT", f"TO:<{mail.recipient}>")
-            await self._command(client, "DATA")
-            reply = await self._body(client, mail.message)
-        except (Deferred, DeliveryRefused):
-            await self._reset(client)
-            raise
-        except (ServerUnreachable, DeliveryUncertain, asyncio.CancelledError):
-            client.close()
-            raise
-        self._idle.append(client)
-        return reply
+                yield from self._open(line)
+            except (LineLost, OSError) as error:
+                where = f"{self._settings.smtp_host}:{self._settings.smtp_port}"
+                raise ServerUnreachable(f"{where}: {last_words(str(error))}") from None
+        line.mails += 1
+        yield from self._envelope(line, mail)
+        return (yield from self._body(line, mail))
 
-    def _open_line(self) -> aiosmtplib.SMTP | None:
-        """Return a connection that nobody uses, or None."""
-        while self._idle:
-            client = self._idle.pop()
-            if client.is_connected:
-                return client
-        return None
+    def _open(self, line: Line) -> Generator[None, Reply, None]:
+        """Connect, greet, encrypt and log in as the settings say.
 
-    async def _connect(self) -> aiosmtplib.SMTP:
+        Raises
+        ------
+        LineLost, OSError
+            If the server cannot be reached or does not let us in.
+        """
         settings = self._settings
-        domain = parseaddr(settings.from_address)[1].rpartition("@")[2]
-        if settings.smtp_starttls and self._tls_context is None:
-            self._tls_context = ssl.create_default_context()
-        client = _Client(
-            hostname=settings.smtp_host,
-            port=settings.smtp_port,
-            username=settings.smtp_username or None,
-            password=settings.smtp_password.get_secret_value() or None,
-            # Looking up our own host name can take seconds; the sending domain is as good a greeting.
-            local_hostname=domain or "localhost",
-            start_tls=settings.smtp_starttls,
-            tls_context=self._tls_context,
-            timeout=self._reply_seconds,
-        )
-        try:
-            greeting = await client.connect()
-            if client.is_ehlo_or_helo_needed:
-                await client.ehlo()
-        except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as error:
-            client.close()
-            raise ServerUnreachable(
-                f"{settings.smtp_host}:{settings.smtp_port}: {last_words(str(error))}"
-            ) from None
-        if self._evidence is not None and self._evidence.server not in greeting.message.split():
-            client.close()
-            raise ServerUnreachable(
-                f"{settings.smtp_host}:{settings.smtp_port} is not the inbox {self._evidence.server}"
-            )
-        return client
+        greeting = yield from self._connect(line)
+        _expect(220, greeting)
+        if self._evidence is not None and self._evidence.server not in greeting.text.split():
+            raise LineLost(f"this is not the inbox {self._evidence.server}")
+        yield from self._greet(line)
+        if settings.smtp_starttls:
+            if "starttls" not in line.extensions:
+                raise LineLost("the server offers no STARTTLS")
+            _expect(220, (yield from self._ask(line, "STARTTLS")))
+            if self._tls_context is None:
+                self._tls_context = ssl.create_default_context()
+            line.encrypt(self._tls_context, settings.smtp_host)
+            yield from self._greet(line)
+        if settings.smtp_username:
+            yield from self._log_in(line)
 
-    async def _open_envelope(self, client: aiosmtplib.SMTP, sender: str, *, beyond_ascii: bool) -> None:
-        if beyond_ascii and not client.supports_extension("smtputf8"):
+    def _connect(self, line: Line) -> Generator[None, Reply, Reply]:
+        """Try the server's addresses in turn; return its greeting."""
+        settings = self._settings
+        *others, last = socket.getaddrinfo(settings.smtp_host, settings.smtp_port, type=socket.SOCK_STREAM)
+        for address in others:
+            line.connect(address, self._reply_seconds)
+            try:
+                return (yield)
+            except LineLost:
+                line.hang_up()
+        line.connect(last, self._reply_seconds)
+        return (yield)
+
+    def _greet(self, line: Line) -> Generator[None, Reply, None]:
+        # Looking up our own host name can take seconds; the sending domain is as good a greeting.
+        domain = parseaddr(self._settings.from_address)[1].rpartition("@")[2]
+        reply = yield from self._ask(line, f"EHLO {domain or 'localhost'}")
+        _expect(250, reply)
+        offers = [offer.lower().partition(" ") for offer in reply.text.split("\n")[1:]]
+        line.extensions = {name: parameters for name, _, parameters in offers}
+
+    def _log_in(self, line: Line) -> Generator[None, Reply, None]:
+        name = self._settings.smtp_username
+        password = self._settings.smtp_password.get_secret_value()
+        ways = line.extensions.get("auth", "").split()
+        if "plain" in ways:
+            reply = yield from self._ask(line, "AUTH PLAIN " + _base64(f"\0{name}\0{password}"))
+        elif "login" in ways:
+            _expect(334, (yield from self._ask(line, "AUTH LOGIN")))
+            _expect(334, (yield from self._ask(line, _base64(name))))
+            reply = yield from self._ask(line, _base64(password))
+        else:
+            raise LineLost("the server offers no login that we know: PLAIN or LOGIN")
+        _expect(235, reply)
+
+    def _ask(self, line: Line, command: str) -> Generator[None, Reply, Reply]:
+        line.say(command.encode() + b"\r\n", self._reply_seconds)
+        return (yield)
+
+    def _envelope(self, line: Line, mail: Mail) -> Generator[None, Reply, None]:
+        """Say who writes to whom, until the server waits for the message; raise the first answer that forbids it."""
+        is_ascii = (mail.sender + mail.recipient).isascii()
+        if not is_ascii and "smtputf8" not in line.extensions:
             raise DeliveryRefused("the server takes no addresses beyond ASCII", is_about_person=False)
-        options = ("SMTPUTF8",) if beyond_ascii else ()
-        await self._command(client, "MAIL", f"FROM:<{sender}>", *options)
+        commands = {
+            "MAIL": f"MAIL FROM:<{mail.sender}>{'' if is_ascii else ' SMTPUTF8'}\r\n",
+            "RCPT": f"RCPT TO:<{mail.recipient}>\r\n",
+            "DATA": "DATA\r\n",
+        }
+        if line.needs_reset:
+            commands = {"RSET": "RSET\r\n", **commands}
+        line.needs_reset = True
+        answers = yield from self._say_all(line, commands)
+        faults = [(verb, fault) for verb, fault in answers.items() if fault is not None]
+        if not faults:
+            return
+        verb, fault = faults[0]
+        if answers.get("DATA", fault) is None:
+            yield from self._take_back(line, is_for_nobody=answers["RCPT"] is not None)
+        is_about_line = isinstance(fault, ServerUnreachable) and verb in ("RSET", "MAIL")
+        raise _Stale(str(fault)) if is_about_line and line.mails > 1 else fault
 
-    async def _command(self, client: aiosmtplib.SMTP, verb: str, *arguments: str) -> None:
-        """Say one command before the body; until its end nothing has been handed over."""
-        try:
-            reply = await client.execute_command(*(word.encode() for word in (verb, *arguments)))
-        except (aiosmtplib.SMTPException, OSError) as error:
-            raise ServerUnreachable(f"{verb}: {last_words(str(error))}") from None
-        if not (reply.code == 354 if verb == "DATA" else 200 <= reply.code < 300):
-            _raise_for(verb, reply)
+    def _say_all(
+        self, line: Line, commands: dict[str, str]
+    ) -> Generator[None, Reply, dict[str, MailerError | None]]:
+        """Say commands, all at once where the server takes that; return what the answer to each forbids, up to the last one heard."""
+        at_once = "pipelining" in line.extensions
+        if at_once:
+            line.say("".join(commands.values()).encode(), self._reply_seconds)
+        answers: dict[str, MailerError | None] = {}
+        for verb, command in commands.items():
+            if not at_once:
+                line.say(command.encode(), self._reply_seconds)
+            try:
+                answers[verb] = fault = self._meaning(verb, (yield))
+            except LineLost as lost:
+                answers[verb] = fault = ServerUnreachable(f"{verb}: {last_words(str(lost))}")
+            if isinstance(fault, ServerUnreachable):
+                line.hang_up()
+            if fault and not (at_once and line.is_open):
+                break
+        return answers
 
-    async def _body(self, client: aiosmtplib.SMTP, message: bytes) -> str:
-        protocol = client.protocol
-        if protocol is None:
-            raise ServerUnreachable("DATA: connection lost")
+    def _take_back(self, line: Line, *, is_for_nobody: bool) -> Generator[None, Reply, None]:
+        """Leave a message unsaid that the server waits for, though it refused what we said before.
+
+        RFC 2920 section 3.1: the lone dot ends it. Where the server took the recipient, a lone dot would send an empty mail.
+        """
+        if not is_for_nobody:
+            line.hang_up()
+            return
+        line.say(b".\r\n", self._reply_seconds)
+        with contextlib.suppress(LineLost):
+            yield
+
+    def _body(self, line: Line, mail: Mail) -> Conversation:
+        """Say the message; from its first byte on, a line that is lost leaves it uncertain."""
+        self._say_message(line, mail.message)
         try:
-            protocol.write(_on_the_wire(message))
-            reply = await protocol.read_response(timeout=self._final_reply_seconds)
-        except (aiosmtplib.SMTPException, OSError) as error:
-            raise DeliveryUncertain(f"after the body had begun: {last_words(str(error))}") from None
-        if not 200 <= reply.code < 300:
-            _raise_for("end of data", reply)
+            reply = yield
+        except LineLost as lost:
+            raise DeliveryUncertain(f"after the body had begun: {last_words(str(lost))}") from None
+        if line.is_saying:  # answered before the end, which shall not follow
+            line.hang_up()
+            if reply.code // 100 == 2:
+                raise DeliveryUncertain(f"taken before its end: {last_words(str(reply))}")
+        if fault := self._meaning("end of data", reply):
+            raise fault
+        line.needs_reset = False
         return last_words(str(reply))
 
-    async def _reset(self, client: aiosmtplib.SMTP) -> None:
-        """Clear the envelope of a message that was not taken; a server that cannot is left."""
-        try:
-            await client.rset()
-        except (aiosmtplib.SMTPException, OSError):
-            client.close()
-        else:
-            self._idle.append(client)
+    def _say_message(self, line: Line, message: bytes) -> None:
+        line.say(_on_the_wire(message), self._final_reply_seconds)
 
-    async def _quit(self, *clients: aiosmtplib.SMTP) -> None:
-        for client in clients:
-            with contextlib.suppress(aiosmtplib.SMTPException, OSError):  # we are leaving anyway
-                await client.quit(timeout=1)
-            client.close()
-        for _ in range(3):  # the loop closes sockets a turn later
-            await asyncio.sleep(0)
+    def _meaning(self, stage: str, reply: Reply) -> MailerError | None:
+        """Return what a reply means that does not let us go on; `docs/runbooks/send.md` has the table."""
+        if reply.code == 354 if stage == "DATA" else 200 <= reply.code < 300:
+            return None
+        words, is_end = f"{stage}: {last_words(str(reply))}", stage == "end of data"
+        if reply.code == 421 and not is_end:
+            return ServerUnreachable(words)
+        if 400 <= reply.code < 500:
+            return Deferred(words)
+        if 500 <= reply.code < 600:
+            if stage in (
+                "RSET",
+                "MAIL",
+            ):  # the same for every mail (MAIL: it refuses the sender): the batch should pause
+                return ServerUnreachable(words)
+            is_about_person = stage == "RCPT" and reply.code in _MAILBOX_CODES and not _POLICY.search(words)
+            return DeliveryRefused(words, is_about_person=is_about_person)
+        words = f"the reply makes no sense: {words}"
+        return DeliveryUncertain(words) if is_end else ServerUnreachable(words)
 
 
 def _on_the_wire(message: bytes) -> bytes:
-    """Return the body of DATA: CRLF line ends only, dots doubled (RFC 5321 section 4.5.2), the final dot."""
-    if not message.count(b"\n") == message.count(b"\r\n") == message.count(b"\r"):
-        message = normalize_message_line_endings(message)
-    if not message.endswith(b"\r\n"):
-        message += b"\r\n"
+    """Return the body of DATA: dots doubled (RFC 5321 section 4.5.2), a line end, the final dot."""
+    end = b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n"
     stuffed = message.replace(b"\r\n.", b"\r\n..")
-    return (b"." if stuffed.startswith(b".") else b"") + stuffed + b".\r\n"
+    return (b"." if stuffed.startswith(b".") else b"") + stuffed + end
 
 
-def _raise_for(stage: str, reply: aiosmtplib.SMTPResponse) -> NoReturn:
-    """Raise what a reply means that does not let us go on; `docs/runbooks/send.md` has the table."""
-    words, is_end = f"{stage}: {last_words(str(reply))}", stage == "end of data"
-    if reply.code == 421 and not is_end:
-        raise ServerUnreachable(words)
-    if 400 <= reply.code < 500:
-        raise Deferred(words)
-    if 500 <= reply.code < 600:
-        if stage == "MAIL":  # it refuses the sender, which is the same for every mail: the batch should pause
-            raise ServerUnreachable(words)
-        is_about_person = stage == "RCPT" and reply.code in _MAILBOX_CODES and not _POLICY.search(words)
-        raise DeliveryRefused(words, is_about_person=is_about_person)
-    if is_end:
-        raise DeliveryUncertain(f"the reply makes no sense: {words}")
-    raise ServerUnreachable(f"the reply makes no sense: {words}")
+def _expect(code: int, reply: Reply) -> None:
+    if reply.code != code:
+        raise LineLost(str(reply))
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

@@ -5,7 +5,7 @@ from datetime import date
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from console.figures import drift_alerts, funnels, model_figures, removals, stage_times, warnings
+from console.figures import came_back, drift_alerts, funnels, model_figures, removals, stage_times, warnings
 from console.readers import Readers
 from console.rendering import Pages, parsed_day
 
@@ -33,6 +33,7 @@ def router(readers: Readers, pages: Pages) -> APIRouter:
             older=next((other for other in days if other < day), None),
             newer=next((other for other in reversed(days) if other > day), None),
             funnels=funnels(readers, day),
+            came_back=came_back(readers, day),
             warnings=warnings(readers, day),
             models=model_figures(readers, day),
             alerts=drift_alerts(readers, day),

@@ -27,15 +27,16 @@ class Outbox:
         self.groups = []
         self.before = lambda recipient: None
 
-    def hand_over(self, group, answered):
-        self.groups.append(len(group))
-        for place, mail in enumerate(group):
-            self.before(mail.recipient)
-            self.handed.append((mail.sender, mail.recipient, mail.message))
-            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-            if isinstance(answer, KeyboardInterrupt):
-                raise answer
-            answered(place, answer)
+    def hand_over(self, more, answered):
+        while group := more(self.connections):
+            self.groups.append(len(group))
+            for mail in group:
+                self.before(mail.recipient)
+                self.handed.append((mail.sender, mail.recipient, mail.message))
+                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                if isinstance(answer, KeyboardInterrupt):
+                    raise answer
+                answered(mail, answer)
 
     def was_delivered(self, message_id):
         return None
@@ -163,7 +164,7 @@ def test_a_server_that_swallows_mails_and_hangs_up_does_not_swallow_the_whole_ba
     assert ledger.states(DAY) == {SendState.UNCERTAIN: 3, SendState.PLANNED: 9}
 
 
-def test_a_template_that_breaks_stops_before_anything_of_its_mail_goes_out(sending):
+def test_a_template_that_breaks_stops_before_anything_of_its_group_goes_out(sending):
     ledger, send = sending(3)
     broken = sorted(send_id_of(number) for number in range(3))[1]
 
@@ -172,7 +173,7 @@ def test_a_template_that_breaks_stops_before_anything_of_its_mail_goes_out(sendi
             raise CampaignInvalid("campaign 'winback' needs 'first_name'")
         return message_of(row)
 
-    outbox = Outbox("250 ok")
+    outbox = Outbox("250 ok", connections=2)
     with pytest.raises(CampaignInvalid, match="first_name"):
         send(outbox, message)
     assert outbox.handed == []
@@ -184,7 +185,7 @@ def test_a_break_in_a_later_group_leaves_the_earlier_mails_sent(sending):
     ledger, send = sending(CLAIM_SIZE + 5)
     last = max(send_id_of(number) for number in range(CLAIM_SIZE + 5))
     with pytest.raises(ZeroDivisionError):
-        send(Outbox("250 ok"), lambda row: message_of(row) if row.send_id != last else 1 / 0)
+        send(Outbox("250 ok", connections=8), lambda row: message_of(row) if row.send_id != last else 1 / 0)
     assert ledger.states(DAY) == {SendState.SENT: CLAIM_SIZE, SendState.PLANNED: 5}
 
 

@@ -1,8 +1,7 @@
 """The SMTP conversation, with a real server, a scripted one, and the local inbox."""
 
-import datetime
 import fcntl
-import ipaddress
+import itertools
 import logging
 import mailbox
 import os
@@ -13,26 +12,35 @@ from collections import Counter
 
 import pytest
 from aiosmtpd import smtp as server_side
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from campaigns.mailers import DeliveryRefused, DeliveryUncertain, Mail, ServerUnreachable
 from campaigns.mailers.local_inbox import LocalInbox, running_inbox
 from campaigns.mailers.smtp import SmtpMailer
 from core.errors import ServiceFailed, SettingsError
 from core.settings import Settings
+from tests.faults.certificates import self_signed
 from tests.faults.scripted_smtp import Fault, ScriptedSmtp, Stage
 from tests.faults.serving import client_of, serving
 
 MAIL = b"From: a@juniper.example\r\nTo: b@example.com\r\nMessage-ID: <m1@juniper.example>\r\n\r\nHello\r\n"
 
 
+def more_of(mails):
+    """Give mails one after another, as many as are asked for."""
+    left = iter(mails)
+    return lambda limit: list(itertools.islice(left, limit))
+
+
+def hand_over_all(mailer, mails):
+    """Hand mails over; return the answer to each."""
+    answers: dict = {}
+    mailer.hand_over(more_of(mails), answers.__setitem__)
+    return [answers.get(mail) for mail in mails]
+
+
 def hand_over(mailer, sender, recipient, message):
-    """Hand over a group of one; return the reply or raise what went wrong."""
-    answers = []
-    mailer.hand_over([Mail(sender, recipient, message)], lambda place, answer: answers.append(answer))
-    (answer,) = answers
+    """Hand over one mail; return the reply or raise what went wrong."""
+    (answer,) = hand_over_all(mailer, [Mail(sender, recipient, message)])
     if isinstance(answer, Exception):
         raise answer
     return answer
@@ -66,34 +74,53 @@ def test_many_mails_share_one_connection(at):
     assert server.commands[-1] == "QUIT"
 
 
-def test_a_group_goes_out_at_once_on_a_connection_each_which_the_next_group_finds_open(at):
-    group = [Mail("a@juniper.example", f"b{number}@example.com", MAIL) for number in range(3)]
-    answers: dict = {}
+def mails(number):
+    return [Mail("a@juniper.example", f"b{place}@example.com", MAIL) for place in range(number)]
+
+
+def test_mails_go_out_on_a_connection_each_at_once_which_the_next_ones_find_open(at):
     with ScriptedSmtp() as server, SmtpMailer(at(server.port, smtp_connections=3)) as mailer:
-        for _ in range(4):
-            mailer.hand_over(group, answers.__setitem__)
+        for _ in range(2):
+            assert hand_over_all(mailer, mails(9)) == ["250 2.0.0 taken"] * 9
         assert mailer.connections == server.connections == 3
-        assert len(server.messages) == 12
-    assert answers == dict.fromkeys(range(3), "250 2.0.0 taken")
+        assert len(server.messages) == 18
 
 
-def test_one_mail_that_fails_does_not_touch_the_others_of_its_group(at):
-    group = [Mail("a@juniper.example", f"b{number}@example.com", MAIL) for number in range(4)]
-    answers: dict = {}
+def test_one_mail_that_fails_does_not_touch_the_others(at):
     with (
         ScriptedSmtp(Fault(Stage.DOT, closes=True, times=1)) as server,
         SmtpMailer(at(server.port)) as mailer,
     ):
-        mailer.hand_over(group, answers.__setitem__)
-    assert Counter(type(answer) for answer in answers.values()) == {str: 3, DeliveryUncertain: 1}
+        answers = hand_over_all(mailer, mails(4))
+    assert Counter(type(answer) for answer in answers) == {str: 3, DeliveryUncertain: 1}
     assert len(server.messages) == 3
+
+
+def test_while_half_of_the_connections_wait_the_others_go_on(at):
+    with (
+        ScriptedSmtp(Fault(Stage.DOT, times=1)) as server,
+        SmtpMailer(at(server.port, smtp_connections=2), final_reply_seconds=2) as mailer,
+    ):
+        answers = hand_over_all(mailer, mails(30))
+    assert Counter(type(answer) for answer in answers) == {str: 29, DeliveryUncertain: 1}
+
+
+def test_a_connection_carries_so_many_mails_and_then_says_goodbye(at):
+    with ScriptedSmtp() as server:
+        settings = at(server.port, smtp_connections=1, smtp_mails_per_connection=3)
+        with SmtpMailer(settings) as mailer:
+            hand_over_all(mailer, mails(7))
+        assert server.connections == 3
+        assert [command for command in server.commands if command in ("DATA", "QUIT")] == (
+            ["DATA"] * 3 + ["QUIT"] + ["DATA"] * 3 + ["QUIT", "DATA", "QUIT"]
+        )
 
 
 def stop_at_the_first(answers):
     """Take answers, and be told to stop when the first one comes."""
 
-    def answered(place, answer):
-        answers[place] = answer
+    def answered(mail, answer):
+        answers[mail] = answer
         if len(answers) == 1:
             raise KeyboardInterrupt
 
@@ -103,27 +130,26 @@ def stop_at_the_first(answers):
 UNSPEAKABLE = Mail("a@juniper.example", "nobody", MAIL)  # answered at once, before others have a connection
 
 
-def test_a_sender_that_is_stopped_waits_a_moment_for_the_answers_of_its_group(at):
-    group = [UNSPEAKABLE, *(Mail("a@juniper.example", f"b{number}@example.com", MAIL) for number in range(2))]
+def test_a_sender_that_is_stopped_waits_a_moment_for_the_answers_of_what_is_under_way(at):
+    group = [UNSPEAKABLE, *mails(2)]
     answers: dict = {}
     with ScriptedSmtp() as server, SmtpMailer(at(server.port)) as mailer:
         with pytest.raises(KeyboardInterrupt):
-            mailer.hand_over(group, stop_at_the_first(answers))
-        assert isinstance(answers.pop(0), DeliveryRefused)
-        assert answers == {1: "250 2.0.0 taken", 2: "250 2.0.0 taken"}
+            mailer.hand_over(more_of(group), stop_at_the_first(answers))
+        assert isinstance(answers.pop(UNSPEAKABLE), DeliveryRefused)
+        assert answers == dict.fromkeys(group[1:], "250 2.0.0 taken")
         assert len(server.messages) == 2
 
 
 def test_what_a_stopped_sender_cannot_wait_for_does_not_go_out_later(at, monkeypatch):
     monkeypatch.setattr("campaigns.mailers.smtp.GRACE_SECONDS", 0.2)
-    group = [UNSPEAKABLE, Mail("a@juniper.example", "b@example.com", MAIL)]
     answers: dict = {}
     began = time.monotonic()
     with ScriptedSmtp(Fault(Stage.MAIL, times=1)) as server, SmtpMailer(at(server.port)) as mailer:
         with pytest.raises(KeyboardInterrupt):
-            mailer.hand_over(group, stop_at_the_first(answers))
+            mailer.hand_over(more_of([UNSPEAKABLE, *mails(1)]), stop_at_the_first(answers))
         assert time.monotonic() - began < 15  # the server is silent for longer
-        assert answers.keys() == {0}
+        assert answers.keys() == {UNSPEAKABLE}
         hand_over(mailer, "a@juniper.example", "c@example.com", MAIL)
         assert [recipient for _, recipient, _ in server.messages] == ["c@example.com"]
 
@@ -201,43 +227,16 @@ def test_addresses_beyond_ascii_go_only_where_they_are_understood(at, free_port)
         assert inbox.count() == 1
 
 
-def test_a_message_with_bare_line_ends_is_sent_with_proper_ones(at):
-    with ScriptedSmtp() as server, SmtpMailer(at(server.port)) as mailer:
-        hand_over(mailer, "a@juniper.example", "b@example.com", b"A: b\n\nx\r\n.\ny\rz")
-        assert server.messages[0][2] == b"A: b\r\n\r\nx\r\n.\r\ny\r\nz\r\n"
-
-
 # Encryption and login
 
 
 @pytest.fixture
 def certificate(tmp_path):
     """A self-signed certificate for 127.0.0.1; return (server context, client context that trusts it)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail.test")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (tmp_path / "both.pem").write_bytes(pem + secret)
+    pem = self_signed(tmp_path / "both.pem")
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(tmp_path / "both.pem")
-    return server, ssl.create_default_context(cadata=pem.decode())
+    return server, ssl.create_default_context(cadata=pem)
 
 
 class Kept:

@@ -16,10 +16,13 @@ import typer
 from typer.testing import CliRunner
 
 import cli.__main__
+from campaigns.ledger import SendState
 from cli.app import app
 from core.ledger_tables import open_ledger
 from core.published import Published
 from core.settings import PROJECT, Settings, load_settings
+from tests.campaigns.returned import bounce, deliver, make_maildir, returns_to, sent_by, suppressed
+from tests.faults.ledger_kit import send_id_of
 
 MONDAY = date(2017, 12, 4)
 DAY = ("--as-of", str(MONDAY))
@@ -75,7 +78,7 @@ def test_the_commands_are_those_we_know_of():
         ("lifetime", "train"), ("lifetime", "rollback"), ("lifetime", "show"),
         ("campaign", "list"), ("campaign", "plan"), ("campaign", "publish"), ("campaign", "preview"),
         ("send", "run"), ("send", "status"), ("send", "show"), ("send", "resolve"), ("send", "withdraw"), ("send", "pause"), ("send", "resume"),
-        ("feedback", "collect"), ("feedback", "simulate"), ("report", "build"), ("report", "show"),
+        ("bounces", "take"), ("bounces", "list"), ("feedback", "collect"), ("feedback", "simulate"), ("report", "build"), ("report", "show"),
         ("inbox", "serve"), ("tracking", "serve"), ("console", "serve"), ("ledger", "migrate"), ("doctor", "dns"), ("up",), ("demo",),
     } == LEAVES  # fmt: skip
 
@@ -242,14 +245,37 @@ def test_collecting_feedback_carries_a_withdrawal_that_landed_since(lapwing, env
     assert lapwing("source", "load")[0] == 0
     consents = environment / "landing" / "complete_journey" / "consents"
     decided = len((consents / "consents.csv").read_text().splitlines()) - 1
-    said = f"0 events landed\n{decided} consents carried into the ledger\n"
+    said = f"0 events landed\n{decided} consents carried into the ledger\n0 uncertain sends settled\n"
     assert lapwing("feedback", "collect")[:2] == (0, said)
     (consents / "later.csv").write_text(
         "customer_id,purpose,is_given,proof,decided_at,known_at\n"
         "1,marketing,false,form,2018-01-01 10:00:00,2018-01-01 10:00:00\n"
     )
-    carried = "0 events landed\n1 consents carried into the ledger\n"
+    carried = "0 events landed\n1 consents carried into the ledger\n0 uncertain sends settled\n"
     assert lapwing("feedback", "collect")[:2] == (0, carried)
+
+
+def test_what_came_back_is_taken_and_listed_word_for_word(lapwing, environment, monkeypatch):
+    assert "LAPWING_BOUNCE_MAILBOX is empty" in lapwing("bounces", "take")[2]
+    maildir = make_maildir(environment / "bounces")
+    monkeypatch.setenv("LAPWING_BOUNCE_MAILBOX", str(maildir))
+    monkeypatch.setenv("COLUMNS", "300")
+    sent_by(load_settings(), SendState.SENT, SendState.SENT)
+    words = "550 [bold]no such user[/nothing] :warning:"
+    deliver(maildir, bounce(f"To: {returns_to(0)}", 0, words=words), bounce("To: a@juniper.example", 1))
+    code, out, _ = lapwing("bounces", "take", "--json")
+    assert (code, json.loads(out)) == (0, {"bounce": 2, "proven": 1, "suppressed": 1})
+    assert lapwing("bounces", "take")[:2] == (0, "nothing\n")
+    assert suppressed(load_settings()) == {"c0": "bounced"}
+    assert words in lapwing("bounces", "list")[1]  # no markup, though it looks like some
+    [row] = json.loads(lapwing("bounces", "list", "--proven", "--json")[1])
+    assert (row["send_id"], row["campaign_id"], row["reason"]) == (
+        send_id_of(0),
+        "winback",
+        "mailbox_unknown",
+    )
+    [row] = json.loads(lapwing("bounces", "list", "--unproven", "--json")[1])
+    assert (row["send_id"], row["is_proven"]) == (send_id_of(1), False)
 
 
 @pytest.mark.parametrize(
@@ -369,7 +395,7 @@ def test_rejects_are_shown_whole_to_machines_and_fifty_of_them_to_people(lapwing
 
 
 def test_nothing_is_an_answer_too(lapwing):
-    nothing = "0 events landed\n0 consents carried into the ledger\n"
+    nothing = "0 events landed\n0 consents carried into the ledger\n0 uncertain sends settled\n"
     assert lapwing("feedback", "collect")[:2] == (0, nothing)
     assert lapwing("send", "status", *DAY)[:2] == (0, "nothing\n")
     code, out, _ = lapwing("send", "status", *DAY, "--json")

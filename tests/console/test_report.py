@@ -1,7 +1,11 @@
-import pyarrow as pa
+from datetime import UTC, datetime
 
+import pyarrow as pa
+from sqlalchemy import insert
+
+from core.ledger_tables import notices, open_ledger
 from core.published import Published
-from tests.console.made_up import DAY
+from tests.console.made_up import DAY, DAY_BEFORE, REFUSED, WHY, send_id
 
 
 def test_the_report_opens_on_the_newest_day(console):
@@ -95,3 +99,55 @@ def test_drawings_are_told_to_those_who_do_not_see_them(console):
 def test_what_rules_of_trade_removed_is_counted_and_a_rule_that_is_off_says_why(console):
     words = console.words(f"/report/{DAY}")
     assert "Own cycle again 1,234 7 5 In stock off: the shop brings no stock_levels" in words
+
+
+def test_what_came_back_is_counted_by_campaign_and_what_is_not_proven_apart(console, settings, serve):
+    from tests.console.shop import open_shop
+
+    assert "What came back" not in console.words(f"/report/{DAY}")
+    open_shop(settings)
+    about = [
+        (WHY, "bounce", "hard", True),
+        (WHY, "bounce", "soft", True),
+        (WHY, "bounce", None, True),  # hides whom it speaks of
+        (WHY, "bounce", "hard", False),
+        (REFUSED, "complaint", "hard", True),
+        (REFUSED, "complaint", None, True),
+        (REFUSED, "auto_reply", None, True),
+        (REFUSED, "auto_reply", None, False),
+        (send_id("winback", "1002", DAY_BEFORE), "bounce", "hard", True),
+        ("f" * 32, "bounce", "hard", True),
+    ]
+    moment = datetime(2017, 12, 5, tzinfo=UTC)
+    rows = [
+        {
+            "digest": f"{number}",
+            "kind": kind,
+            "severity": severity,
+            "send_id": send,
+            "is_proven": is_proven,
+            "diagnostic": "<script>",
+            "received_at": moment,
+            "taken_at": moment,
+        }
+        for number, (send, kind, severity, is_proven) in enumerate(about)
+    ]
+    ledger = open_ledger(settings.ledger)
+    with ledger.begin() as connection:
+        connection.execute(insert(notices), rows)
+    ledger.dispose()
+    words = serve(settings).words(f"/report/{DAY}")
+    heads = "hard bounces soft bounces complaints auto-replies not proven"
+    assert f"{heads} Picked for you 1 2 0 0 1 Restock 0 0 2 1 1 Mails, not customers." in words
+
+
+def test_a_ledger_of_before_notices_has_a_report(settings, serve):
+    from tests.console.shop import open_shop
+
+    open_shop(settings)
+    ledger = open_ledger(settings.ledger)
+    notices.drop(ledger)
+    ledger.dispose()
+    words = serve(settings).words(f"/report/{DAY}")
+    assert "From planned to clicked" in words
+    assert "What came back" not in words

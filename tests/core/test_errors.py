@@ -12,7 +12,7 @@ def test_every_error_is_of_the_family_and_in_its_drawing():
         for line in (errors.__doc__ or "").splitlines()
         if line.lstrip().startswith(("├", "└"))
     }
-    assert len(family) == 12
+    assert len(family) == 13
     assert drawn == family - {"LapwingError"}
     assert all(issubclass(getattr(errors, name), errors.LapwingError) for name in family)
     assert all(getattr(errors, name).__doc__ for name in family)

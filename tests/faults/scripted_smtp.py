@@ -1,10 +1,11 @@
-"""An SMTP server that fails as told: per stage, with a reply, a closed line, a silence or nonsense."""
+"""An SMTP server that fails as told: per stage and per person, with a reply, a closed line, a silence or nonsense."""
 
 import contextlib
 import re
 import socket
 import struct
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import BinaryIO, Self
@@ -31,14 +32,15 @@ class Stage(StrEnum):
 class Fault:
     """What to do at a stage instead of going on.
 
-    `reply`: the line to say ("" says nothing). `closes`: then reset the connection. `times`: how often, from the first
-    conversation on; afterwards the server works. `takes`: at the final dot, keep the message nevertheless. `domain`: only
-    mail to recipients there, once they are named.
+    `reply`: the line to say ("" says nothing). `closes`: then reset the connection. `half_closes`: then say no more, and
+    listen to the end. `times`: how often, from the first conversation on; afterwards the server works. `takes`: at the
+    final dot, keep the message nevertheless. `domain`: only mail to recipients there, once they are named.
     """
 
     stage: Stage
     reply: str = ""
     closes: bool = False
+    half_closes: bool = False
     times: int = 10**9
     takes: bool = False
     domain: str = ""
@@ -52,11 +54,26 @@ class _HungUp(Exception):
     pass
 
 
-class ScriptedSmtp:
-    """A server on a free port of 127.0.0.1; `messages` holds (sender, recipient, bytes) of what it took."""
+@dataclass
+class _Envelope:
+    sender: str = ""
+    recipient: str = ""
 
-    def __init__(self, *faults: Fault, extensions: tuple[str, ...] = ("8BITMIME",)) -> None:
+
+class ScriptedSmtp:
+    """A server on a free port of 127.0.0.1; `messages` holds (sender, recipient, bytes) of what it took.
+
+    `people` maps a recipient to what is special about her, from RCPT on.
+    """
+
+    def __init__(
+        self,
+        *faults: Fault,
+        extensions: tuple[str, ...] = ("8BITMIME",),
+        people: Mapping[str, Fault] | None = None,
+    ) -> None:
         self.faults = {fault.stage: fault for fault in faults}
+        self.people = people or {}
         self.extensions = extensions
         self.messages: list[tuple[str, str, bytes]] = []
         self.commands: list[str] = []
@@ -106,22 +123,20 @@ class ScriptedSmtp:
             line.close()
 
     def _serve(self, line: socket.socket, reader: BinaryIO) -> None:
-        sender = recipient = ""
+        envelope = _Envelope()
         while command := reader.readline().decode("utf-8", "replace").rstrip("\r\n"):
             self.commands.append(command)
             verb = command.split(" ")[0].upper()
             if verb == "EHLO":
                 offered = [f"250-{name}\r\n" for name in ("scripted", *self.extensions)]
                 self._answer(line, Stage.EHLO, "".join(offered) + "250 OK")
-            elif verb == "MAIL":
-                sender = _between_brackets(command)
-                self._answer(line, Stage.MAIL, "250 2.1.0 sender ok")
-            elif verb == "RCPT":
-                recipient = _between_brackets(command)
-                self._answer(line, Stage.RCPT, "250 2.1.5 recipient ok", recipient)
+            elif verb in ("MAIL", "RCPT"):
+                self._address(line, Stage(verb), _between_brackets(command), envelope)
             elif verb == "DATA":
-                if self._answer(line, Stage.DATA, "354 go ahead", recipient):
-                    self._take(line, reader, sender, recipient)
+                if not envelope.recipient:
+                    _say(line, "503 5.5.1 RCPT first")
+                elif self._answer(line, Stage.DATA, "354 go ahead", envelope.recipient):
+                    self._take(line, reader, envelope.sender, envelope.recipient)
             elif verb == "QUIT":
                 self._answer(line, Stage.QUIT, "221 bye")
                 return
@@ -130,23 +145,41 @@ class ScriptedSmtp:
             else:
                 _say(line, "250 ok")
 
+    def _address(self, line: socket.socket, stage: Stage, address: str, envelope: "_Envelope") -> None:
+        """Answer MAIL, which begins an envelope anew, or RCPT."""
+        if stage is Stage.MAIL:
+            is_taken = self._answer(line, stage, "250 2.1.0 sender ok")
+            envelope.sender, envelope.recipient = address if is_taken else "", ""
+        elif not envelope.sender:
+            _say(line, "503 5.5.1 MAIL first")
+        elif self._answer(line, stage, "250 2.1.5 recipient ok", address):
+            envelope.recipient = address
+
     def _take(self, line: socket.socket, reader: BinaryIO, sender: str, recipient: str) -> None:
-        body = b""
+        body, is_interrupted = b"", False
         while (text := reader.readline()) != b".\r\n":
             if not text:
                 raise _HungUp
-            if Stage.BODY in self.faults and len(body) > 1000:
-                self._answer(line, Stage.BODY, "")
             body += text[1:] if text.startswith(b".") else text
-        fault = self.faults.get(Stage.DOT)
-        if fault is None or fault.takes or not fault.strikes(recipient):
+            if len(body) > 1000 and not is_interrupted:
+                is_interrupted = not self._answer(line, Stage.BODY, "", recipient)
+        if is_interrupted:
+            return
+        fault = self._fault(Stage.DOT, recipient)
+        if fault is None or fault.takes:
             self.messages.append((sender, recipient, body))
         self._answer(line, Stage.DOT, "250 2.0.0 taken", recipient)
 
+    def _fault(self, stage: Stage, recipient: str) -> Fault | None:
+        for fault in (self.people.get(recipient), self.faults.get(stage)):
+            if fault is not None and fault.stage is stage and fault.strikes(recipient):
+                return fault
+        return None
+
     def _answer(self, line: socket.socket, stage: Stage, usual: str, recipient: str = "") -> bool:
         """Say the usual line, or do what is scripted; True if the conversation goes on as usual."""
-        fault = self.faults.get(stage)
-        if fault is None or not fault.strikes(recipient):
+        fault = self._fault(stage, recipient)
+        if fault is None:
             _say(line, usual)
             return True
         fault.seen += 1
@@ -154,6 +187,11 @@ class ScriptedSmtp:
         if fault.closes:
             if not fault.reply:
                 line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+            raise _HungUp
+        if fault.half_closes:
+            line.shutdown(socket.SHUT_WR)
+            while line.recv(65_536):
+                pass
             raise _HungUp
         if not fault.reply:  # a silence: until the test is over
             self._stopped.wait(30)

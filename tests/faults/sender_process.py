@@ -82,21 +82,16 @@ class DoomedMailer(SmtpMailer):
 
     killer: Killer
 
-    async def _command(self, client, verb, *arguments):
-        await super()._command(client, verb, *arguments)
-        self.killer.at(f"after {verb}")
+    def _meaning(self, stage, reply):
+        self.killer.at("after the reply" if stage == "end of data" else f"after {stage}")
+        return super()._meaning(stage, reply)
 
-    async def _body(self, client, message):
-        whole = _on_the_wire(message)
+    def _say_message(self, line, message):
         if self.killer.comes_to("body half written"):
-            client.protocol.write(whole[: len(whole) // 2])
+            line.say(_on_the_wire(message)[: len(message) // 2], 1)
             die()
-        if self.killer.comes_to("body written, no reply read"):
-            client.protocol.write(whole)
-            die()
-        reply = await super()._body(client, message)
-        self.killer.at("after the reply")
-        return reply
+        super()._say_message(line, message)
+        self.killer.at("body written, no reply read")
 
 
 def send(settings: Settings, sends: int, killer: Killer) -> None:

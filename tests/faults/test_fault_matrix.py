@@ -1,6 +1,7 @@
 """Every stage of a conversation and every way to fail there ends in the state that docs/runbooks/send.md gives."""
 
 import contextlib
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,11 +11,11 @@ from campaigns.ledger import SendState
 from campaigns.mailers.smtp import SmtpMailer
 from core.errors import SendingPaused
 from core.settings import Settings
-from tests.faults.ledger_kit import DAY, NOON, ledger_in, message_of
+from tests.faults.ledger_kit import DAY, NOON, ledger_in, message_of, planned
 from tests.faults.scripted_smtp import Fault, ScriptedSmtp, Stage
 
-PLANNED, DEFERRED, REFUSED, UNCERTAIN = (
-    SendState.PLANNED, SendState.DEFERRED, SendState.REFUSED, SendState.UNCERTAIN,
+PLANNED, DEFERRED, REFUSED, UNCERTAIN, SENT = (
+    SendState.PLANNED, SendState.DEFERRED, SendState.REFUSED, SendState.UNCERTAIN, SendState.SENT,
 )  # fmt: skip
 SUPPRESSED = "refused, and the person suppressed"
 
@@ -25,19 +26,22 @@ FAULTS: dict[str, dict[str, Any]] = {
     "421": {"reply": "421 4.3.2 shutting down", "closes": True},
     "drop": {"closes": True},
     "stall": {},
+    "half-close": {"half_closes": True},
     "garbage": {"reply": "HTTP/1.1 400 Bad Request", "closes": True},
 }
 
-#             4xx       5xx        policy    421        drop       stall      garbage
+#             4xx       5xx         policy    421        drop       stall      half-close garbage
 MATRIX = {
-    Stage.BANNER: (PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED),
-    Stage.EHLO: (PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED),
-    Stage.STARTTLS: (PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED),
-    Stage.AUTH: (PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED),
-    Stage.MAIL: (DEFERRED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED),
-    Stage.RCPT: (DEFERRED, SUPPRESSED, REFUSED, PLANNED, PLANNED, PLANNED, PLANNED),
-    Stage.DATA: (DEFERRED, REFUSED, REFUSED, PLANNED, PLANNED, PLANNED, PLANNED),
-    Stage.DOT: (DEFERRED, REFUSED, REFUSED, DEFERRED, UNCERTAIN, UNCERTAIN, UNCERTAIN),
+    Stage.BANNER: (PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED),
+    Stage.EHLO: (PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED),
+    Stage.STARTTLS: (PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED),
+    Stage.AUTH: (PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED),
+    Stage.MAIL: (DEFERRED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED),
+    Stage.RCPT: (DEFERRED, SUPPRESSED, REFUSED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED),
+    Stage.DATA: (DEFERRED, REFUSED, REFUSED, PLANNED, PLANNED, PLANNED, PLANNED, PLANNED),
+    Stage.BODY: (DEFERRED, REFUSED, REFUSED, DEFERRED, UNCERTAIN, UNCERTAIN, UNCERTAIN, UNCERTAIN),
+    Stage.DOT: (DEFERRED, REFUSED, REFUSED, DEFERRED, UNCERTAIN, UNCERTAIN, UNCERTAIN, UNCERTAIN),
+    Stage.QUIT: (SENT, SENT, SENT, SENT, SENT, SENT, SENT, SENT),
 }  # fmt: skip
 NEEDED: dict[Stage, tuple[tuple[str, ...], dict[str, Any]]] = {
     Stage.STARTTLS: (("STARTTLS",), {"smtp_starttls": True}),
@@ -49,18 +53,20 @@ CELLS = [
     for stage, ends in MATRIX.items()
     for fault, end in zip(FAULTS, ends, strict=True)
 ]
+PIPELINING = pytest.mark.parametrize("together", [(), ("PIPELINING",)], ids=["one by one", "pipelining"])
+"""Whether the server takes MAIL, RCPT and DATA in one go (RFC 2920)."""
 
 
-def send_against(tmp_path, *faults, extensions=(), **more):
-    """Send one mail to a server with faults; return (ledger, server). A pause is what unreachable servers end in."""
-    stalls = {fault.stage for fault in faults if not fault.reply and not fault.closes}
+def send_against(tmp_path, *faults, sends=1, size=2_000, extensions=(), people=None, pause=1, **more):
+    """Send mail to a server with faults; return (ledger, server). A pause is what unreachable servers end in."""
+    stalls = {fault.stage for fault in faults if not (fault.reply or fault.closes or fault.half_closes)}
     # Short only where the test waits for it to pass: a busy machine must not look like a silent server.
     patience: dict[str, Any] = {
-        "reply_seconds": 0.5 if stalls - {Stage.DOT} else 20,
-        "final_reply_seconds": 0.5 if Stage.DOT in stalls else 20,
+        "reply_seconds": 0.5 if stalls - {Stage.BODY, Stage.DOT} else 20,
+        "final_reply_seconds": 0.5 if stalls & {Stage.BODY, Stage.DOT} else 20,
     }
-    ledger = ledger_in(tmp_path, 1)
-    with ScriptedSmtp(*faults, extensions=extensions) as server:
+    ledger = ledger_in(tmp_path, sends)
+    with ScriptedSmtp(*faults, extensions=extensions, people=people) as server:
         settings = Settings(
             _env_file=None, data_dir=tmp_path, token_key="k" * 40, smtp_port=server.port, **more
         )
@@ -69,30 +75,66 @@ def send_against(tmp_path, *faults, extensions=(), **more):
             SmtpMailer(settings, **patience) as mailer,
             contextlib.suppress(SendingPaused),
         ):
-            send_batch(ledger, mailer, message_of, pause_after_errors=1)
+            send_batch(ledger, mailer, partial(message_of, size=size), pause_after_errors=pause)
     return ledger, server
 
 
+def suppressed(ledger):
+    return [person.customer_id for person in ledger.suppressed_before(NOON.replace(hour=13))]
+
+
+def test_the_matrix_has_ten_stages_and_seven_faults_and_policy():
+    assert list(MATRIX) == list(Stage)
+    assert (len(Stage), len(FAULTS)) == (10, 7 + 1)
+
+
+@PIPELINING
 @pytest.mark.parametrize(("stage", "fault", "end"), CELLS)
-def test_each_fault_at_each_stage_ends_in_the_documented_state(stage, fault, end, tmp_path):
+def test_each_fault_at_each_stage_ends_in_the_documented_state(stage, fault, end, together, tmp_path):
     offered, more = NEEDED.get(stage, ((), {}))
-    ledger, server = send_against(tmp_path, Fault(stage, **FAULTS[fault]), extensions=offered, **more)
+    ledger, server = send_against(
+        tmp_path, Fault(stage, **FAULTS[fault]), extensions=(*offered, *together), **more
+    )
     assert server.faults[stage].seen >= 1  # the fault has struck
-    state = SendState.REFUSED if end == SUPPRESSED else end
-    assert ledger.states(DAY) == {state: 1}
-    later = NOON.replace(hour=13)
-    assert [p.customer_id for p in ledger.suppressed_before(later)] == (["c0"] if end == SUPPRESSED else [])
-    assert server.messages == []
+    assert ledger.states(DAY) == {SendState.REFUSED if end == SUPPRESSED else end: 1}
+    assert suppressed(ledger) == (["c0"] if end == SUPPRESSED else [])
+    assert len(server.messages) == (end is SENT)
 
 
-def test_a_line_lost_in_the_middle_of_the_body_leaves_the_mail_uncertain(tmp_path):
-    ledger, server = send_against(tmp_path, Fault(Stage.BODY, closes=True))
+@PIPELINING
+def test_what_one_person_meets_is_not_what_the_next_one_meets(together, tmp_path):
+    faults = [
+        Fault(Stage.RCPT, "450 4.2.2 mailbox full"),
+        Fault(Stage.RCPT, "550 5.1.1 no such user"),
+        Fault(Stage.RCPT, "550 5.7.1 we do not like you"),
+        Fault(Stage.DATA, "451 4.3.0 later"),
+        Fault(Stage.BODY, "552 5.3.4 too big"),
+        Fault(Stage.DOT, "554 5.6.0 not this"),
+        Fault(Stage.DOT, "250 2.0.0 taken, good night", closes=True, takes=True),
+    ]
+    people = {planned(number).address: fault for number, fault in enumerate(faults, start=1)}
+    ends = [SENT, DEFERRED, REFUSED, REFUSED, DEFERRED, REFUSED, REFUSED, SENT, SENT]
+    ledger, server = send_against(
+        tmp_path, sends=len(ends), extensions=together, people=people, pause=9, smtp_connections=1
+    )
+    assert [fault.seen for fault in faults] == [1] * len(faults)
+    assert [send.state for send in sorted(ledger.of_day(DAY), key=lambda send: send.customer_id)] == ends
+    assert suppressed(ledger) == ["c2"]
+    taken = sorted(recipient for _, recipient, _ in server.messages)
+    assert taken == [planned(number).address for number, end in enumerate(ends) if end is SENT]
+
+
+def test_a_server_that_stops_reading_a_large_mail_is_not_waited_for_for_ever(tmp_path):
+    ledger, server = send_against(tmp_path, Fault(Stage.BODY), size=20_000_000)
     assert server.faults[Stage.BODY].seen == 1
     assert ledger.states(DAY) == {UNCERTAIN: 1}
 
 
-def test_a_mail_taken_without_a_word_is_uncertain_and_not_sent_again(tmp_path):
-    ledger, server = send_against(tmp_path, Fault(Stage.DOT, closes=True, takes=True))
+@pytest.mark.parametrize(
+    "end", [{"closes": True}, {"half_closes": True}, {}], ids=["drop", "half-close", "stall"]
+)
+def test_a_mail_taken_without_a_word_is_uncertain_and_not_sent_again(end, tmp_path):
+    ledger, server = send_against(tmp_path, Fault(Stage.DOT, takes=True, **end))
     assert len(server.messages) == 1
     assert ledger.states(DAY) == {UNCERTAIN: 1}
 
@@ -103,7 +145,7 @@ def test_a_mail_taken_without_a_word_is_uncertain_and_not_sent_again(tmp_path):
 def test_a_refusal_that_is_about_us_suppresses_nobody(tmp_path, reply):
     ledger, _ = send_against(tmp_path, Fault(Stage.RCPT, reply))
     assert ledger.states(DAY) == {REFUSED: 1}
-    assert ledger.suppressed_before(NOON.replace(hour=13)) == []
+    assert suppressed(ledger) == []
 
 
 def test_a_server_that_is_not_there_leaves_everything_planned(tmp_path, free_port):

@@ -1,0 +1,158 @@
+"""Messages through a provider's HTTP API: a request a mail, on connections that are kept.
+
+Neither Amazon SES (v2) nor SendGrid (v3) knows a key that makes a repeated request harmless. So an answer that is lost leaves
+a mail uncertain, and so does a 500: it says that something broke, not that nothing was done.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from campaigns.mailers import (
+    Answered,
+    Deferred,
+    DeliveryRefused,
+    DeliveryUncertain,
+    Mail,
+    MailerError,
+    More,
+    ServerUnreachable,
+    last_words,
+)
+from core.errors import SettingsError
+from core.settings import LOOPBACK, Settings
+
+REPLY_SECONDS = 60.0
+GRACE_SECONDS = 10.0
+"""How long mails in flight may still be answered once the sender is being stopped."""
+
+_NOT_NOW = frozenset({429, 503})
+_ABOUT_THE_MAIL = frozenset({400, 413, 422})
+
+
+class HttpMailer(ABC):
+    """What the mailers of both providers share: connections, groups, and what a status means.
+
+    Parameters
+    ----------
+    url
+        Where the provider's API is, unless `settings.mailer_url` says otherwise.
+    reply_seconds
+        How long to wait for an answer.
+
+    Raises
+    ------
+    SettingsError
+        If a secret would cross the network in clear, or mail is to be signed by us: both providers change fields that
+        a signature of ours covers.
+    """
+
+    def __init__(self, settings: Settings, url: str, *, reply_seconds: float = REPLY_SECONDS) -> None:
+        address = httpx.URL(settings.mailer_url or url)
+        if address.scheme != "https" and address.host not in LOOPBACK:
+            raise SettingsError("LAPWING_MAILER_URL must begin with https://: requests carry a secret")
+        if settings.dkim_keys:
+            raise SettingsError(
+                "LAPWING_DKIM_KEYS is set, but providers change what those keys sign: leave it empty and have"
+                f" {settings.mailer} sign for your domain (docs/deployment.md)"
+            )
+        self.connections = settings.smtp_connections
+        self.server = address.netloc.decode()
+        self._client = httpx.AsyncClient(
+            base_url=address,
+            timeout=reply_seconds,
+            limits=httpx.Limits(max_connections=self.connections),
+            trust_env=False,
+        )
+        self._loop = asyncio.new_event_loop()
+
+    @abstractmethod
+    def request_of(self, mail: Mail) -> httpx.Request:
+        """Return the request that hands a mail over."""
+
+    @abstractmethod
+    def message_id_of(self, response: httpx.Response) -> str:
+        """Return the provider's own name of a mail, from the answer that accepts it; "" if it has none."""
+
+    def error_of(self, response: httpx.Response, words: str) -> MailerError | None:
+        """Return what an answer that is no success means; None where its status says it."""
+        return None
+
+    def was_delivered(self, message_id: str) -> bool | None:
+        return None
+
+    def hand_over(self, more: More, answered: Answered) -> None:
+        """Hand over what `more` gives, each mail by a request of its own."""
+        under_way: dict[asyncio.Task[str | MailerError], Mail] = {}
+
+        def wait(until: str, seconds: float | None = None) -> None:
+            done, _ = self._loop.run_until_complete(
+                asyncio.wait(under_way, return_when=until, timeout=seconds)
+            )
+            for task in done:
+                answered(under_way.pop(task), task.result())
+
+        try:
+            while True:
+                for mail in more(self.connections - len(under_way)):
+                    under_way[self._loop.create_task(self._answer(mail))] = mail
+                if not under_way:
+                    return
+                wait(asyncio.FIRST_COMPLETED)
+        except BaseException:  # stopped: what is in flight gets a moment; what is left must not go out later
+            if under_way:
+                wait(asyncio.ALL_COMPLETED, GRACE_SECONDS)
+            if under_way:
+                for task in under_way:
+                    task.cancel()
+                self._loop.run_until_complete(asyncio.wait(under_way))
+            raise
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._client.aclose())
+        self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def _answer(self, mail: Mail) -> str | MailerError:
+        try:
+            return await self._send(mail)
+        except MailerError as error:
+            return error
+
+    async def _send(self, mail: Mail) -> str:
+        request = self.request_of(mail)
+        try:
+            response = await self._client.send(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise ServerUnreachable(f"{self.server}: {last_words(str(error))}") from None
+        except httpx.HTTPError as error:
+            words = last_words(str(error) or type(error).__name__)
+            raise DeliveryUncertain(f"after the request had begun: {words}") from None
+        words = f"{response.status_code} {last_words(response.text)}"
+        if not response.is_success:
+            raise self.error_of(response, words) or _error_of(response.status_code, words)
+        if not (message_id := self.message_id_of(response)):
+            raise DeliveryUncertain(f"the answer makes no sense: {words}")
+        return f"{response.status_code} {last_words(message_id)}"
+
+
+def _error_of(status: int, words: str) -> MailerError:
+    if status in _NOT_NOW:
+        return Deferred(words)
+    if status >= 500:
+        return DeliveryUncertain(words)
+    if status in _ABOUT_THE_MAIL:
+        return DeliveryRefused(words, is_about_person=False)
+    return ServerUnreachable(
+        words
+    )  # a login, a right or an address of ours is wrong: the same for every mail
