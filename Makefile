@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-servers test-histories test-bad-rows test-bounces test-spark bench-features bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-servers test-histories test-bad-rows test-bounces test-spark bench-features bench-send bench-send-memory bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
@@ -53,9 +53,10 @@ test-histories: setup ## check the features' laws on 2,000 made-up histories (te
 test-bad-rows: setup ## mix 40,000 bad rows of 40 kinds into 1,000,000 good ones; every one must be found (minutes)
 	@TEST_BAD_ROWS=1000 $(python) -m pytest tests/faults/test_bad_rows.py
 
-test-bounces: setup ## read 100,000 mutilated bounces; none may stop the reader (a minute)
+test-bounces: setup ## read 100,000 mutilated bounces, none may stop the reader; take 10,000 forged ones, none may suppress (minutes)
 	@scripts/setup.sh peers
-	@TEST_MUTATIONS=100000 $(python) -m pytest tests/campaigns/test_bounce_samples.py
+	@TEST_MUTATIONS=100000 TEST_FORGERIES=10000 $(python) -m pytest tests/campaigns/test_bounce_samples.py \
+		tests/campaigns/test_bounce_intake.py
 
 test-spark: setup ## install Java (system-packages-spark.txt) and Spark (500 MB), then try the recommender that runs on it (minutes)
 	@scripts/system_packages.sh system-packages-spark.txt
@@ -64,6 +65,14 @@ test-spark: setup ## install Java (system-packages-spark.txt) and Spark (500 MB)
 
 bench-features: setup ## features of 50 million order lines against polars; appends to benchmarks/RESULTS.md (half an hour)
 	@PYTHONPATH=. $(python) -m benchmarks.features
+
+bench-send: setup ## mails a second through the ledger, against Postfix's client and nodemailer; appends to benchmarks/RESULTS.md (minutes)
+	@scripts/system_packages.sh
+	@PYTHONPATH=. $(python) -m benchmarks.send
+
+bench-send-memory: setup ## a sender's memory over a million mails; appends to benchmarks/RESULTS.md (ten minutes)
+	@scripts/system_packages.sh
+	@PYTHONPATH=. $(python) -m benchmarks.send --step memory
 
 bench-churn: setup ## churn models on Complete Journey, cut-off by cut-off; appends to benchmarks/RESULTS.md (minutes)
 	@PYTHONPATH=. $(python) -m benchmarks.churn

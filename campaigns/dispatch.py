@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from email.utils import getaddresses
-from functools import partial
+from functools import lru_cache, partial
 
 from campaigns.breaker import Breaker
 from campaigns.envelope import Envelop, bare
@@ -36,7 +36,8 @@ MessageOf = Callable[[LedgerSend], bytes]
 Progress = Callable[[Counter[SendState]], None]
 
 CLAIM_SIZE = 200  # sends claimed by one commit
-_FOLD = re.compile(rb"\r\n(?=[ \t])")
+_FOLD = re.compile(r"\r\n(?=[ \t])")
+_PLAIN = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+", re.ASCII)  # is one address, however it is read
 _MORE_RECIPIENTS = ("cc", "bcc", "resent-to", "resent-cc", "resent-bcc")
 _STATES: dict[type[MailerError], SendState] = {
     ServerUnreachable: SendState.PLANNED,
@@ -223,10 +224,12 @@ class _Batch:
 def _ready(send: LedgerSend, message: bytes, server: str, envelop: Envelop) -> _Ready:
     """Check that a message is what may go to the person of its send, and to nobody else."""
     headers = _headers(message)
-    senders = [address for _, address in getaddresses(headers.get("from", []))]
-    recipients = [address for _, address in getaddresses(headers.get("to", []))]
+    senders = _addresses(tuple(headers.get("from", ())))
+    recipients = headers.get("to", [])
     message_ids = headers.get("message-id", [])
-    if recipients != [send.address] or any(name in headers for name in _MORE_RECIPIENTS):
+    if recipients != [send.address] or not _PLAIN.fullmatch(send.address):
+        recipients = [address for _, address in getaddresses(recipients)]
+    if recipients != [send.address] or not headers.keys().isdisjoint(_MORE_RECIPIENTS):
         _refuse(send, "is not addressed to the customer of that send alone")
     if len(senders) != 1 or "@" not in senders[0]:
         _refuse(send, "needs exactly one From address")
@@ -249,7 +252,14 @@ def _refuse(send: LedgerSend, fault: str) -> None:
 def _headers(message: bytes) -> dict[str, list[str]]:
     """Return the header fields of a message, unfolded: lower-case name → values in order."""
     found: dict[str, list[str]] = {}
-    for line in _FOLD.sub(b"", message.partition(b"\r\n\r\n")[0]).split(b"\r\n"):
-        name, _, value = line.decode("utf-8", "replace").partition(":")
+    head = message[: message.find(b"\r\n\r\n")].decode("utf-8", "replace")
+    for line in _FOLD.sub("", head).split("\r\n"):
+        name, _, value = line.partition(":")
         found.setdefault(name.strip().lower(), []).append(value.strip())
     return found
+
+
+@lru_cache(maxsize=64)
+def _addresses(headers: tuple[str, ...]) -> list[str]:
+    """Return the bare addresses in headers that many mails share."""
+    return [address for _, address in getaddresses(headers)]

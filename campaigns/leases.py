@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, insert, select, text, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, text, update
 
 from core.errors import LedgerBroken
 from core.ledger_tables import leases
@@ -24,6 +24,12 @@ LEASE = timedelta(minutes=30)
 
 _SENDER = (
     540_177  # any number: the first half of the key of a sender's advisory lock; the second is its lease
+)
+
+_RENEW = (
+    update(leases)
+    .where(leases.c.lease_id == bindparam("b_lease"), leases.c.ended_at.is_(None))
+    .values(ends_at=bindparam("b_ends_at"))
 )
 
 
@@ -58,8 +64,7 @@ def renew(connection: Connection, lease: int, now: datetime) -> None:
     LedgerBroken
         If the lease has ended: another sender took over.
     """
-    mine = update(leases).where(leases.c.lease_id == lease, leases.c.ended_at.is_(None))
-    if connection.execute(mine.values(ends_at=now + LEASE)).rowcount != 1:
+    if connection.execute(_RENEW, {"b_lease": lease, "b_ends_at": now + LEASE}).rowcount != 1:
         raise LedgerBroken(
             f"lease {lease} has ended: this sender stood still so long that another took over from it; what it had"
             " in flight is `uncertain`, the rest was planned again; start it anew"

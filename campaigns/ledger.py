@@ -12,20 +12,20 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, text, update
+from sqlalchemy import Connection, Engine, Select, func, select, text, update
 
 from campaigns.back_off import next_try
 from campaigns.leases import dead_leases, end, lease_of, renew
 from campaigns.ledger_planning import PlanningLedger
 from campaigns.ledger_rows import (
     COLUMNS,
-    END,
-    START,
     WAIT,
     as_send,
+    end_rows,
     is_due,
-    is_paused,
+    may_go,
     record_suppression,
+    start_rows,
     stop,
 )
 from campaigns.limits import Limits
@@ -113,17 +113,16 @@ class Ledger(PlanningLedger):
             due = self._due(now, as_of)
             while ids := self.limits.pick(connection, due, limit, now):
                 mine = update(sends).where(sends.c.send_id.in_(ids), IS_WAITING)
-                suppressed += stop(connection, mine, now, "the claim")
-                if connection.execute(
-                    mine.values(state=SendState.CLAIMED, lease_id=lease, claimed_at=now)
-                ).rowcount:
-                    claimed = sends.c.send_id.in_(ids), sends.c.state == SendState.CLAIMED
-                    rows = connection.execute(
-                        select(*COLUMNS).where(*claimed).order_by(sends.c.due_at, sends.c.send_id)
-                    )
-                    mine_now = [as_send(row) for row in rows]
-                    self.limits.take(connection, mine_now, now)
-                    return Claim(mine_now, suppressed)
+                claimed = mine.where(may_go(now))
+                claimed = claimed.values(state=SendState.CLAIMED, lease_id=lease, claimed_at=now)
+                rows = connection.execute(claimed.returning(*COLUMNS)).all()
+                if len(rows) < len(ids):
+                    suppressed += stop(connection, mine, now, "the claim")
+                if rows:
+                    in_order = sorted(rows, key=lambda row: (row.due_at, row.send_id))
+                    claim = Claim([as_send(row) for row in in_order], suppressed)
+                    self.limits.take(connection, claim.sends, now)
+                    return claim
             return Claim([], suppressed, self.limits.wait(connection, due, now))
 
     def due_count(self, as_of: date | None = None) -> int:
@@ -162,24 +161,18 @@ class Ledger(PlanningLedger):
                 mode = "share row exclusive" if any(outcome.suppresses for outcome in after) else "share"
                 connection.execute(text(f"lock table suppressions, consents in {mode} mode"))
             self._end(connection, lease, after, now)
-            claimed = _required(connection, lease, [send for send, _ in group], SendState.CLAIMED)
-            suppressed = stop(connection, update(sends).where(claimed), now, "the handover")
-            connection.execute(update(sends).where(claimed, is_paused(now)).values(PLAN_AGAIN))
-            may_go = frozenset[str](connection.scalars(select(sends.c.send_id).where(claimed)))
             rows = [
-                {
-                    "b_id": send.send_id,
-                    "b_now": now,
-                    "b_server": handover.server,
-                    "b_message_id": handover.message_id,
-                    "b_digest": handover.message_digest,
-                }
+                (send.send_id, handover.server, handover.message_id, handover.message_digest)
                 for send, handover in group
-                if send.send_id in may_go
             ]
-            if rows:
-                connection.execute(START, rows)
-        return Started(may_go, suppressed)
+            started = start_rows(connection, lease, now, rows)
+            suppressed = 0
+            if left := {send.send_id for send, _ in group} - started:
+                stopped = sends.c.send_id.in_(left), sends.c.state == SendState.CLAIMED
+                _require(connection, left, SendState.CLAIMED, lease)
+                suppressed = stop(connection, update(sends).where(*stopped), now, "the handover")
+                connection.execute(update(sends).where(*stopped).values(PLAN_AGAIN))  # it is paused
+        return Started(frozenset(started), suppressed)
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
         """Commit what came of handing over a group of sends."""
@@ -187,23 +180,23 @@ class Ledger(PlanningLedger):
             self._end(connection, lease, outcomes, now)
 
     def _end(self, connection: Connection, lease: int, outcomes: Sequence[Outcome], now: datetime) -> None:
-        if outcomes:
-            _required(connection, lease, [outcome.send for outcome in outcomes], SendState.SENDING)
-        ended, waiting = list[dict[str, Any]](), list[dict[str, Any]]()
+        ended, waiting = list[tuple[str, str, str]](), list[dict[str, Any]]()
         for outcome in outcomes:
             send, state = outcome.send, outcome.state
             if state not in MAY_BECOME[SendState.SENDING]:
                 raise LedgerBroken(f"send '{send.send_id}' cannot go from {SendState.SENDING} to {state}")
-            row = {"b_id": send.send_id, "b_state": state, "b_reply": outcome.reply}
-            if state is SendState.DEFERRED:
-                waiting.append(row | {"b_due_at": next_try(send.send_id, send.attempts + 1, now)})
-            elif state is SendState.PLANNED:
-                waiting.append(row | {"b_due_at": send.due_at})
+            if state in (SendState.DEFERRED, SendState.PLANNED):
+                is_deferred = state is SendState.DEFERRED
+                due_at = next_try(send.send_id, send.attempts + 1, now) if is_deferred else send.due_at
+                row = {"b_id": send.send_id, "b_state": state, "b_reply": outcome.reply, "b_due_at": due_at}
+                waiting.append(row)
             else:
-                ended.append(row | {"b_now": now})
-        for statement, rows in ((END, ended), (WAIT, waiting)):
-            if rows:
-                connection.execute(statement, rows)
+                ended.append((send.send_id, state, outcome.reply))
+        did_end = end_rows(connection, lease, now, ended)
+        _require(connection, {row[0] for row in ended} - did_end, SendState.SENDING, lease)
+        _require(connection, {row["b_id"] for row in waiting}, SendState.SENDING, lease)
+        if waiting:
+            connection.execute(WAIT, waiting)
         for send in (outcome.send for outcome in outcomes if outcome.suppresses):
             record_suppression(
                 connection, send.customer_id, send.pseudonym, reason="refused", send_id=send.send_id, now=now
@@ -287,19 +280,18 @@ class Ledger(PlanningLedger):
         return state
 
 
-def _required(
-    connection: Connection, lease: int, group: Sequence[LedgerSend], state: SendState
-) -> ColumnElement[bool]:
-    """Return the condition that holds for a group that is in a state and ours, once it was seen to hold.
+def _require(connection: Connection, ids: set[str], state: SendState, lease: int) -> None:
+    """See that sends are in a state and a lease's.
 
     Raises
     ------
     LedgerBroken
         If one of them stands elsewhere; nothing is written then.
     """
-    ids = [send.send_id for send in group]
-    ours = (sends.c.send_id.in_(ids)) & (sends.c.state == state) & (sends.c.lease_id == lease)
-    if missing := set(ids) - set(connection.scalars(select(sends.c.send_id).where(ours))):
+    if not ids:
+        return
+    theirs = (sends.c.send_id.in_(ids)) & (sends.c.state == state) & (sends.c.lease_id == lease)
+    if missing := ids - set(connection.scalars(select(sends.c.send_id).where(theirs))):
         first = min(missing)
         found = connection.execute(
             select(sends.c.state, sends.c.lease_id).where(sends.c.send_id == first)
@@ -308,4 +300,3 @@ def _required(
         raise LedgerBroken(
             f"send '{first}' should be {state} under lease {lease}, but is {stands}; somebody else moved it"
         )
-    return ours

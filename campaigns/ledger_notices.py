@@ -38,7 +38,7 @@ class NoticeLedger(Ledger):
                 if not insert_if_absent(connection, notices, asdict(notice) | {"taken_at": now}):
                     counts["repeated"] += 1
                     continue
-                counts[notice.kind] += 1
+                counts[str(notice.kind)] += 1
                 counts["proven"] += notice.is_proven
                 counts["suppressed"] += self._suppress(connection, notice)
         return +counts

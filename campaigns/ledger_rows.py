@@ -1,7 +1,9 @@
 """What the ledger asks and writes of rows: which may go, how they are handed over and end, suppressions, audit lines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -15,12 +17,14 @@ from sqlalchemy import (
     exists,
     insert,
     literal,
+    literal_column,
     not_,
     or_,
     select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
 
 from campaigns.sends import EVERYTHING, LedgerSend, SendState
 from core.ledger_tables import IS_WAITING, audit_log, consents, pauses, sends, suppressions
@@ -51,30 +55,88 @@ HAS_WITHDRAWN = (
 STOPS = {"suppressed": HAS_SUPPRESSION, "consent withdrawn": HAS_WITHDRAWN}
 """What keeps a send from going for good, by the words its reply says."""
 
-_THIS = update(sends).where(sends.c.send_id == bindparam("b_id"))
-START = _THIS.values(
-    state=SendState.SENDING,
-    sending_at=bindparam("b_now"),
-    server=bindparam("b_server"),
-    message_id=bindparam("b_message_id"),
-    message_digest=bindparam("b_digest"),
-    attempts=sends.c.attempts + 1,
-)
-"""claimed → sending; for many sends at once, after `stop` and under a lease."""
-END = _THIS.values(state=bindparam("b_state"), reply=bindparam("b_reply"), ended_at=bindparam("b_now"))
-"""sending → an end."""
-WAIT = _THIS.values(
-    state=bindparam("b_state"),
-    reply=bindparam("b_reply"),
-    due_at=bindparam("b_due_at"),
-    lease_id=None,
-    claimed_at=None,
-    sending_at=None,
+_START = """
+    with started (send_id, new_server, new_message_id, new_digest) as (values {rows})
+    update sends
+    set state = 'sending', sending_at = ?, attempts = attempts + 1,
+        server = new_server, message_id = new_message_id, message_digest = new_digest
+    from started
+    where sends.send_id = started.send_id and state = 'claimed' and lease_id = ? and {may_go}
+    returning sends.send_id
+"""
+_END = """
+    with ended (send_id, new_state, new_reply) as (values {rows})
+    update sends set state = new_state, reply = new_reply, ended_at = ?
+    from ended
+    where sends.send_id = ended.send_id and state = 'sending' and lease_id = ?
+    returning sends.send_id
+"""
+WAIT = (
+    update(sends)
+    .where(sends.c.send_id == bindparam("b_id"))
+    .values(
+        state=bindparam("b_state"),
+        reply=bindparam("b_reply"),
+        due_at=bindparam("b_due_at"),
+        lease_id=None,
+        claimed_at=None,
+        sending_at=None,
+    )
 )
 """sending → planned or deferred."""
 
+_STATE = list(LedgerSend.__dataclass_fields__).index("state")
 
-def is_paused(now: datetime) -> ColumnElement[bool]:
+
+def start_rows(
+    connection: Connection, lease: int, now: datetime, rows: Sequence[tuple[str, str, str, str]]
+) -> set[str]:
+    """Move sends (send_id, server, Message-ID, digest) of a lease from claimed to sending; return which may go and did."""
+    moment = _stored(connection, now)
+    return _move(connection, _START, rows, moment, lease, moment)
+
+
+def end_rows(
+    connection: Connection, lease: int, now: datetime, rows: Sequence[tuple[str, str, str]]
+) -> set[str]:
+    """Move sends (send_id, state, reply) of a lease from sending to their end; return which did."""
+    return _move(connection, _END, rows, _stored(connection, now), lease)
+
+
+def _move(
+    connection: Connection, statement: str, rows: Sequence[tuple[str, ...]], *values: object
+) -> set[str]:
+    """Run a statement over rows, if there are any: all at once, which costs a tenth of a statement a row."""
+    if not rows:
+        return set()
+    marks = ", ".join(["(" + ", ".join("?" * len(rows[0])) + ")"] * len(rows))
+    words = statement.format(rows=marks, may_go=_may_go(connection.dialect))
+    if connection.dialect.paramstyle == "pyformat":
+        words = words.replace("?", "%s")
+    return set[str](connection.exec_driver_sql(words, (*chain.from_iterable(rows), *values)).scalars())
+
+
+@cache
+def _may_go(dialect: Dialect) -> str:
+    """Return `may_go` of a moment `?` as SQL about `sends`, which only stands right in a statement that is about them."""
+    asked = select(sends.c.send_id).where(may_go(literal_column("?")))
+    words = str(asked.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    return words.partition("WHERE ")[2]
+
+
+def _stored(connection: Connection, moment: datetime) -> object:
+    """Return a moment as the database's driver takes it."""
+    kind = sends.c.ended_at.type.dialect_impl(connection.dialect)
+    to_stored = kind.bind_processor(connection.dialect)
+    return to_stored(moment) if to_stored else moment
+
+
+def may_go(now: datetime | ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return whether nothing keeps a send from going at a moment."""
+    return not_(or_(*STOPS.values(), is_paused(now)))
+
+
+def is_paused(now: datetime | ColumnElement[Any]) -> ColumnElement[bool]:
     """Return whether no send like this one may begin: its campaign, its recipient's domain or everything is paused."""
     return exists().where(
         pauses.c.subject.in_([sends.c.campaign_id, literal("@") + sends.c.domain, EVERYTHING]),
@@ -89,8 +151,9 @@ def is_due(now: datetime) -> ColumnElement[bool]:
 
 def as_send(row: Row[Any]) -> LedgerSend:
     """Return a row of `COLUMNS` as a send."""
-    values = row._asdict()
-    return LedgerSend(**values | {"state": SendState(values["state"])})
+    values = list(row)
+    values[_STATE] = SendState(values[_STATE])
+    return LedgerSend(*values)
 
 
 def stop(connection: Connection, among: Update, now: datetime, when: str) -> int:

@@ -23,7 +23,7 @@ def settle_answered(settings: Settings, load: Callable[[Settings], object]) -> i
         with reading(settings) as connection:
             answered = connection.execute(
                 "select distinct send_id from landing.mail_events"
-                " where kind <> 'sent' and list_contains($1::varchar[], send_id) order by send_id",
+                " where kind <> 'sent' and send_id in (select unnest($1::varchar[])) order by send_id",
                 [uncertain],
             ).fetchall()
         return ledger.settle_as_sent([send_id for (send_id,) in answered], "what its reader did")

@@ -23,7 +23,7 @@ from campaigns.leases import LEASE
 from campaigns.ledger import Handover, Ledger, Outcome, SendState
 from campaigns.migrate import HEAD, migrate
 from campaigns.outcomes import publish_ledger_state, publish_outcomes
-from campaigns.sends import MAY_BECOME, Decision
+from campaigns.sends import MAY_BECOME, Decision, Started
 from core.errors import LedgerBroken
 from core.ledger_tables import audit_log, consents, links, metadata, open_ledger, sends, suppressions
 from core.pseudonyms import pseudonym
@@ -266,9 +266,10 @@ def test_a_withdrawal_of_consent_before_the_claim_stops_the_send_and_says_so(led
 
 def test_a_withdrawal_of_consent_after_the_claim_stops_the_start_and_says_so(ledger):
     first, second, third = sorted(ledger.claim(10).sends, key=lambda send: send.customer_id)
-    ledger.record_decisions([decision(0, False), decision(2, True)])
+    ledger.record_decisions([decision(0, False), decision(1, False), decision(2, True)])
     ledger.suppress("c1", "p1", "unsubscribed")
-    assert [start(ledger, send) for send in (first, second, third)] == [False, False, True]
+    group = [(send, HANDOVER) for send in (first, second, third)]
+    assert ledger.start(group) == Started(frozenset({third.send_id}), suppressed=2)
     assert states(ledger)["c0"] is states(ledger)["c1"] is SendState.SUPPRESSED
     assert reply_of(ledger, 0) == "consent withdrawn before the handover"
     assert reply_of(ledger, 1) == "suppressed before the handover"
