@@ -54,14 +54,14 @@ ENDS = [f" No. {number}" for number in range(1, 47)]
 Row = dict[str, object]
 
 
-def made_plan(settings: Settings, count: int, locale: str) -> list[LedgerSend]:
+def made_plan(settings: Settings, count: int, locale: str, products: int = PER_MAIL) -> list[LedgerSend]:
     """Publish a plan of `count` mails in a locale with the template they need; return their sends."""
     template = compile_template(CAMPAIGN)
     TemplateStore(settings.published / "templates").save(template)
     rng = random.Random(count)  # noqa: S311  # a fixture, not a secret
     shelf = _shelf(rng)
     weights = list(accumulate(1 / rank for rank in range(1, PRODUCTS + 1)))
-    rows = [_row(rng, shelf, weights, template, locale) for _ in range(count)]
+    rows = [_row(rng, shelf, weights, template, locale, products) for _ in range(count)]
     published = Published(settings.published)
     published.write_candidate(PLAN, DAY, pa.Table.from_pylist(rows))
     published.release(PLAN, DAY)
@@ -86,9 +86,11 @@ def _shelf(rng: random.Random) -> list[Row]:
     ]
 
 
-def _row(rng: random.Random, shelf: list[Row], weights: list[float], template: Template, locale: str) -> Row:
+def _row(
+    rng: random.Random, shelf: list[Row], weights: list[float], template: Template, locale: str, count: int
+) -> Row:
     products = []
-    for each in rng.choices(shelf, cum_weights=weights, k=PER_MAIL):
+    for each in rng.choices(shelf, cum_weights=weights, k=count):
         reason = rng.choice(("because", "because", "because", "taste", "popular", "popular_in_segment"))
         other = rng.choices(shelf, cum_weights=weights)[0]["name"] if reason == "because" else None
         days_since = rng.randrange(1, 400)
@@ -109,7 +111,8 @@ def _send(rng: random.Random, send_id: str, number: int) -> LedgerSend:
     send_at = datetime.combine(DAY, time(rng.randrange(8, 20), rng.choice((0, 30))), UTC)
     return LedgerSend(
         send_id=send_id, campaign_id=CAMPAIGN, step=1, customer_id=f"{number}", as_of_date=DAY,
-        address=f"reader.{number}@mail{number % 40}.example", pseudonym=f"{number:064x}", send_at=send_at, expires_at=send_at + timedelta(days=1),
+        address=f"reader.{number}@mail{number % 40}.example", pseudonym=f"{number:032x}", send_at=send_at,
+        expires_at=send_at + timedelta(days=2),
         state=SendState.CLAIMED, due_at=send_at, lease_id=1, claimed_at=send_at, sending_at=None, ended_at=None, reply=None,
         server=None, message_id=None, message_digest=None, attempts=0,
     )  # fmt: skip

@@ -23,9 +23,9 @@ from benchmarks.results import Result, write
 from campaigns.facts import clean_facts, one_line
 from campaigns.language import environment, formats_of, locale_chain, translations
 from campaigns.ledger import LedgerSend
+from campaigns.making import Messages
 from campaigns.quoted import tidy
 from campaigns.render import LinkAddresses, header_text, link_id_of, tiles, without_gaps_in_text
-from campaigns.run import Messages
 from campaigns.templates import Template, TemplateStore
 from core.settings import Settings
 from core.tokens import Tokens

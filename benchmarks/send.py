@@ -2,6 +2,7 @@
 
 Everybody sends mails of 15 kB to the same smtp-sink, by turns, each with the number of connections that suits it best. Ours are
 ready bytes that go through a ledger whose every commit is on disk. Figures are medians; what counts are ratios within the run.
+The whole path makes each mail from its plan row and signs it (RSA-2048) besides.
 `--step memory` sends a million mails instead and watches the sender's memory.
 """
 
@@ -23,12 +24,17 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import create_engine, insert, text
 
+from benchmarks.mails import made_plan
 from benchmarks.results import Result, write
 from campaigns.dispatch import send_batch
+from campaigns.envelope import Envelope
 from campaigns.ledger import Ledger, LedgerSend, SendState
 from campaigns.mailers.smtp import SmtpMailer
+from campaigns.making import Makers, Messages
 from campaigns.migrate import migrate
 from core.ledger_tables import open_ledger, sends
 from core.logging import configure_logging
@@ -38,7 +44,11 @@ SIZE = 15_000  # bytes of a mail
 CONNECTIONS = (5, 10, 20, 50)
 NODEMAILER = "nodemailer@10.6.0"
 DAY, NOON = date(2026, 3, 2), datetime(2026, 3, 2, 12, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 3, 3, tzinfo=UTC)
 
+WHOLE = "SQLite, made from plan rows and signed"
+
+Row = dict[str, object]
 Send = Callable[[int], float]
 """Sends all the mails of a turn over so many connections; returns the seconds it took."""
 
@@ -51,11 +61,14 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--folder", type=Path, default=Path("data/benchmarks/send"), help="for ledgers")
     options.add_argument(
+        "--plan", type=Path, help=argparse.SUPPRESS
+    )  # what a process of ours makes mails from
+    options.add_argument(
         "--sender", nargs=3, metavar=("LEDGER_URL", "PORT", "CONNECTIONS"), help=argparse.SUPPRESS
     )  # a process of ours
     chosen = options.parse_args()
     if chosen.sender:
-        _send(chosen.sender[0], int(chosen.sender[1]), int(chosen.sender[2]))
+        _send(chosen.sender[0], int(chosen.sender[1]), int(chosen.sender[2]), chosen.plan)
         return
     chosen.folder.mkdir(parents=True, exist_ok=True)
     folder = chosen.folder.resolve()
@@ -89,14 +102,18 @@ def speed(folder: Path, mails: int, rounds: int) -> Iterator[Result]:
     for peer, least in (("nodemailer's pool", 2), ("smtp-source -d", 0.35)):
         ratio = rates["SQLite"] / rates[peer]
         yield Result(f"SQLite / {peer}", ratio, "", f"≥ {least}", ratio >= least)
+    whole = rates[WHOLE]
+    yield Result(WHOLE, whole, "mails/s", "≥ 2,500", whole >= 2_500)
 
 
 def ready_mails(port: int, mails: int, folder: Path, ending: ExitStack) -> dict[str, Send]:
     """Return ours: ready bytes through a ledger, by where that is and how many send."""
-    sqlite = SqliteLedgers(folder, mails)
+    sqlite, plan = SqliteLedgers(folder, mails), folder / "plan"
+    whole = SqliteLedgers(folder, mails, made_rows(plan, mails))
     postgresql = PostgresqlLedgers(ending.enter_context(running_postgresql()), mails)
     return {
         "SQLite": lambda connections: sent_by(1, sqlite.new(), port, connections)[0],
+        WHOLE: lambda connections: sent_by(1, whole.new(), port, connections, f"--plan={plan}")[0],
         "PostgreSQL": lambda connections: sent_by(1, postgresql.new(), port, connections)[0],
         "PostgreSQL, 2 senders": lambda connections: sent_by(2, postgresql.new(), port, connections // 2)[0],
     }
@@ -157,10 +174,11 @@ def nodemailer_pool(port: int, mails: int, folder: Path) -> Send:
 class SqliteLedgers:
     """Makes ledgers with the mails of a turn: copies of one."""
 
-    def __init__(self, folder: Path, mails: int) -> None:
-        self._filled, self._copy = folder / "filled.sqlite", folder / "ledger.sqlite"
+    def __init__(self, folder: Path, mails: int, rows: list[Row] | None = None) -> None:
+        name = "ready" if rows is None else "whole"
+        self._filled, self._copy = folder / f"{name}.sqlite", folder / "ledger.sqlite"
         self._filled.unlink(missing_ok=True)
-        fill(f"sqlite:///{self._filled}", mails)
+        fill(f"sqlite:///{self._filled}", mails, rows)
 
     def new(self) -> str:
         shutil.copyfile(self._filled, self._copy)
@@ -186,13 +204,40 @@ class PostgresqlLedgers:
                 connection.execute(text(statement))
 
 
-def fill(url: str, mails: int) -> None:
+def made_rows(folder: Path, mails: int) -> list[Row]:
+    """Publish a plan and a key in a folder; return the ledger's rows of its sends, all due."""
+    shutil.rmtree(folder, ignore_errors=True)
+    key = generate_private_key(65537, 2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    _key(folder).parent.mkdir(parents=True)
+    _key(folder).write_bytes(pem)
+    made = made_plan(_settings(folder), mails, "en", products=1)
+    due = {"state": SendState.PLANNED, "due_at": NOON, "expires_at": MIDNIGHT}
+    names = (
+        "send_id",
+        "campaign_id",
+        "step",
+        "customer_id",
+        "as_of_date",
+        "address",
+        "pseudonym",
+        "send_at",
+        "attempts",
+    )
+    return [
+        {name: getattr(send, name) for name in names} | due | {"domain": send.address.partition("@")[2]}
+        for send in made
+    ]
+
+
+def fill(url: str, mails: int, rows: list[Row] | None = None) -> None:
     """Make a ledger with so many sends that are due, each to somebody else."""
     migrate(url)
     engine = open_ledger(url)
     for first in range(0, mails, 50_000):
         with engine.begin() as connection:
-            connection.execute(insert(sends), [planned(n) for n in range(first, min(mails, first + 50_000))])
+            numbers = range(first, min(mails, first + 50_000))
+            connection.execute(insert(sends), [rows[n] if rows else planned(n) for n in numbers])
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("vacuum analyze sends"))
@@ -200,19 +245,22 @@ def fill(url: str, mails: int) -> None:
 
 
 def planned(number: int) -> dict[str, object]:
-    moments = {"as_of_date": DAY, "send_at": NOON, "due_at": NOON}
+    moments = {"as_of_date": DAY, "send_at": NOON, "due_at": NOON, "expires_at": MIDNIGHT}
     who = {
         "customer_id": f"c{number}",
         "address": f"reader.{number}@example.com",
+        "domain": "example.com",
         "pseudonym": f"{number:032x}",
     }
     what = {"send_id": f"{number:032x}", "campaign_id": "winback", "step": 1}
     return {**what, **who, **moments, "state": SendState.PLANNED, "attempts": 0}
 
 
-def sent_by(senders: int, url: str, port: int, connections: int) -> tuple[float, list[dict[str, Any]]]:
+def sent_by(
+    senders: int, url: str, port: int, connections: int, *more: str
+) -> tuple[float, list[dict[str, Any]]]:
     """Let senders send all there is, each in a process of its own; return the seconds, and what each has to report."""
-    words = [sys.executable, "-m", "benchmarks.send", "--sender", url, str(port), str(connections)]
+    words = [sys.executable, "-m", "benchmarks.send", "--sender", url, str(port), str(connections), *more]
     pipe = subprocess.PIPE
     with ExitStack() as ending:
         working = [
@@ -234,8 +282,8 @@ def _required(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-def _send(url: str, port: int, connections: int) -> None:
-    """Send when told; say what it took, and how much memory was in use after each hundredth of the mails."""
+def _send(url: str, port: int, connections: int, plan: Path | None) -> None:
+    """Send when told, ready bytes or from a plan; say what it took, and the memory in use after each hundredth of the mails."""
     configure_logging(level=logging.WARNING)
     ledger, memory_mb = Ledger(open_ledger(url), lambda: NOON), list[float]()
     step = max(1, ledger.due_count() // 100)
@@ -244,22 +292,30 @@ def _send(url: str, port: int, connections: int) -> None:
         if counts.total() % step == 0:
             memory_mb.append(_resident_mb())
 
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(
-            _env_file=None,
-            data_dir=Path(folder),
-            token_key="b" * 40,
-            smtp_port=port,
-            smtp_connections=connections,
-        )
-        with ledger.sender(Path(folder) / "lock"), SmtpMailer(settings) as mailer:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as ending:
+        settings = _settings(plan or Path(folder), smtp_port=port, smtp_connections=connections)
+        ending.enter_context(ledger.sender(Path(folder) / "lock"))
+        with SmtpMailer(settings) as mailer:
+            how: dict[str, Any] = {"message_of": message_of}
+            if plan:
+                makers = ending.enter_context(Makers(settings, mailer.server))
+                how = {"message_of": Messages(settings), "envelop": Envelope(settings), "makers": makers}
             print("ready", flush=True)
             sys.stdin.readline()
             began = time.process_time()
-            counts = send_batch(ledger, mailer, message_of, pause_after_errors=3, progress=progress)
+            counts = send_batch(ledger, mailer, **how, pause_after_errors=3, progress=progress)
             spent = time.process_time() - began
             sent = counts[SendState.SENT]
             print(json.dumps({"sent": sent, "cpu_seconds": spent, "memory_mb": memory_mb}), flush=True)
+
+
+def _settings(folder: Path, **more: Any) -> Settings:
+    keys = str(_key(folder)) if _key(folder).exists() else ""
+    return Settings(_env_file=None, data_dir=folder, token_key="b" * 40, dkim_keys=keys, **more)
+
+
+def _key(folder: Path) -> Path:
+    return folder / "keys" / "s1.pem"
 
 
 BODY = (b"x" * 74 + b"\r\n") * (SIZE // 76)

@@ -4,7 +4,8 @@ import hashlib
 import json
 from typing import Any
 
-from campaigns.run import Messages, open_sending_ledger
+from campaigns.making import Messages
+from campaigns.run import open_sending_ledger
 from core.errors import LedgerBroken
 from core.published import Published
 from core.settings import Settings

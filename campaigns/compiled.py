@@ -269,8 +269,7 @@ class _Code(CodeGenerator):
         self.visit(node.node, frame)
         self.write(f".{node.attr}" if is_of_loop else f"[{node.attr!r}]")
 
-    # the name by which Jinja calls it
-    def visit_Call(self, node: nodes.Call, frame: Frame, forward_caller: bool = False) -> None:  # noqa: N802
+    def visit_Call(self, node: nodes.Call, frame: Frame, forward_caller: bool = False) -> None:  # noqa: N802  # Jinja's
         if not isinstance(node.node, nodes.InternalName):
             super().visit_Call(node, frame, forward_caller=forward_caller)
             return

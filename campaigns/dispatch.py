@@ -10,10 +10,12 @@ import hashlib
 import re
 from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
 from email.utils import getaddresses
 from functools import lru_cache, partial
+from typing import Protocol
 
 from campaigns.breaker import Breaker
 from campaigns.envelope import Envelop, bare
@@ -36,6 +38,7 @@ MessageOf = Callable[[LedgerSend], bytes]
 Progress = Callable[[Counter[SendState]], None]
 
 CLAIM_SIZE = 200  # sends claimed by one commit
+MADE_AT_ONCE = 10  # mails that a maker makes before it is given more
 _FOLD = re.compile(r"\r\n(?=[ \t])")
 _PLAIN = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+", re.ASCII)  # is one address, however it is read
 _NO_LINE_END = bytes(set(range(256)) - set(b"\r\n"))
@@ -49,7 +52,7 @@ _STATES: dict[type[MailerError], SendState] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Ready:
+class Ready:
     """A message, checked, with what the ledger has to know of it."""
 
     send: LedgerSend
@@ -57,7 +60,13 @@ class _Ready:
     handover: Handover
 
 
-def send_batch(
+class MadeAhead(Protocol):
+    """Makes mails while others are under way."""
+
+    def make(self, sends: list[LedgerSend]) -> Future[dict[str, Ready]]: ...
+
+
+def send_batch(  # noqa: PLR0913  # what a batch needs to be sent, each named
     ledger: Ledger,
     mailer: Mailer,
     message_of: MessageOf,
@@ -66,6 +75,7 @@ def send_batch(
     envelop: Envelop = bare,
     as_of: date | None = None,
     progress: Progress | None = None,
+    makers: "MadeAhead | None" = None,
 ) -> Counter[SendState]:
     """Send what is due by the ledger's clock; return how many sends ended in each state, or were deferred.
 
@@ -76,6 +86,7 @@ def send_batch(
     Call it inside `Ledger.sender`, after `recover`, `settle` and `expire`; `settle` once more afterwards, and
     `check_identity` at the end. `message_of` makes the bytes of a mail, and `envelop` what is handed over of
     them; both do so for all of a group before the first is handed over. `progress` gets the counts after each mail.
+    `makers` make the mails of the next claim while this one's are under way.
 
     Raises
     ------
@@ -87,11 +98,9 @@ def send_batch(
     Exception
         Whatever `message_of` raises. That send and the rest of its claim are planned again.
     """
-
-    def ready(send: LedgerSend) -> _Ready:
-        return _ready(send, message_of(send), mailer.server, envelop)
-
-    batch = _Batch(ledger, partial(ledger.claim, CLAIM_SIZE, as_of), ready, pause_after_errors, progress)
+    ready = partial(make_ready, message_of=message_of, server=mailer.server, envelop=envelop)
+    claim = partial(ledger.claim, CLAIM_SIZE, as_of)
+    batch = _Batch(ledger, claim, ready, makers, pause_after_errors, progress)
     try:
         batch.send(mailer)
     finally:
@@ -107,7 +116,8 @@ class _Batch:
         self,
         ledger: Ledger,
         claim: Callable[[], Claim],
-        ready: Callable[[LedgerSend], _Ready],
+        ready: Callable[[LedgerSend], Ready],
+        makers: "MadeAhead | None",
         pause_after_errors: int,
         progress: Progress | None,
     ) -> None:
@@ -115,6 +125,8 @@ class _Batch:
         self._ledger = ledger
         self._claim = claim
         self._ready = ready
+        self._makers = makers
+        self._making: dict[str, Future[dict[str, Ready]]] = {}
         self._pause_after_errors = pause_after_errors
         self._progress = progress
         self._claimed = deque[LedgerSend]()
@@ -143,7 +155,7 @@ class _Batch:
         self._pause_where_unwelcome()
         self._pause_if_hopeless()
         while group := self._next_group(limit):
-            ready = {each.send.send_id: each for each in map(self._ready, group)}
+            ready = {send.send_id: self._made(send) for send in group}
             started = self._ledger.start(
                 [(each.send, each.handover) for each in ready.values()], after=self._unwritten
             )
@@ -160,7 +172,7 @@ class _Batch:
         if self._is_all_claimed and not self._claimed and not self._under_way:
             self._write()  # which may plan something again
             self._is_all_claimed = False
-        if len(self._claimed) < limit and not self._is_all_claimed:
+        if len(self._claimed) < (CLAIM_SIZE if self._makers else limit) and not self._is_all_claimed:
             self._claim_more()
         people = {send.pseudonym for send in self._under_way.values()}
         group, waiting = list[LedgerSend](), list[LedgerSend]()
@@ -178,11 +190,25 @@ class _Batch:
             claim = self._claim()
             self._count(SendState.SUPPRESSED, claim.suppressed)
             self._claimed.extend(claim.sends)
+            self._make(claim.sends)
             self._is_all_claimed = not claim.sends
             if claim.sends or claim.wait is None or self._claimed or self._under_way:
                 return
             self._write()
             self._ledger.limits.hold(claim.wait)
+
+    def _make(self, sends: list[LedgerSend]) -> None:
+        """Have the mails made, if there is anybody to make them."""
+        if self._makers is None:
+            return
+        for first in range(0, len(sends), MADE_AT_ONCE):
+            some = sends[first : first + MADE_AT_ONCE]
+            making = self._makers.make(some)
+            self._making.update((send.send_id, making) for send in some)
+
+    def _made(self, send: LedgerSend) -> Ready:
+        making = self._making.pop(send.send_id, None)
+        return self._ready(send) if making is None else making.result()[send.send_id]
 
     def _answered(self, mail: Mail, answer: str | MailerError) -> None:
         send = self._under_way.pop(mail)
@@ -222,8 +248,9 @@ class _Batch:
                 self._progress(self.counts)
 
 
-def _ready(send: LedgerSend, message: bytes, server: str, envelop: Envelop) -> _Ready:
-    """Check that a message is what may go to the person of its send, and to nobody else."""
+def make_ready(send: LedgerSend, message_of: MessageOf, server: str, envelop: Envelop) -> Ready:
+    """Make a message, and check that it is what may go to the person of its send, and to nobody else."""
+    message = message_of(send)
     headers = _headers(message)
     senders = _addresses(tuple(headers.get("from", ())))
     recipients = headers.get("to", [])
@@ -242,7 +269,7 @@ def _ready(send: LedgerSend, message: bytes, server: str, envelop: Envelop) -> _
     if line_ends != b"\r\n" * (len(line_ends) // 2):
         _refuse(send, "has a bare CR or LF, which servers read differently: end lines with CRLF")
     digest = hashlib.sha256(message).hexdigest()
-    return _Ready(send, envelop(send, senders[0], message), Handover(server, message_ids[0], digest))
+    return Ready(send, envelop(send, senders[0], message), Handover(server, message_ids[0], digest))
 
 
 def _refuse(send: LedgerSend, fault: str) -> None:

@@ -64,7 +64,12 @@ def _is_plain(text: str) -> bool:
 def quoted(text: str) -> bytes:
     """Return the piece of quoted-printable that says `text`."""
     piece = binascii.b2a_qp(text.encode(), istext=True).replace(b"\n", _END)
-    return piece if piece.endswith(b"\n") or not piece else piece + b"=\r\n"
+    if piece.endswith(b"\n") or not piece:
+        return piece
+    if len(piece) - piece.rfind(b"\n") - 1 > _LINE:  # as long as the last line of all may be
+        start = -3 if piece[-3:-2] == b"=" else -1
+        piece = piece[:start] + b"=\r\n" + piece[start:]
+    return piece + b"=\r\n"
 
 
 def without_gaps(lines: bytes) -> bytes:

@@ -2,29 +2,24 @@
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
+from multiprocessing import current_process
 
 from campaigns.dispatch import send_batch
 from campaigns.envelope import Envelope
-from campaigns.ledger import Ledger, LedgerSend, SendState
+from campaigns.ledger import Ledger, SendState
 from campaigns.limits import Limits
 from campaigns.mailers.choice import mailer_of
 from campaigns.mailers.local_inbox import LocalInbox
-from campaigns.message import build_message
+from campaigns.making import WORTH_MAKERS, Makers, Messages
 from campaigns.migrate import migrate
-from campaigns.plan import PLAN
-from campaigns.render import LinkAddresses, render
-from campaigns.templates import TemplateStore
 from core.clock import clock_of
-from core.errors import LedgerBroken
 from core.ledger_tables import open_ledger
 from core.logging import get_logger
-from core.published import Published
 from core.settings import Settings
-from core.tokens import Tokens
 
 Progress = Callable[[int, Counter[SendState]], None]
 """Gets, after each mail, how many sends were due when the batch began, and how many are in each state now."""
@@ -59,14 +54,18 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
     if pauses := ledger.pauses(clock_of(settings)()):
         log.warning("sending is paused", subjects=[pause.subject for pause in pauses])
     messages, envelope = Messages(settings), Envelope(settings)
-    with ledger.sender(settings.data_dir / "sender.lock"), closing(mailer_of(settings, inbox)) as mailer:
+    with ExitStack() as ending:
+        ending.enter_context(ledger.sender(settings.data_dir / "sender.lock"))
+        mailer = ending.enter_context(closing(mailer_of(settings, inbox)))
         recovered = ledger.recover()
         settled = ledger.settle(mailer)
         if recovered or settled:
             log.warning("a sender died", recovered=dict(recovered), settled=dict(settled))
         if expired := ledger.expire(timedelta(hours=settings.give_up_after_hours)):
             log.warning("sends expired: their time has passed, or they were deferred too long", count=expired)
-        due = ledger.due_count(as_of) if progress else 0
+        due = ledger.due_count(as_of)
+        is_worth_it = settings.dkim_key_files and due >= WORTH_MAKERS and not current_process().daemon
+        makers = ending.enter_context(Makers(settings, mailer.server)) if is_worth_it else None
         counts = send_batch(
             ledger,
             mailer,
@@ -75,9 +74,10 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
             envelop=envelope,
             as_of=as_of,
             progress=partial(progress, due) if progress else None,
+            makers=makers,
         )
         ledger.settle(mailer)  # a line lost just now may have an answer already
-    for day in sorted(messages.days):
+    for day in sorted(messages.days | (makers.days if makers else set())):
         ledger.check_identity(day, len(messages.rows_of(day)))
     states = ledger.states(as_of) if as_of else Counter[SendState]()
     return SendReport(_plain(counts), _plain(states))
@@ -118,48 +118,6 @@ def sends_in_state(settings: Settings, as_of: date, state: SendState) -> list[di
     shown = ("send_id", "campaign_id", "customer_id", "attempts", "due_at", "server", "message_id", "reply")
     found = open_sending_ledger(settings).in_state(state, as_of)
     return [{name: getattr(send, name) for name in shown} for send in found]
-
-
-class Messages:
-    """Makes the bytes of a send's mail, from its plan row alone; `days` are those of the mails it made."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.days: set[date] = set()
-        self._settings = settings
-        self._tokens = Tokens(settings.token_key)
-        self._templates = TemplateStore(settings.published / "templates")
-        self._rows: dict[date, dict[str, tuple[str, str, str]]] = {}
-
-    def rows_of(self, day: date) -> dict[str, tuple[str, str, str]]:
-        """Return send_id → template version, locale and facts (JSON) of the planned rows of a day."""
-        if day not in self._rows:
-            columns = ["verdict", "send_id", "template_version", "locale", "facts"]
-            plan = Published(self._settings.published).read(PLAN, day, columns).to_pydict().values()
-            self._rows[day] = {
-                send_id: (version, locale, facts)
-                for verdict, send_id, version, locale, facts in zip(*plan, strict=True)
-                if verdict == "planned"
-            }
-        return self._rows[day]
-
-    def __call__(self, send: LedgerSend) -> bytes:
-        row = self.rows_of(send.as_of_date).get(send.send_id)
-        if row is None:
-            raise LedgerBroken(
-                f"send '{send.send_id}' is in the ledger but not in the plan of {send.as_of_date}"
-            )
-        self.days.add(send.as_of_date)
-        version, locale, facts = row
-        addresses = LinkAddresses.of(send.send_id, self._settings.tracking_url, self._tokens)
-        return build_message(
-            render(self._templates.load(send.campaign_id, version), facts, locale, addresses),
-            send_id=send.send_id,
-            campaign_id=send.campaign_id,
-            sender=self._settings.from_address,
-            recipient=send.address,
-            send_at=send.send_at,
-            unsubscribe_url=addresses.unsubscribe,
-        )
 
 
 def _plain(counts: Counter[SendState]) -> dict[str, int]:

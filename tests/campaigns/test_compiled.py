@@ -4,7 +4,7 @@
 import email
 import email.policy
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from gettext import NullTranslations
 from typing import Any
 
@@ -61,7 +61,7 @@ PRODUCTS = st.fixed_dictionaries(
             ]
         ),
         "reason_product_name": st.one_of(st.none(), TEXTS),
-        "bought_date": st.one_of(st.none(), st.dates(date(2015, 1, 1)).map(str)),
+        "bought_date": st.one_of(st.none(), st.dates(datetime(2015, 1, 1).date()).map(str)),  # noqa: DTZ001  # a day
         "times_bought": NUMBERS,
         "usual_gap_days": st.one_of(st.none(), st.floats(0, 400)),
         "days_since": NUMBERS,
@@ -217,6 +217,14 @@ def test_pieces_of_any_text_make_the_text_in_lines_of_76_characters(texts):
     lines = b"".join(quoted(text) for text in texts)
     assert Body("quoted-printable", lines).text == "".join(texts)
     assert max(map(len, lines.split(b"\r\n"))) <= 76
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "=", " "])
+def test_a_piece_of_any_length_has_no_line_of_77_characters(letter):
+    for length in range(1, 160):
+        piece = quoted("a" * (length % 3) + letter * length)
+        assert Body("quoted-printable", piece).text == "a" * (length % 3) + letter * length
+        assert max(map(len, piece.split(b"\r\n"))) <= 76
 
 
 @given(PIECES)

@@ -18,8 +18,9 @@ from campaigns.definitions import load_campaigns
 from campaigns.ledger import SendState
 from campaigns.ledger_view import LedgerView
 from campaigns.mailers.local_inbox import LocalInbox, running_inbox
+from campaigns.making import Messages
 from campaigns.plan import plan_rows, release_plan
-from campaigns.run import Messages, rehearse, send_due, states_by_campaign
+from campaigns.run import rehearse, send_due, states_by_campaign
 from core.errors import LedgerBroken
 from core.ledger_tables import links, open_ledger, sends
 from core.published import Published
@@ -268,7 +269,11 @@ def test_no_published_file_and_no_log_holds_an_address(sent, planned, own, caplo
     assert not ADDRESS.search(json.dumps(events, default=str) + caplog.text)
 
 
-def test_a_signed_mail_arrives_whole_and_its_account_needs_no_key(planned, own):
+@pytest.mark.parametrize("worth_makers", [1, 10_000])
+def test_a_signed_mail_arrives_whole_whoever_makes_it_and_its_account_needs_no_key(
+    planned, own, monkeypatch, worth_makers
+):
+    monkeypatch.setattr("campaigns.run.WORTH_MAKERS", worth_makers)
     settings, keys = own(planned), signers()
     for key in keys:
         (settings.data_dir / f"{key.selector}.pem").write_bytes(pem(key.key))
