@@ -41,7 +41,7 @@ from core.logging import configure_logging
 from core.settings import Settings
 
 SIZE = 15_000  # bytes of a mail
-CONNECTIONS = (5, 10, 20, 50)
+CONNECTIONS = (5, 10, 20, 50, 100)
 NODEMAILER = "nodemailer@10.6.0"
 DAY, NOON = date(2026, 3, 2), datetime(2026, 3, 2, 12, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 3, 3, tzinfo=UTC)
