@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-servers test-histories test-bad-rows test-bounces test-spark bench-features bench-send bench-send-memory bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere bench-render check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-servers test-crash-worker test-histories test-bad-rows test-bounces test-spark bench-features bench-render bench-send bench-send-memory bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
@@ -34,6 +34,9 @@ test-crash: setup ## kill the whole demo at 12 random moments and while it sends
 test-crash-send: setup ## kill senders 200 times while 4 send 100,000 mails from PostgreSQL, and 1 from SQLite (half an hour)
 	@TEST_MAILS=100000 TEST_KILLS=200 TEST_INTERLEAVINGS=10000 $(python) -m pytest tests/faults/test_killed_sender.py \
 		tests/faults/test_interleavings.py
+
+test-crash-worker: setup ## kill the worker of the task that sends 50 times; run it twice, clear it, backfill it (half an hour)
+	@TEST_KILLS=50 $(python) -m pytest tests/journeys/killed_worker.py
 
 test-crash-publish: setup ## kill 100 runs of build and publish at random moments while somebody reads (half an hour)
 	@TEST_KILLS=100 $(python) -m pytest tests/faults/test_killed_publish.py

@@ -16,12 +16,11 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
-import duckdb
-
 from benchmarks.results import Result, write
 from benchmarks.shop import LAST_DAY, Shop, make_shop
 from core.dbt import build
 from core.settings import Settings
+from core.warehouse import writing
 from sources.contract import contracts
 from sources.landing import make_landing_tables
 
@@ -123,7 +122,7 @@ AS_LANDED = {
 
 def land(shop: Shop, settings: Settings, load_number: int, since: date, until: date) -> None:
     """Put what became known in [since, until) into the landing tables, as `sources.landing` leaves it."""
-    with duckdb.connect(str(settings.warehouse)) as db:
+    with writing(settings) as db:
         make_landing_tables(db)
         db.execute("insert into landing.files (digest, load_number) values ($1, $1)", [load_number])
         for table in contracts():

@@ -41,6 +41,7 @@ CLAIM_SIZE = 200  # sends claimed by one commit
 MADE_AT_ONCE = 10  # mails that a maker makes before it is given more
 _FOLD = re.compile(r"\r\n(?=[ \t])")
 _PLAIN = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+", re.ASCII)  # is one address, however it is read
+_NO_LINE_END = bytes(set(range(256)) - set(b"\r\n"))
 _MORE_RECIPIENTS = ("cc", "bcc", "resent-to", "resent-cc", "resent-bcc")
 _STATES: dict[type[MailerError], SendState] = {
     ServerUnreachable: SendState.PLANNED,
@@ -264,7 +265,8 @@ def make_ready(send: LedgerSend, message_of: MessageOf, server: str, envelop: En
         _refuse(send, "needs exactly one Message-ID")
     if headers.get("x-lapwing-send") != [send.send_id]:
         _refuse(send, "does not carry that send_id in X-Lapwing-Send")
-    if not message.count(b"\n") == message.count(b"\r\n") == message.count(b"\r"):
+    line_ends = message.translate(None, _NO_LINE_END)
+    if line_ends != b"\r\n" * (len(line_ends) // 2):
         _refuse(send, "has a bare CR or LF, which servers read differently: end lines with CRLF")
     digest = hashlib.sha256(message).hexdigest()
     return Ready(send, envelop(send, senders[0], message), Handover(server, message_ids[0], digest))

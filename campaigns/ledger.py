@@ -12,7 +12,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, Select, func, not_, select, text, update
+from sqlalchemy import Connection, Engine, Select, func, select, text, update
 
 from campaigns.back_off import next_try
 from campaigns.leases import dead_leases, end, lease_of, renew
@@ -22,7 +22,7 @@ from campaigns.ledger_rows import (
     WAIT,
     as_send,
     end_rows,
-    is_paused,
+    is_due,
     may_go,
     record_suppression,
     start_rows,
@@ -132,8 +132,7 @@ class Ledger(PlanningLedger):
             return connection.scalar(select(func.count()).select_from(due)) or 0
 
     def _due(self, now: datetime, as_of: date | None) -> Select[tuple[str]]:
-        due = select(sends.c.send_id).where(IS_WAITING, sends.c.due_at <= now, not_(is_paused(now)))
-        due = due.where(sends.c.expires_at > now)
+        due = select(sends.c.send_id).where(is_due(now))
         if as_of is not None:
             due = due.where(sends.c.as_of_date == as_of)
         return due.order_by(sends.c.due_at, sends.c.send_id)

@@ -92,15 +92,13 @@ class PlanningLedger(LedgerView):
             "subject": subject,
             "reason": without_addresses(reason),
             "paused_at": now,
-            "ends_at": lasts and now + lasts,
+            "ends_at": None if lasts is None else now + lasts,
         }
         with self._engine.begin() as connection:
             connection.execute(delete(pauses).where(pauses.c.ends_at <= now))
             is_new = insert_if_absent(connection, pauses, row) == 1
             if is_new:
-                detail = {"reason": reason} | (
-                    {"ends_at": f"{row['ends_at']:%Y-%m-%d %H:%M}"} if lasts else {}
-                )
+                detail = {"reason": reason} | ({"lasts": str(lasts)} if lasts else {})
                 self._audit(connection, actor, "sending paused", subject, detail)
         return is_new
 

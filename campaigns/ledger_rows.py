@@ -12,6 +12,7 @@ from sqlalchemy import (
     Row,
     Table,
     Update,
+    and_,
     bindparam,
     exists,
     insert,
@@ -26,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
 from campaigns.sends import EVERYTHING, LedgerSend, SendState
-from core.ledger_tables import audit_log, consents, pauses, sends, suppressions
+from core.ledger_tables import IS_WAITING, audit_log, consents, pauses, sends, suppressions
 from core.logging import without_addresses
 
 COLUMNS = [sends.c[name] for name in LedgerSend.__dataclass_fields__]
@@ -141,6 +142,11 @@ def is_paused(now: datetime | ColumnElement[Any]) -> ColumnElement[bool]:
         pauses.c.subject.in_([sends.c.campaign_id, literal("@") + sends.c.domain, EVERYTHING]),
         or_(pauses.c.ends_at.is_(None), pauses.c.ends_at > now),
     )
+
+
+def is_due(now: datetime) -> ColumnElement[bool]:
+    """Return whether a send may begin now, as far as it is up to itself: it waits, is due, in time and not paused."""
+    return and_(IS_WAITING, sends.c.due_at <= now, not_(is_paused(now)), sends.c.expires_at > now)
 
 
 def as_send(row: Row[Any]) -> LedgerSend:

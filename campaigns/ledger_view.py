@@ -5,13 +5,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Engine, and_, func, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Engine, TextClause, and_, func, not_, or_, select, tuple_
 
-from campaigns.ledger_rows import COLUMNS, as_send
+from campaigns.ledger_rows import COLUMNS, as_send, is_due
+from campaigns.limits import sent_today
 from campaigns.sends import REACHED_NOBODY, LedgerSend, SendState
 from campaigns.standings import Standing, standings
 from core.errors import LedgerBroken
 from core.ledger_tables import (
+    IS_REFUSED,
     IS_SENT,
     audit_log,
     consent_files,
@@ -124,6 +126,35 @@ class LedgerView:
         """Return how the mail of each campaign was taken lately, by campaign_id."""
         with self._engine.begin() as connection:
             return standings(connection, now)
+
+    def newest_day(self) -> date | None:
+        """Return the newest day with sends."""
+        with self._engine.begin() as connection:
+            newest: date | None = connection.scalar(select(func.max(sends.c.as_of_date)))
+            return newest
+
+    def may_go_count(self, now: datetime) -> int:
+        """Return how many sends are due and not paused."""
+        return self._count(is_due(now))
+
+    def sent_since(self, moment: datetime) -> int:
+        """Return how many sends were sent since a moment."""
+        return self._count(IS_SENT, sends.c.ended_at >= moment)
+
+    def sent_today(self, now: datetime) -> int:
+        """Return how many mails count against today's warm-up."""
+        with self._engine.begin() as connection:
+            return sent_today(connection, now)
+
+    def refused_since(self, moment: datetime) -> dict[str, int]:
+        """Return reply → how many sends were refused with it since a moment."""
+        query = select(sends.c.reply, func.count()).where(IS_REFUSED, sends.c.ended_at >= moment)
+        with self._engine.begin() as connection:
+            return {row[0] or "": row[1] for row in connection.execute(query.group_by(sends.c.reply))}
+
+    def _count(self, *those: ColumnElement[bool] | TextClause) -> int:
+        with self._engine.begin() as connection:
+            return connection.scalar(select(func.count()).select_from(sends).where(*those)) or 0
 
     def has_audited(self, action: str, subject: str, since: datetime) -> bool:
         """Say whether the audit log has such a line since a moment."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, select
 
-from core.ledger_tables import IS_REFUSED, IS_SENT, UtcDateTime, audit_log, sends, suppressions
+from core.ledger_tables import IS_REFUSED, IS_SENT, UtcDateTime, audit_log, notices, sends, suppressions
 
 WINDOW = timedelta(days=7)
 RESUMED = "sending resumed"
@@ -46,15 +46,25 @@ def standings(connection: Connection, now: datetime) -> list[Standing]:
     resumed = {str(line.subject): line.happened_at for line in lines}
     in_window = sends.c.ended_at >= begin, sends.c.ended_at >= _begin_of(resumed, begin)
     of_campaign = select(sends.c.campaign_id, func.count()).where(*in_window).group_by(sends.c.campaign_id)
-    answered = of_campaign.join(suppressions, suppressions.c.send_id == sends.c.send_id)
     sent = _counted(connection, of_campaign.where(IS_SENT))
     refused = _counted(connection, of_campaign.where(IS_REFUSED))
-    bounced = _counted(connection, answered.where(suppressions.c.reason == "bounced", IS_SENT))
-    complaints = _counted(connection, answered.where(suppressions.c.reason == "complained"))
+    hard = notices.c.kind == "bounce", notices.c.severity == "hard"
+    bounced = _counted(connection, of_campaign.where(IS_SENT, _came_back("bounced", *hard)))
+    complaints = _counted(
+        connection, of_campaign.where(_came_back("complained", notices.c.kind == "complaint"))
+    )
     return [
         Standing(name, sent[name], refused[name], bounced[name], complaints[name])
         for name in sorted(sent.keys() | refused.keys() | complaints.keys())
     ]
+
+
+def _came_back(reason: str, *such: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return whether a send was answered so, provably; also by somebody who gets no mail already for another reason."""
+    answers = select(notices.c.send_id).where(notices.c.is_proven, *such)
+    return sends.c.send_id.in_(
+        answers.union(select(suppressions.c.send_id).where(suppressions.c.reason == reason))
+    )
 
 
 def _begin_of(resumed: dict[str, datetime], begin: datetime) -> ColumnElement[datetime]:

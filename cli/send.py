@@ -84,9 +84,9 @@ def status(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Count the sends of a day by campaign and state; say what is paused and who is sending."""
+    """Count the sends of a day by campaign and state; say what is paused, who is sending, how fast, and who complains."""
     from campaigns.run import open_sending_ledger, sends_in_state, states_by_campaign
-    from core.clock import clock_of
+    from campaigns.sending_now import sending_now
 
     settings, day = load_settings(), day_of(as_of)
     answer(
@@ -94,13 +94,8 @@ def status(
         as_json=as_json,
     )
     ledger = open_sending_ledger(settings)
-    for pause in ledger.pauses(clock_of(settings)()):
-        until = f" until {pause.ends_at:%Y-%m-%d %H:%M}" if pause.ends_at else ""
-        speech.print(
-            f"paused since {pause.paused_at:%Y-%m-%d %H:%M}{until} UTC: {pause.subject} ({pause.reason})"
-        )
-    for sender in ledger.senders():
-        speech.print(f"sending since {sender.began_at:%Y-%m-%d %H:%M} UTC: {sender.holder}")
+    for line in sending_now(ledger, settings, ledger.now()).lines():
+        speech.print(line, markup=False)
 
 
 @send.command("pause")

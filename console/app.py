@@ -22,6 +22,7 @@ from core.settings import LOOPBACK, Settings
 STATIC = Path(__file__).parent / "static"
 PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; frame-src 'self'; "
+    "connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 # The gates' pages carry their styles within, because they are also opened as files; they load nothing and run nothing.

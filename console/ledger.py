@@ -10,7 +10,11 @@ from sqlalchemy import Connection, Engine, event, func, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from campaigns.ledger_view import LedgerView
+from campaigns.sending_now import SendingNow, sending_now
+from core.clock import clock_of
 from core.ledger_tables import links, notices, open_ledger, sends, suppressions
+from core.settings import Settings
 
 TROUBLED = ("refused", "deferred", "uncertain", "claimed", "sending")
 """States a person may have to look at: ended badly, or stuck on the way."""
@@ -133,6 +137,12 @@ class LedgerReader:
             if connection is None:
                 return []
             return [SendRecord(**row._mapping) for row in connection.execute(query)]
+
+    def sending(self, settings: Settings) -> SendingNow | None:
+        """Return what sending looks like at this moment; None without a ledger."""
+        if not self.exists():
+            return None
+        return sending_now(LedgerView(self._engine), settings, clock_of(settings)())
 
     def suppression(self, customer_id: str) -> Suppression | None:
         columns = (suppressions.c.reason, suppressions.c.send_id, suppressions.c.suppressed_at)

@@ -34,6 +34,7 @@ class Pages:
             "exact_time": words.exact_time,
             "percent": words.percent,
             "compact": words.compact,
+            "duration": words.duration,
             "colour": colour,
         }
 

@@ -3,7 +3,7 @@
 from calendar import day_name
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -133,6 +133,20 @@ def counted(count: int, noun: str) -> str:
 def day(value: date) -> str:
     """Return 4 December 2017."""
     return f"{value.day} {value:%B %Y}"
+
+
+def duration(length: timedelta) -> str:
+    """Return a length of time as its largest unit says it.
+
+    >>> [duration(timedelta(seconds=seconds)) for seconds in (9, 90, 7_300, 200_000)]
+    ['9 seconds', '2 minutes', '2 hours', '56 hours']
+    """
+    seconds = length.total_seconds()
+    if seconds < 60:
+        return counted(round(seconds), "second")
+    return (
+        counted(round(seconds / 60), "minute") if seconds < 3600 else counted(round(seconds / 3600), "hour")
+    )
 
 
 def next_order(row: Mapping[str, Any]) -> str:

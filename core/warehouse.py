@@ -41,6 +41,16 @@ SELECTIONS = {
 """Tables that leave as rows of a mart, under its contract and a name of their own: a day's `customer_features` are whole."""
 
 
+STORAGE = "v1.5.0"
+"""DuckDB's format of a new warehouse file. Its default can be read by versions of years ago; this one keeps repeated
+strings as a dictionary, which joins and sums by customer read in less time."""
+
+
+def writing(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse to change it; the first time makes the file."""
+    return duckdb.connect(str(settings.warehouse), config={"storage_compatibility_version": STORAGE})
+
+
 @contextmanager
 def reading(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse to look.

@@ -16,6 +16,7 @@ from core.clock import system_clock
 from core.errors import ContractBroken
 from core.logging import get_logger
 from core.settings import Settings
+from core.warehouse import writing
 from sources.contract import Contract, contracts
 from sources.files import Look, digest_of, landed_files, look, read_file, short_name, why_unfinished
 from sources.repeats import mark_mended, row_key, set_repeats_aside
@@ -87,7 +88,7 @@ def load_landing(settings: Settings) -> LandingReport:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     tally = _Tally()
     with (
-        duckdb.connect(str(settings.warehouse)) as db,
+        writing(settings) as db,
         tempfile.TemporaryDirectory(prefix=".landing-", dir=settings.data_dir) as scratch,
     ):
         make_landing_tables(db)

@@ -5,6 +5,8 @@ a mail uncertain, and so does a 500: it says that something broke, not that noth
 """
 
 import asyncio
+import math
+import time
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
@@ -68,6 +70,7 @@ class HttpMailer(ABC):
             trust_env=False,
         )
         self._loop = asyncio.new_event_loop()
+        self._under_way: dict[asyncio.Task[str | MailerError], Mail] = {}
 
     @abstractmethod
     def request_of(self, mail: Mail) -> httpx.Request:
@@ -85,31 +88,18 @@ class HttpMailer(ABC):
         return None
 
     def hand_over(self, more: More, answered: Answered) -> None:
-        """Hand over what `more` gives, each mail by a request of its own."""
-        under_way: dict[asyncio.Task[str | MailerError], Mail] = {}
-
-        def wait(until: str, seconds: float | None = None) -> None:
-            done, _ = self._loop.run_until_complete(
-                asyncio.wait(under_way, return_when=until, timeout=seconds)
-            )
-            for task in done:
-                answered(under_way.pop(task), task.result())
-
+        """Hand over what `more` gives, each mail by a request of its own; ask for more when half of them are answered."""
         try:
-            while True:
-                for mail in more(self.connections - len(under_way)):
-                    under_way[self._loop.create_task(self._answer(mail))] = mail
-                if not under_way:
-                    return
-                wait(asyncio.FIRST_COMPLETED)
-        except BaseException:  # stopped: what is in flight gets a moment; what is left must not go out later
-            if under_way:
-                wait(asyncio.ALL_COMPLETED, GRACE_SECONDS)
-            if under_way:
-                for task in under_way:
-                    task.cancel()
-                self._loop.run_until_complete(asyncio.wait(under_way))
+            self._hand_over(more, answered, math.inf)
+        except BaseException:  # stopped: what is in flight gets a moment
+            self._hand_over(lambda _: [], answered, time.monotonic() + GRACE_SECONDS)
             raise
+        finally:  # what is left then must not go out later
+            if self._under_way:
+                for task in self._under_way:
+                    task.cancel()
+                self._loop.run_until_complete(asyncio.wait(self._under_way))
+                self._under_way.clear()
 
     def close(self) -> None:
         self._loop.run_until_complete(self._client.aclose())
@@ -122,6 +112,19 @@ class HttpMailer(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _hand_over(self, more: More, answered: Answered, until: float) -> None:
+        while (left := until - time.monotonic()) > 0:
+            free = self.connections - len(self._under_way)
+            if 2 * free >= self.connections:
+                for mail in more(free):
+                    self._under_way[self._loop.create_task(self._answer(mail))] = mail
+            if not self._under_way:
+                return
+            patience = min(left, GRACE_SECONDS)  # asyncio counts no infinity
+            heard = asyncio.wait(self._under_way, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            for task in self._loop.run_until_complete(heard)[0]:
+                answered(self._under_way.pop(task), task.result())
 
     async def _answer(self, mail: Mail) -> str | MailerError:
         try:

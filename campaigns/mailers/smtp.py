@@ -45,6 +45,7 @@ GRACE_SECONDS = 10.0
 # RFC 3463: class.subject.detail. Subject 7 is policy: about who sends and what, never about the mailbox.
 _POLICY = re.compile(r"\b5\.7\.\d+\b|\brelay", re.IGNORECASE)
 _MAILBOX_CODES = range(550, 560)  # those below are about the conversation (syntax, login)
+_LEADING_DOT = re.compile(rb"\n\.")
 _WIRE_ADDRESS = re.compile(r"[^\s<>\x00-\x1f\x7f]+@[^\s<>@\x00-\x1f\x7f]+")
 
 Conversation = Generator[None, Reply, str]
@@ -164,18 +165,17 @@ class SmtpMailer:
                 self._go_on(line, answered)
 
     def _begin(self, mail: Mail, line: Line, answered: Answered) -> None:
-        conversation = self._conversation(line, mail)
-        self._busy[line] = mail, conversation
-        try:
-            next(conversation)
-        except MailerError as error:
-            self._end(line, error, answered)
+        self._busy[line] = mail, self._conversation(line, mail)
+        self._go_on(line, answered, is_new=True)
 
-    def _go_on(self, line: Line, answered: Answered) -> None:
-        """Give a conversation what was heard; where it comes to its end, take that."""
+    def _go_on(self, line: Line, answered: Answered, *, is_new: bool = False) -> None:
+        """Begin a conversation, or give it what was heard; where it comes to its end, take that."""
         _, conversation = self._busy[line]
         try:
             try:
+                if is_new:
+                    next(conversation)
+                    return
                 for reply in line.work():
                     line.deadline = time.monotonic() + self._reply_seconds
                     conversation.send(reply)
@@ -365,15 +365,12 @@ class SmtpMailer:
         if reply.code == 354 if stage == "DATA" else 200 <= reply.code < 300:
             return None
         words, is_end = f"{stage}: {last_words(str(reply))}", stage == "end of data"
-        if reply.code == 421 and not is_end:
+        if stage == "RSET" or (reply.code == 421 and not is_end):
             return ServerUnreachable(words)
         if 400 <= reply.code < 500:
             return Deferred(words)
         if 500 <= reply.code < 600:
-            if stage in (
-                "RSET",
-                "MAIL",
-            ):  # the same for every mail (MAIL: it refuses the sender): the batch should pause
+            if stage == "MAIL":  # it refuses the sender, the same for every mail: the batch should pause
                 return ServerUnreachable(words)
             is_about_person = stage == "RCPT" and reply.code in _MAILBOX_CODES and not _POLICY.search(words)
             return DeliveryRefused(words, is_about_person=is_about_person)
@@ -384,8 +381,9 @@ class SmtpMailer:
 def _on_the_wire(message: bytes) -> bytes:
     """Return the body of DATA: dots doubled (RFC 5321 section 4.5.2), a line end, the final dot."""
     end = b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n"
-    stuffed = message.replace(b"\r\n.", b"\r\n..")
-    return (b"." if stuffed.startswith(b".") else b"") + stuffed + end
+    if _LEADING_DOT.search(message):  # half of the time that replacing takes
+        message = message.replace(b"\r\n.", b"\r\n..")
+    return (b"." if message.startswith(b".") else b"") + message + end
 
 
 def _expect(code: int, reply: Reply) -> None:

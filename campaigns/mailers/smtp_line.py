@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
+from core.errors import LapwingError
+
 FAREWELL_SECONDS = 1.0
 _REPLY_LIMIT = 65_536  # bytes; RFC 5321 section 4.5.3.1.5 allows a line 512
 _REPLY = re.compile(rb"(?:\d{3}-[^\n]*\n)*(\d{3})(?: [^\n]*|\r?)\n")
@@ -23,7 +25,7 @@ Address = tuple[Any, ...]
 """Family, type, protocol, canonical name and socket address: an answer of `socket.getaddrinfo`."""
 
 
-class LineLost(Exception):
+class LineLost(LapwingError):
     """The connection is of no more use; the text says why."""
 
 
@@ -192,7 +194,10 @@ class Line:
                 raise LineLost("the reply makes no sense: " + self._heard[:200].decode("utf-8", "replace"))
             return None
         self._heard = self._heard[found.end() :]
-        lines = found.group().decode("utf-8", "surrogateescape").rstrip("\r\n").split("\n")
+        words = found.group().decode("utf-8", "surrogateescape")
+        if found.start(1) == 0:
+            return Reply(int(found.group(1)), words[4:].rstrip("\r\n"))
+        lines = words.rstrip("\r\n").split("\n")
         return Reply(int(found.group(1)), "\n".join(line[4:].rstrip("\r") for line in lines))
 
     def _wait_for(self, events: int) -> None:

@@ -1,4 +1,7 @@
-"""`/sends`: how many sends of each day and campaign are in which state, and which need a look."""
+"""`/sends`: how sending goes just now, how many sends of each day and campaign are in which state, which need a look.
+
+`/sends/now` is the first part alone, for the page to put in place of its own while somebody looks.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -46,7 +49,12 @@ def router(readers: Readers, pages: Pages) -> APIRouter:
             meanings=STATES,
             troubled=[(record, without_addresses(record.reply or "")) for record in troubled],
             shown_limit=TROUBLED_SHOWN,
+            sending=readers.ledger.sending(readers.settings),
         )
+
+    @routes.get("/sends/now", response_class=HTMLResponse)
+    def now(request: Request) -> HTMLResponse:
+        return pages.render(request, "_sending.html", sending=readers.ledger.sending(readers.settings))
 
     return routes
 

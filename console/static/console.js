@@ -1,4 +1,4 @@
-// Comfort only: every page works without it. Moves through the list by keyboard and keeps its place.
+// Comfort only: every page works without it. Moves through the list by keyboard and keeps its place; renews what is live.
 "use strict";
 
 const list = document.querySelector(".mail-list");
@@ -31,3 +31,14 @@ if (list) {
     event.preventDefault();
   });
 }
+
+const live = document.querySelector("[data-renew]");
+
+async function renew() {
+  const chosen = document.getSelection();
+  if (document.hidden || (!chosen.isCollapsed && live.contains(chosen.anchorNode))) return; // nobody looks, or somebody copies
+  const answer = await fetch(live.dataset.renew).catch(() => null);
+  if (answer && answer.ok) live.innerHTML = await answer.text();
+}
+
+if (live) setInterval(renew, 3000);

@@ -30,7 +30,6 @@ DOORS: dict[str, tuple[str, ...]] = {
     "implicit": ("ml/recommend/",),
     "pyspark": ("ml/recommend/methods/spark_program.py",),
     "great_expectations": ("expectations/",),
-    "aiosmtplib": ("campaigns/mailers/",),
     "smtplib": ("campaigns/mailers/",),
     "aiosmtpd": ("campaigns/mailers/", "simulation/"),
     "mrml": ("campaigns/",),

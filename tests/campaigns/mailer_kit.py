@@ -177,7 +177,7 @@ def _settings(folder: Path, connections: int, **more: Any) -> Settings:
     return Settings(_env_file=None, data_dir=folder, token_key="k" * 40, smtp_connections=connections, **more)
 
 
-TEXT, HTML = "Grüße\n.dot\n", "<p>Grüße &amp; more</p>\n"
+TEXT, HTML = "Grüße\n.dot", "<p>Grüße &amp; more</p>"
 
 
 def mail_to(number: int, sender: str = "hello@juniper.example") -> Mail:

@@ -12,7 +12,7 @@ from campaigns.ledger import Ledger, SendState
 from campaigns.limits import Limits
 from campaigns.mailers import DeliveryRefused
 from campaigns.standings import Standing
-from core.ledger_tables import audit_log, open_ledger, sends
+from core.ledger_tables import audit_log, notices, open_ledger, sends
 from tests.campaigns.test_dispatch import Outbox
 from tests.faults.ledger_kit import NOON, MovableClock, ledger_at, message_of, planned, send_id_of
 
@@ -110,6 +110,26 @@ def test_only_mail_of_the_last_seven_days_and_only_complaints_count(ledger):
     complain(ledger, 4, reason="bounced")
     complain(ledger, 5, reason="unsubscribed")
     assert ledger.standings(NOON) == [Standing("winback", sent=3, refused=2, bounced=1, complaints=2)]
+
+
+def test_who_unsubscribed_and_complained_has_complained_and_nobody_has_twice(ledger):
+    ended(ledger, range(9))
+    complain(ledger, 0, 1, reason="unsubscribed")
+    complain(ledger, 2)
+    said: list[tuple[int, str, str | None, bool]] = [
+        (0, "complaint", None, True),
+        (2, "complaint", None, True),
+        (3, "complaint", None, False),
+    ]
+    said += [(4, "bounce", "hard", True), (5, "bounce", "soft", True), (6, "bounce", "hard", False)]
+    rows = [
+        {"digest": str(n), "kind": kind, "severity": severity, "send_id": send_id_of(n), "is_proven": proven}
+        | {"received_at": NOON, "taken_at": NOON}
+        for n, kind, severity, proven in said
+    ]
+    with ledger._engine.begin() as connection:
+        connection.execute(insert(notices), rows)
+    assert ledger.standings(NOON) == [Standing("winback", sent=9, refused=0, bounced=1, complaints=2)]
 
 
 def test_a_warning_is_given_once_a_day(ledger, clock):

@@ -50,6 +50,7 @@ def test_a_campaign_cannot_be_changed_once_loaded():
         ("min_products: 1", "min_products: 9", "min_products must be at most max_products, which is 3"),
         ("campaign_id: winback", "campaign_id: comeback", "campaign_id is 'comeback'; allowed: 'winback'"),
         ("owner: lifecycle", "owner: a\nowner: b", "key 'owner' is given twice"),
+        ("owner: lifecycle", "owner: a\nexpires_after_hours: 0", "expires_after_hours is 0; input should be"),
         ("owner: lifecycle", "owner: [", "is not YAML"),
     ],
 )

@@ -131,6 +131,18 @@ def test_a_planned_send_expires_24_hours_after_the_end_of_its_day(ledger, clock)
     assert ledger.states(DAY) == {SendState.EXPIRED: 3}
 
 
+def test_a_send_goes_until_the_moment_its_campaign_gives_it_and_expires_from_then_on(ledger, clock):
+    ledger.enqueue([replace(planned(7), expires_at=NOON + timedelta(hours=3))], {})
+    clock.now = NOON + timedelta(hours=3, seconds=-1)
+    assert len(ledger.claim(10).sends) == 4
+    ledger.release()
+    assert ledger.expire(A_DAY) == 0
+    clock.now = NOON + timedelta(hours=3)
+    assert sorted(send.customer_id for send in ledger.claim(10).sends) == ["c0", "c1", "c2"]
+    assert ledger.expire(A_DAY) == 1
+    assert (states(ledger)["c7"], reply_of(ledger, 7)) == (SendState.EXPIRED, "its time has passed")
+
+
 def test_what_is_withdrawn_is_never_claimed_and_leaves_a_line_in_the_audit_log(ledger):
     assert ledger.withdraw(DAY, "winback", actor="ada@juniper.example", reason="wrong price") == 3
     assert ledger.claim(10).sends == []

@@ -115,6 +115,16 @@ def test_who_is_stopped_while_waiting_leaves_the_rest_planned(tmp_path):
     assert ledger.states(DAY) == {SendState.SENT: 1, SendState.PLANNED: 2}
 
 
+def test_a_rate_that_lay_idle_has_saved_up_one_burst_and_no_more(tmp_path, ledger_url):
+    clock = Passing()
+    ledger = limited(ledger_url, clock, {"gmail.com": 3})
+    ledger.enqueue(two_kinds(30, 0), {})
+    with ledger.sender(tmp_path / "lock"):
+        assert [len(ledger.claim(10).sends) for _ in range(2)] == [3, 0]
+        clock.move(10 * A_SECOND)
+        assert [len(ledger.claim(10).sends) for _ in range(3)] == [3, 0, 0]
+
+
 def test_what_is_paused_or_not_due_is_not_waited_for(tmp_path, ledger_url):
     ledger = limited(ledger_url, Passing(), {"gmail.com": 1})
     ledger.enqueue([*two_kinds(3, 0), planned(9, send_at=NOON + A_SECOND)], {})

@@ -35,7 +35,7 @@ def test_each_mail_of_a_group_reaches_its_reader_once_and_whole(world, mailer):
     for number in range(3):
         mail = taken[f"b{number}@example.com"]
         assert mail.subject == f"Wir vermissen dich, {number}"
-        assert [(kind, text.replace("\r\n", "\n")) for kind, text in mail.parts] == [
+        assert [(kind, text.replace("\r\n", "\n").removesuffix("\n")) for kind, text in mail.parts] == [
             ("text/plain", TEXT),
             ("text/html", HTML),
         ]

@@ -266,6 +266,22 @@ def test_the_release_hands_every_planned_send_to_the_ledger_once(planned, plan, 
     assert ledger.states(DAY).total() == len(expected)
 
 
+def test_a_send_expires_when_the_campaign_said_as_it_was_planned(planned, own):
+    settings = own(planned)
+    file = Published(settings.published).path("campaign_definitions", DAY)
+    rows = pq.ParquetFile(file).read().to_pylist()
+    hours = {"winback": 3, "restock": None, "picked_for_you": 48}
+    table = pa.Table.from_pylist([row | {"expires_after_hours": hours[row["campaign_id"]]} for row in rows])
+    pq.write_table(table, file)
+    release_plan(settings, DAY)
+    sends = LedgerView(open_ledger(settings.ledger)).of_day(DAY)
+    assert {send.campaign_id for send in sends} == hours.keys()
+    two_days_on = datetime.combine(DAY + timedelta(days=2), time(), UTC)  # 24 hours after the end of the day
+    for send in sends:
+        length = hours[send.campaign_id]
+        assert send.expires_at == (send.send_at + timedelta(hours=length) if length else two_days_on)
+
+
 def test_a_fact_that_is_missing_stops_the_day_until_it_is_mended(planned, own):
     settings = own(planned)
     good = Published(settings.published).candidate("campaign_plan", DAY).read_bytes()

@@ -15,7 +15,7 @@ from campaigns.mailers.smtp import SmtpMailer
 from core.errors import SettingsError
 from core.settings import Settings, load_settings
 from tests.campaigns.fake_providers import SENDGRID_KEY, SES_KEY, SES_SECRET, FakeSendGrid, FakeSes, Fault
-from tests.campaigns.mailer_kit import hand_over, mail_to, sendgrid_settings, ses_settings
+from tests.campaigns.mailer_kit import hand_over, mail_to, more_of, sendgrid_settings, ses_settings
 
 # Amazon's own examples: the Signature Version 4 test suite, get-vanilla, post-vanilla and post-x-www-form-urlencoded
 SUITE = AwsKey(SES_KEY, SES_SECRET, "us-east-1", "service")
@@ -44,9 +44,8 @@ def test_ses_gets_the_message_as_it_is_and_our_return_address(tmp_path):
         closing(SesMailer(ses_settings(tmp_path, provider.url, ses_configuration_set="feedback"))) as mailer,
     ):
         mail = mail_to(0, sender="b-s0-mark@bounces.juniper.example")
-        left = [mail]
         answers: dict = {}
-        mailer.hand_over(lambda _: [left.pop()] if left else [], answers.__setitem__)
+        mailer.hand_over(more_of([mail]), answers.__setitem__)
     ((_, headers, order),) = provider.requests
     assert order == {
         "Destination": {"ToAddresses": ["b0@example.com"]},

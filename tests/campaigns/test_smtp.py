@@ -5,17 +5,21 @@ import itertools
 import logging
 import mailbox
 import os
+import selectors
+import socket
 import ssl
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 
 import pytest
 from aiosmtpd import smtp as server_side
 
-from campaigns.mailers import DeliveryRefused, DeliveryUncertain, Mail, ServerUnreachable
+from campaigns.mailers import Deferred, DeliveryRefused, DeliveryUncertain, Mail, ServerUnreachable
 from campaigns.mailers.local_inbox import LocalInbox, running_inbox
 from campaigns.mailers.smtp import SmtpMailer
+from campaigns.mailers.smtp_line import Line, Reply
 from core.errors import ServiceFailed, SettingsError
 from core.settings import Settings
 from tests.faults.certificates import self_signed
@@ -101,8 +105,11 @@ def test_while_half_of_the_connections_wait_the_others_go_on(at):
         ScriptedSmtp(Fault(Stage.DOT, times=1)) as server,
         SmtpMailer(at(server.port, smtp_connections=2), final_reply_seconds=2) as mailer,
     ):
-        answers = hand_over_all(mailer, mails(30))
-    assert Counter(type(answer) for answer in answers) == {str: 29, DeliveryUncertain: 1}
+        answers: dict = {}
+        mailer.hand_over(more_of(mails(30)), answers.__setitem__)
+    *others, last = answers.values()
+    assert others == ["250 2.0.0 taken"] * 29
+    assert isinstance(last, DeliveryUncertain)
 
 
 def test_a_connection_carries_so_many_mails_and_then_says_goodbye(at):
@@ -227,6 +234,151 @@ def test_addresses_beyond_ascii_go_only_where_they_are_understood(at, free_port)
         assert inbox.count() == 1
 
 
+# Several commands at once (RFC 2920)
+
+GREETING = (b"", b"220 mail.test\r\n")
+OFFERS = (b"\r\n", b"250-mail.test\r\n250 PIPELINING\r\n")
+PLAIN_OFFERS = (b"\r\n", b"250 mail.test\r\n")
+TAKEN = (b"\r\n.\r\n", b"250 2.0.0 taken\r\n")
+ENVELOPE = b"MAIL FROM:<a@juniper.example>\r\nRCPT TO:<b0@example.com>\r\nDATA\r\n"
+
+
+@contextmanager
+def server_of(*turns):
+    """Serve one connection that, turn by turn, hears until some bytes and says others; yield (port, what it heard a turn).
+
+    What comes after the last turn, until the connection ends, is heard too.
+    """
+    heard = []
+
+    def hear(line, until):
+        said = b""
+        while not said.endswith(until) or not until:
+            try:
+                more = line.recv(1_000_000)
+            except ConnectionResetError:
+                break
+            said += more
+            if not more:
+                break
+        return said
+
+    def serve(listener):
+        line, _ = listener.accept()
+        with line:
+            line.settimeout(10)
+            for until, says in turns:
+                heard.append(hear(line, until) if until else b"")
+                line.sendall(says)
+            heard.append(hear(line, b""))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        yield listener.getsockname()[1], heard
+        thread.join(timeout=10)
+
+
+def test_a_server_that_takes_several_commands_at_once_gets_the_envelope_in_one_go(at):
+    # The server says nothing before it has heard all three: who waited for it would wait for ever.
+    answers = b"250 a\r\n250 b\r\n354 go\r\n"
+    with (
+        server_of(GREETING, OFFERS, (b"DATA\r\n", answers), TAKEN) as (port, heard),
+        SmtpMailer(at(port), reply_seconds=5) as mailer,
+    ):
+        assert hand_over_all(mailer, mails(1)) == ["250 2.0.0 taken"]
+    assert heard[1:] == [b"EHLO juniper.example\r\n", ENVELOPE, MAIL + b".\r\n", b"QUIT\r\n"]
+
+
+def test_a_server_that_does_not_hears_one_command_at_a_time(at):
+    turns = [(b"\r\n", b"250 a\r\n"), (b"\r\n", b"250 b\r\n"), (b"\r\n", b"354 go\r\n")]
+    with (
+        server_of(GREETING, PLAIN_OFFERS, *turns, TAKEN) as (port, heard),
+        SmtpMailer(at(port)) as mailer,
+    ):
+        hand_over_all(mailer, mails(1))
+    assert heard[2:5] == ENVELOPE.splitlines(keepends=True)
+
+
+def test_replies_in_pieces_and_of_several_lines_are_put_together():
+    here, there = socket.socketpair()
+    with selectors.DefaultSelector() as selector, there:
+        line = Line(selector)
+        line._socket = here
+        selector.register(here, selectors.EVENT_READ, line)
+        heard = []
+        for byte in b"250-a\r\n250 b\r\n354\r\n":
+            there.sendall(bytes([byte]))
+            heard += [(byte, reply) for reply in line.work()]
+        line.hang_up()
+    assert heard == [(ord("\n"), Reply(250, "a\nb")), (ord("\n"), Reply(354, ""))]
+
+
+def test_a_message_asked_for_though_the_recipient_was_refused_ends_at_once_and_reaches_nobody(at):
+    answers = b"250 a\r\n550 5.1.1 unknown\r\n354 go\r\n"
+    again = b"250 reset\r\n250 a\r\n250 b\r\n354 go\r\n"
+    turns = [(b"DATA\r\n", answers), (b".\r\n", b"554 nobody to send to\r\n"), (b"DATA\r\n", again), TAKEN]
+    with (
+        server_of(GREETING, OFFERS, *turns) as (port, heard),
+        SmtpMailer(at(port, smtp_connections=1)) as mailer,
+    ):
+        refused, taken = hand_over_all(mailer, mails(2))
+    assert isinstance(refused, DeliveryRefused)
+    assert refused.is_about_person
+    assert taken == "250 2.0.0 taken"
+    second = b"RSET\r\n" + ENVELOPE.replace(b"b0@", b"b1@")
+    assert heard[3:6] == [b".\r\n", second, MAIL + b".\r\n"]
+
+
+def test_a_message_asked_for_though_the_sender_was_refused_is_not_even_ended_since_that_would_send_it_empty(
+    at,
+):
+    answers = b"451 4.3.0 later\r\n250 b\r\n354 go\r\n"
+    with (
+        server_of(GREETING, OFFERS, (b"DATA\r\n", answers)) as (port, heard),
+        SmtpMailer(at(port)) as mailer,
+    ):
+        (answer,) = hand_over_all(mailer, mails(1))
+    assert isinstance(answer, Deferred)
+    assert heard[2:] == [ENVELOPE, b""]
+
+
+def test_a_line_whose_envelope_cannot_be_cleared_is_left_for_a_new_one(at):
+    refused = b"250 a\r\n550 5.1.1 unknown\r\n503 nobody to send to\r\n"
+    turns = [(b"DATA\r\n", refused), (b"DATA\r\n", b"451 4.3.0 no\r\n")]
+    with (
+        server_of(GREETING, OFFERS, *turns) as (port, heard),
+        SmtpMailer(at(port, smtp_connections=1), reply_seconds=2) as mailer,
+    ):
+        first, second = hand_over_all(mailer, mails(2))
+    assert isinstance(first, DeliveryRefused)
+    assert isinstance(second, ServerUnreachable)  # this server takes one connection
+    assert heard[4:] == [b""]
+
+
+def test_replies_that_nobody_waited_for_are_not_taken_for_those_to_the_next_mail(at):
+    answers = b"250 a\r\n250 b\r\n354 go\r\n"
+    chatty = (b"\r\n.\r\n", b"250 taken\r\n250 a\r\n250 b\r\n354 go\r\n250 taken\r\n")
+    with (
+        server_of(GREETING, OFFERS, (b"DATA\r\n", answers), chatty) as (port, heard),
+        SmtpMailer(at(port, smtp_connections=1), reply_seconds=1) as mailer,
+    ):
+        first, second = hand_over_all(mailer, mails(2))
+    assert first == "250 taken"
+    assert isinstance(second, ServerUnreachable)
+    assert heard[4:] == [b""]
+
+
+def test_an_answer_before_the_end_of_the_message_is_its_answer_and_the_end_never_goes_out(at):
+    big = MAIL + (b"x" * 74 + b"\r\n") * 500_000  # more than fits between two sockets
+    for reply, error in ((b"552 5.3.4 too big\r\n", DeliveryRefused), (b"250 ok\r\n", DeliveryUncertain)):
+        turns = [(b"DATA\r\n", b"250 a\r\n250 b\r\n354 go\r\n"), (b"", reply)]
+        with server_of(GREETING, OFFERS, *turns) as (port, heard), SmtpMailer(at(port)) as mailer:
+            (answer,) = hand_over_all(mailer, [Mail("a@juniper.example", "b@example.com", big)])
+        assert type(answer) is error
+        assert not heard[-1].endswith(b"\r\n.\r\n")
+
+
 # Encryption and login
 
 
@@ -296,6 +448,63 @@ def test_a_wrong_password_hands_nothing_over_and_is_not_repeated_in_the_error(at
         hand_over(mailer, "a@juniper.example", "b@example.com", MAIL)
     assert "wrong-secret" not in str(error.value)
     assert kept.seen == []
+
+
+def test_what_was_said_before_the_line_was_encrypted_is_not_believed_after(at):
+    offers = (b"\r\n", b"250-mail.test\r\n250 STARTTLS\r\n")
+    turns = [(b"STARTTLS\r\n", b"220 go\r\n250-mail.test\r\n250 AUTH PLAIN\r\n")]
+    with (
+        server_of(GREETING, offers, *turns) as (port, heard),
+        SmtpMailer(at(port, smtp_starttls=True)) as mailer,
+        pytest.raises(ServerUnreachable, match="before the line was encrypted"),
+    ):
+        hand_over(mailer, "a@juniper.example", "b@example.com", MAIL)
+    assert heard[3:] == [b""]
+
+
+def test_a_server_without_encryption_gets_no_mail_where_the_settings_ask_for_it(at):
+    with ScriptedSmtp() as server, SmtpMailer(at(server.port, smtp_starttls=True)) as mailer:
+        with pytest.raises(ServerUnreachable, match="offers no STARTTLS"):
+            hand_over(mailer, "a@juniper.example", "b@example.com", MAIL)
+        assert server.messages == []
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+@pytest.mark.parametrize("excluded", [["PLAIN"], ["LOGIN"], ["PLAIN", "LOGIN"]])
+def test_either_way_to_log_in_will_do_and_without_one_nothing_is_handed_over(at, excluded):
+    kept = Kept()
+
+    def converse():
+        return server_side.SMTP(
+            kept,
+            hostname="mail.test",
+            auth_require_tls=False,
+            auth_required=True,
+            authenticator=only_ada,
+            auth_exclude_mechanism=excluded,
+        )
+
+    with (
+        serving(converse) as port,
+        SmtpMailer(at(port, smtp_username="ada", smtp_password="right")) as mailer,
+    ):
+        (answer,) = hand_over_all(mailer, mails(1))
+    if len(excluded) == 1:
+        assert kept.seen == [(False, True)]
+    else:
+        assert "no login that we know" in str(answer)
+        assert kept.seen == []
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)], ids=["the second", "the first"])
+def test_of_the_addresses_of_a_server_one_that_answers_will_do(at, free_port, monkeypatch, order):
+    with ScriptedSmtp() as server:
+        kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        found = [(*kind, ("127.0.0.1", free_port)), (*kind, ("127.0.0.1", server.port))][order]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        with SmtpMailer(at(server.port)) as mailer:
+            hand_over(mailer, "a@juniper.example", "b@example.com", MAIL)
+        assert len(server.messages) == 1
 
 
 def test_a_password_never_crosses_the_network_in_clear(at):

@@ -424,6 +424,20 @@ def test_a_pause_is_shown_with_its_reason_until_it_is_resumed(lapwing):
     assert lapwing("send", "status", *DAY)[2] == ""
 
 
+def test_a_domain_is_paused_by_its_name_and_the_limits_are_told(lapwing, monkeypatch):
+    monkeypatch.setenv("LAPWING_DOMAIN_RATES", "gmail.com=0.5")
+    monkeypatch.setenv("LAPWING_WARM_UP_FROM", "2100-01-01")  # days before the first are like it
+    monkeypatch.setenv("LAPWING_WARM_UP_MAILS", "100")
+    assert lapwing("send", "pause", "@Gmail.com", "--reason", "they ask")[:2] == (0, "@gmail.com paused\n")
+    paused, *limits = lapwing("send", "status", *DAY)[2].splitlines()
+    assert paused.endswith("UTC: @gmail.com (they ask)")
+    assert limits == [
+        "limited to 0.5 a second: gmail.com",
+        "warm-up: 0 of today's 100 mails are used",
+    ]
+    assert lapwing("send", "resume", "@gmail.com")[:2] == (0, "@gmail.com resumed\n")
+
+
 def test_the_ledger_is_brought_up_to_date_as_often_as_one_likes(lapwing):
     for _ in range(2):
         assert lapwing("ledger", "migrate")[:2] == (0, "the ledger is at the newest version\n")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from campaigns.ledger import Handover, Outcome, SendState
 from core.settings import Settings
 from tests.console.conftest import Console, served
 from tests.console.made_up import SUBJECTS, WHY
 from tests.console.shop import open_shop
+from tests.faults.ledger_kit import MovableClock, ledger_at, planned
 
 pytestmark = pytest.mark.needs("chromium")
 QUIET = [
@@ -177,6 +180,31 @@ def test_every_page_fits_a_phone_without_sideways_scrolling(page):
     ):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 375, path
+
+
+def test_the_page_of_sends_renews_what_happens_now_and_nothing_else(browser, settings):
+    clock = MovableClock(datetime.now(UTC))
+    ledger = ledger_at(settings.ledger, clock)
+    ledger.enqueue([planned(number, day=clock.now.date(), send_at=clock.now) for number in range(5)], {})
+    with served(settings) as running, ledger.sender(settings.data_dir / "sender.lock"):
+        page = browser.new_page(base_url=running.url)
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.goto("/sends")
+        page.evaluate("document.querySelector('h1').textContent = 'Not loaded anew'")
+        now = page.get_by_label("Sending now")
+        assert "0 sent in the last minute (0 a second) · 5 more may go now" in now.inner_text()
+        for send in ledger.claim(3).sends:
+            ledger.start([(send, Handover("mail.example:25", "<m@juniper.example>", "0" * 64))])
+            ledger.finish([Outcome(send, SendState.SENT, "250 ok")])
+        ledger.pause("@example.com", actor="ada", reason="<b>they</b> ask")
+        now.get_by_text("0 more may go now").wait_for()
+        assert "3 sent in the last minute (0.05 a second)" in now.inner_text()
+        assert "lapwing send resume @example.com" in page.locator("#sending").inner_text()
+        assert "<b>they</b> ask" in page.locator("#sending").inner_text()
+        assert page.get_by_role("heading", level=1).inner_text() == "Not loaded anew"
+        page.close()
+    assert complaints == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

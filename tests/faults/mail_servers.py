@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,9 @@ virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
 default_transport = error
 relay_transport = error
+
+# but what goes to a server of a test's own, and comes back from there
+transport_maps = inline:{{ {onward} }}
 """
 _POSTFIX_MASTER = """
 127.0.0.1:{port} inet n - n - - smtpd
@@ -53,6 +56,7 @@ defer     unix  -       -       n       -       0       bounce
 proxymap  unix  -       -       n       -       -       proxymap
 showq     unix  n       -       n       -       -       showq
 error     unix  -       -       n       -       -       error
+smtp      unix  -       -       n       -       -       smtp
 retry     unix  -       -       n       -       -       error
 virtual   unix  -       n       n       -       -       virtual
 anvil     unix  -       -       n       -       1       anvil
@@ -121,14 +125,19 @@ class MailServer:
 
 
 @contextmanager
-def running_postfix(program: Path) -> Iterator[MailServer]:
-    """Run Postfix, which only root can: its parts change to users of their own."""
+def running_postfix(program: Path, onward: Mapping[str, int] | None = None) -> Iterator[MailServer]:
+    """Run Postfix, which only root can: its parts change to users of their own.
+
+    `onward`: domain → port of a server on this machine to which it passes that domain's mail.
+    """
     with _folder() as folder:
         port, user = _free_port(), pwd.getpwnam(USER)
         for name in ("etc", "queue", "state"):
             (folder / name).mkdir()
         shutil.chown(folder / "state", "postfix")
-        values = {"folder": folder, "port": port, "uid": user.pw_uid, "gid": user.pw_gid}
+        pairs = (onward or {"nowhere.test": 1}).items()
+        relays = ", ".join(f"{{ {domain} = smtp:[127.0.0.1]:{server} }}" for domain, server in pairs)
+        values = {"folder": folder, "onward": relays, "port": port, "uid": user.pw_uid, "gid": user.pw_gid}
         (folder / "etc/main.cf").write_text(_POSTFIX_MAIN.format(**values))
         (folder / "etc/master.cf").write_text(_POSTFIX_MASTER.format(**values))
 

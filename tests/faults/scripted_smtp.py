@@ -130,6 +130,9 @@ class ScriptedSmtp:
             if verb == "EHLO":
                 offered = [f"250-{name}\r\n" for name in ("scripted", *self.extensions)]
                 self._answer(line, Stage.EHLO, "".join(offered) + "250 OK")
+            elif verb == "RSET":
+                envelope = _Envelope()
+                _say(line, "250 2.0.0 ok")
             elif verb in ("MAIL", "RCPT"):
                 self._address(line, Stage(verb), _between_brackets(command), envelope)
             elif verb == "DATA":
@@ -137,6 +140,7 @@ class ScriptedSmtp:
                     _say(line, "503 5.5.1 RCPT first")
                 elif self._answer(line, Stage.DATA, "354 go ahead", envelope.recipient):
                     self._take(line, reader, envelope.sender, envelope.recipient)
+                    envelope = _Envelope()
             elif verb == "QUIT":
                 self._answer(line, Stage.QUIT, "221 bye")
                 return
@@ -146,12 +150,12 @@ class ScriptedSmtp:
                 _say(line, "250 ok")
 
     def _address(self, line: socket.socket, stage: Stage, address: str, envelope: "_Envelope") -> None:
-        """Answer MAIL, which begins an envelope anew, or RCPT."""
-        if stage is Stage.MAIL:
-            is_taken = self._answer(line, stage, "250 2.1.0 sender ok")
-            envelope.sender, envelope.recipient = address if is_taken else "", ""
-        elif not envelope.sender:
-            _say(line, "503 5.5.1 MAIL first")
+        """Answer MAIL, or RCPT."""
+        if (stage is Stage.MAIL) == bool(envelope.sender):
+            _say(line, "503 5.5.1 not here")
+        elif stage is Stage.MAIL:
+            if self._answer(line, stage, "250 2.1.0 sender ok"):
+                envelope.sender = address
         elif self._answer(line, stage, "250 2.1.5 recipient ok", address):
             envelope.recipient = address
 

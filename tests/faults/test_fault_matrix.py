@@ -101,6 +101,15 @@ def test_each_fault_at_each_stage_ends_in_the_documented_state(stage, fault, end
     assert len(server.messages) == (end is SENT)
 
 
+@pytest.mark.parametrize(
+    ("stage", "end"),
+    [(Stage.MAIL, PLANNED), (Stage.RCPT, PLANNED), (Stage.DATA, PLANNED), (Stage.DOT, UNCERTAIN)],
+)
+def test_a_reply_of_a_class_that_does_not_belong_there_is_nonsense_too(stage, end, tmp_path):
+    ledger, _ = send_against(tmp_path, Fault(stage, "334 VXNlcm5hbWU6"))
+    assert ledger.states(DAY) == {end: 1}
+
+
 @PIPELINING
 def test_what_one_person_meets_is_not_what_the_next_one_meets(together, tmp_path):
     faults = [
@@ -127,6 +136,11 @@ def test_what_one_person_meets_is_not_what_the_next_one_meets(together, tmp_path
 def test_a_server_that_stops_reading_a_large_mail_is_not_waited_for_for_ever(tmp_path):
     ledger, server = send_against(tmp_path, Fault(Stage.BODY), size=20_000_000)
     assert server.faults[Stage.BODY].seen == 1
+    assert ledger.states(DAY) == {UNCERTAIN: 1}
+
+
+def test_a_large_mail_that_the_server_calls_taken_before_its_end_is_uncertain(tmp_path):
+    ledger, _ = send_against(tmp_path, Fault(Stage.BODY, "250 2.0.0 taken"), size=20_000_000)
     assert ledger.states(DAY) == {UNCERTAIN: 1}
 
 

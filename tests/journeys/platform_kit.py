@@ -62,16 +62,16 @@ class Platform:
 
     def kill_while_sending(self, process: subprocess.Popen[bytes]) -> None:
         """Kill a command and its sender together as soon as some of its mails, but not all, have arrived."""
-        before = self._arrived()
+        before = self.arrived()
         deadline = time.monotonic() + 1500
         while process.poll() is None and time.monotonic() < deadline:
-            if self._arrived() >= before + 5:
+            if self.arrived() >= before + 5:
                 break
             time.sleep(0.01)
         assert process.poll() is None, "it ended before it could be killed: " + self.said.read_text()[-2000:]
         self.kill(process)
 
-    def _arrived(self) -> int:
+    def arrived(self) -> int:
         new = self.settings.inbox / "new"
         return sum(1 for _ in new.iterdir()) if new.exists() else 0
 

@@ -10,44 +10,45 @@
 ] %}
 
 {% if goes_on() %}
+-- noqa: disable=RF02
+-- What was measured is put together before it meets what stood: that has many columns, and each join would carry them on.
 with measured as (
-    {% for model in sums + others %}
-    select customer_id from {{ model }}
-    {% if not loop.last %}union{% endif %}
-    {% endfor %}
-),
+    select
+        customer_id,
+        {% for model in others %}
+        {{ model.identifier }}.customer_id is not null as is_in_{{ model.identifier }},
+        {% endfor %}
+        {% for model in sums + others %}
+        {% set last_model = loop.last %}
+        {% for name in measures_in(model) %}
+        {{ model.identifier }}.{{ name }}{% if not (last_model and loop.last) %},{% endif %}
 
-stood as (
-    select *
-    from {{ newest_measures(this) }} as newest
-    {% if appends() %} where customer_id in (from measured) {% endif %}
-    union all by name
-    select customer_id
-    from measured
-    where customer_id not in (select this.customer_id from {{ this }} as this where this.version is not null)
+        {% endfor %}
+        {% endfor %}
+    from {{ sums[0] }} as {{ sums[0].identifier }}
+    {% for model in sums[1:] + others %}
+    full outer join {{ model }} as {{ model.identifier }} using (customer_id)
+    {% endfor %}
 )
 
 select
-    stood.customer_id,
+    customer_id,
     date '{{ feature_days()[0] }}' as as_of_date,
     {% for model in sums %}
     {% for name in measures_in(model) %}
-    coalesce(stood.{{ name }}, 0) + coalesce({{ model.identifier }}.{{ name }}, 0) as {{ name }},
+    coalesce(stood.{{ name }}, 0) + coalesce(measured.{{ name }}, 0) as {{ name }},
     {% endfor %}
     {% endfor %}
     {% for model in others %}
     {% for name in measures_in(model) %}
-    case
-        when {{ model.identifier }}.customer_id is null then stood.{{ name }} else {{ model.identifier }}.{{ name }}
-    end as {{ name }},
+    case when measured.is_in_{{ model.identifier }} then measured.{{ name }} else stood.{{ name }} end as {{ name }},
     {% endfor %}
     {% endfor %}
     {{ newest_load() }} as load_number,
     {% if appends() %} (select coalesce(max(version) + 1, 0) from {{ this }}) {% else %} 0 {% endif %}::integer as version
-from stood
-{% for model in sums + others %}
-left join {{ model }} as {{ model.identifier }} on stood.customer_id = {{ model.identifier }}.customer_id
-{% endfor %}
+from measured
+{{ "left" if appends() else "full outer" }} join {{ newest_measures(this) }} as stood using (customer_id)
+-- noqa: enable=RF02
 {% else %}
 -- noqa: disable=RF02,ST07
 -- Every model has the same key, and no other column stands in two of them.
