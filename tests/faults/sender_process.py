@@ -21,6 +21,9 @@ from core.ledger_tables import open_ledger
 from core.settings import Settings
 from tests.faults.ledger_kit import DAY, MovableClock, message_of, planned
 
+CONNECTIONS = 4
+"""Few, so that the mails whose fate nobody knows after all the kills are few too."""
+
 
 class Killer:
     """Counts how often the sender came by the crash point, and kills it when told."""
@@ -118,6 +121,7 @@ def main(data_dir: str, port: str, ledger_url: str, sends: str) -> None:
         token_key="k" * 40,
         smtp_port=int(port),
         ledger_url=ledger_url,
+        smtp_connections=CONNECTIONS,
     )
     for line in sys.stdin:
         order, count, point = line.rstrip("\n").split(" ", 2)

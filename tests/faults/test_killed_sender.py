@@ -17,6 +17,7 @@ from campaigns.ledger import SendState
 from campaigns.mailers.local_inbox import LocalInbox, running_inbox
 from core.settings import Settings
 from tests.faults.ledger_kit import DAY, ledger_at, message_of, planned, send_id_of
+from tests.faults.sender_process import CONNECTIONS
 from tests.faults.serving import serving
 
 CRASH_POINTS = [
@@ -107,7 +108,7 @@ def wait_for_some_mails(inbox, chance):
 
 @pytest.mark.slow
 def test_a_sender_killed_anywhere_repeats_no_mail_and_loses_none(senders):
-    in_flight = senders.settings.smtp_connections
+    in_flight = CONNECTIONS
     for point, count in CRASH_POINTS:
         assert senders.exit_code(senders.start(point, count)) == -signal.SIGKILL, f"{point} was not reached"
         states = senders.states()
@@ -181,7 +182,7 @@ def test_of_several_senders_killed_at_any_moment_none_repeats_a_mail_and_none_is
     sent = {send_id for send_id, state in states.items() if state is SendState.SENT}
     assert sent <= received.counts.keys() <= states.keys()
     assert len(states) == MAILS
-    assert 0 < MAILS - len(sent) <= kills * settings.smtp_connections
+    assert 0 < MAILS - len(sent) <= kills * CONNECTIONS
 
 
 def wait_until(holds):
