@@ -16,6 +16,7 @@ _END = b"\r\n"
 _STOPS = ["".join(f"={byte:X}" for byte in stop.encode()).encode() for stop in "\u3002\uff1f\uff01"]  # . ? !
 _BLANKS = rb"(?:=\r\n)*(?:=20|=09|[ \t]|\r\n)(?:=\r\n|=20|=09|[ \t]|\r\n)*+"
 _GAPS = [(stop, re.compile(stop + _BLANKS + rb"(?=[^<])")) for stop in _STOPS]
+_TOO_LONG = re.compile(rb"([^\r\n]{74})(=20|=09)\r\n")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -34,9 +35,8 @@ class Body(NamedTuple):
     def of(cls, text: str) -> "Body":
         """Return `text` with a line end after it, in the shorter of quoted-printable and base64."""
         content = "\n".join(text.splitlines()).encode() + b"\n"
-        lines, encoded = binascii.b2a_qp(content, istext=True), base64.encodebytes(content)
-        name, lines = ("quoted-printable", lines) if len(lines) <= len(encoded) else ("base64", encoded)
-        return cls(name, lines.replace(b"\n", _END))
+        lines, encoded = _in_lines(content), base64.encodebytes(content).replace(b"\n", _END)
+        return cls("quoted-printable", lines) if len(lines) <= len(encoded) else cls("base64", encoded)
 
 
 class Address(str):
@@ -63,13 +63,21 @@ def _is_plain(text: str) -> bool:
 
 def quoted(text: str) -> bytes:
     """Return the piece of quoted-printable that says `text`."""
-    piece = binascii.b2a_qp(text.encode(), istext=True).replace(b"\n", _END)
+    piece = _in_lines(text.encode())
     if piece.endswith(b"\n") or not piece:
         return piece
     if len(piece) - piece.rfind(b"\n") - 1 > _LINE:  # as long as the last line of all may be
         start = -3 if piece[-3:-2] == b"=" else -1
         piece = piece[:start] + b"=\r\n" + piece[start:]
     return piece + b"=\r\n"
+
+
+def _in_lines(content: bytes) -> bytes:
+    """Return quoted-printable; `b2a_qp` makes 77 characters of a line whose last is a blank."""
+    lines = binascii.b2a_qp(content, istext=True).replace(b"\n", _END)
+    if b"=20\r\n" in lines or b"=09\r\n" in lines:
+        return _TOO_LONG.sub(rb"\1=\r\n\2\r\n", lines)
+    return lines
 
 
 def without_gaps(lines: bytes) -> bytes:

@@ -222,9 +222,11 @@ def test_pieces_of_any_text_make_the_text_in_lines_of_76_characters(texts):
 @pytest.mark.parametrize("letter", ["a", "é", "=", " "])
 def test_a_piece_of_any_length_has_no_line_of_77_characters(letter):
     for length in range(1, 160):
-        piece = quoted("a" * (length % 3) + letter * length)
-        assert Body("quoted-printable", piece).text == "a" * (length % 3) + letter * length
-        assert max(map(len, piece.split(b"\r\n"))) <= 76
+        for end in ("", " \n", "\t\n"):
+            text = "a" * (length % 3) + letter * length + end
+            piece = quoted(text)
+            assert Body("quoted-printable", piece).text == text
+            assert max(map(len, piece.split(b"\r\n"))) <= 76
 
 
 @given(PIECES)
