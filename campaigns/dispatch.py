@@ -75,7 +75,7 @@ def send_batch(  # noqa: PLR0913  # what a batch needs to be sent, each named
     envelop: Envelop = bare,
     as_of: date | None = None,
     progress: Progress | None = None,
-    makers: "MadeAhead | None" = None,
+    makers: MadeAhead | None = None,
 ) -> Counter[SendState]:
     """Send what is due by the ledger's clock; return how many sends ended in each state, or were deferred.
 
@@ -117,7 +117,7 @@ class _Batch:
         ledger: Ledger,
         claim: Callable[[], Claim],
         ready: Callable[[LedgerSend], Ready],
-        makers: "MadeAhead | None",
+        makers: MadeAhead | None,
         pause_after_errors: int,
         progress: Progress | None,
     ) -> None:

@@ -102,9 +102,8 @@ def release_plan(settings: Settings, as_of: date) -> PlanReport:
 
 def plan_rows(settings: Settings, as_of: date) -> Iterator[dict[str, Any]]:
     """Return the planned rows of a published day, `facts` and `evidence` read."""
-    for row in Published(settings.published).read(PLAN, as_of).to_pylist():
-        if row["verdict"] == "planned":
-            yield row | {"facts": json.loads(row["facts"]), "evidence": json.loads(row["evidence"])}
+    for row in _planned(Published(settings.published).read(PLAN, as_of)):
+        yield row | {"facts": json.loads(row["facts"]), "evidence": json.loads(row["evidence"])}
 
 
 def _publish_definitions(settings: Settings, as_of: date) -> None:
@@ -118,6 +117,10 @@ def _publish_definitions(settings: Settings, as_of: date) -> None:
         rows.append(row | {"template_version": template.version})
     published.write_candidate("campaign_definitions", as_of, pa.Table.from_pylist(rows, DEFINITIONS))
     published.release("campaign_definitions", as_of)
+
+
+def _planned(plan: pa.Table) -> Iterator[dict[str, Any]]:
+    return (row for row in plan.to_pylist() if row["verdict"] == "planned")
 
 
 def expiry(send_at: datetime, as_of: date, hours: int | None) -> datetime:
@@ -136,9 +139,7 @@ def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
     }
     planned: list[PlannedSend] = []
     targets: dict[str, str] = {}
-    for row in pq.ParquetFile(published.newest(PLAN, as_of)).read().to_pylist():
-        if row["verdict"] != "planned":
-            continue
+    for row in _planned(pq.ParquetFile(published.newest(PLAN, as_of)).read()):
         template = store.load(row["campaign_id"], row["template_version"])
         links = LinkAddresses.of(row["send_id"], settings.tracking_url, tokens)
         targets |= render(template, row["facts"], row["locale"], links).links

@@ -3,7 +3,7 @@
 Signature: HMAC-SHA-1 with a derived key, as itsdangerous' URLSafeSerializer makes it; one salt per kind, so that a
 click token is not an unsubscribe token. The same input gives the same token, so a mail can be rendered again.
 
-They are made here, ten times as fast as there: a mail has nine of them.
+They are made here, four times as fast as there: a mail has nine of them.
 
 The address that bounces of a send come back to has to do with 64 characters before the @ (RFC 5321, section 4.5.3.1.1), of
 which servers may change the case: it carries 80 bits of an HMAC-SHA-256, in hexadecimal.
@@ -20,8 +20,6 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from pydantic import SecretStr
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_sha1 = hashlib.sha1  # inside an HMAC it is sound
-_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 _RETURN_PATH = re.compile(r"b-([0-9a-f]{32})-([0-9a-f]{20})")
 
 
@@ -39,7 +37,10 @@ class Tokens:
         self._serializers = {
             kind: URLSafeSerializer(key.get_secret_value(), salt=f"lapwing.{kind}") for kind in TokenKind
         }
-        self._pads = {kind: _pads(serializer) for kind, serializer in self._serializers.items()}
+        self._keys = {
+            kind: serializer.make_signer(serializer.salt).derive_key()
+            for kind, serializer in self._serializers.items()
+        }
 
     def sign(self, kind: TokenKind, send_id: str, link_id: str = "") -> str:
         """Return a token for a link, a pixel or an unsubscribe address of one send."""
@@ -49,9 +50,7 @@ class Tokens:
         else:
             parts = json.dumps([send_id, link_id] if link_id else [send_id])
             payload = b2a_base64(parts.encode(), newline=False).rstrip(b"=").translate(_URL_SAFE)
-        inner, outer = self._pads[kind]
-        # HMAC (RFC 2104, section 2), for which hashlib's own takes twice as long
-        mark = _sha1(outer + _sha1(inner + payload).digest()).digest()
+        mark = hmac.digest(self._keys[kind], payload, hashlib.sha1)
         return (payload + b"." + b2a_base64(mark, newline=False)[:27].translate(_URL_SAFE)).decode()
 
     def read(self, kind: TokenKind, token: str) -> tuple[str, str] | None:
@@ -73,9 +72,3 @@ class Tokens:
         if found is None or not hmac.compare_digest(self.return_path(found[1]), found[0]):
             return None
         return found[1]
-
-
-def _pads(serializer: URLSafeSerializer) -> tuple[bytes, bytes]:
-    """Return what HMAC-SHA-1 with the serializer's key puts before the inner and before the outer hash."""
-    key = serializer.make_signer(serializer.salt).derive_key().ljust(64, b"\0")
-    return key.translate(_INNER), key.translate(_OUTER)

@@ -17,6 +17,10 @@ from typing import Protocol
 from core.errors import LapwingError
 from core.logging import without_addresses
 
+REPLY_SECONDS = 60.0
+"""How long a server may think about what is no message."""
+GRACE_SECONDS = 10.0
+"""How long mails in flight may still be answered once the sender is being stopped."""
 WORDS_LIMIT = 500  # characters of a server's reply that are kept
 
 

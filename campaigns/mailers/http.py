@@ -8,12 +8,12 @@ import asyncio
 import math
 import time
 from abc import ABC, abstractmethod
-from types import TracebackType
-from typing import Self
 
 import httpx
 
 from campaigns.mailers import (
+    GRACE_SECONDS,
+    REPLY_SECONDS,
     Answered,
     Deferred,
     DeliveryRefused,
@@ -26,10 +26,6 @@ from campaigns.mailers import (
 )
 from core.errors import SettingsError
 from core.settings import LOOPBACK, Settings
-
-REPLY_SECONDS = 60.0
-GRACE_SECONDS = 10.0
-"""How long mails in flight may still be answered once the sender is being stopped."""
 
 _NOT_NOW = frozenset({429, 503})
 _ABOUT_THE_MAIL = frozenset({400, 413, 422})
@@ -104,14 +100,6 @@ class HttpMailer(ABC):
     def close(self) -> None:
         self._loop.run_until_complete(self._client.aclose())
         self._loop.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _hand_over(self, more: More, answered: Answered, until: float) -> None:
         while (left := until - time.monotonic()) > 0:

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
-from campaigns.mailers import DeliveryRefused, Mail, MailerError
-from campaigns.mailers.http import REPLY_SECONDS, HttpMailer
+from campaigns.mailers import REPLY_SECONDS, DeliveryRefused, Mail, MailerError
+from campaigns.mailers.http import HttpMailer
 from core.errors import SettingsError
 from core.settings import Settings
 

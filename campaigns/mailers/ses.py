@@ -8,9 +8,9 @@ import json
 
 import httpx
 
-from campaigns.mailers import Deferred, Mail, MailerError, ServerUnreachable
+from campaigns.mailers import REPLY_SECONDS, Deferred, Mail, MailerError, ServerUnreachable
 from campaigns.mailers.aws_signature import AwsKey
-from campaigns.mailers.http import REPLY_SECONDS, HttpMailer
+from campaigns.mailers.http import HttpMailer
 from core.clock import system_clock
 from core.errors import SettingsError
 from core.settings import Settings

@@ -21,6 +21,8 @@ from typing import Self
 
 from campaigns.ledger import Evidence
 from campaigns.mailers import (
+    GRACE_SECONDS,
+    REPLY_SECONDS,
     Answered,
     Deferred,
     DeliveryRefused,
@@ -35,12 +37,9 @@ from campaigns.mailers.smtp_line import Line, LineLost, Reply
 from core.errors import SettingsError
 from core.settings import LOOPBACK, Settings
 
-REPLY_SECONDS = 60.0
 FINAL_REPLY_SECONDS = (
     600.0  # RFC 5321 section 4.5.3.2.6: a server may think for 10 minutes after the final dot
 )
-GRACE_SECONDS = 10.0
-"""How long mails in flight may still be answered once the sender is being stopped."""
 
 # RFC 3463: class.subject.detail. Subject 7 is policy: about who sends and what, never about the mailbox.
 _POLICY = re.compile(r"\b5\.7\.\d+\b|\brelay", re.IGNORECASE)
