@@ -11,7 +11,7 @@ import pytest
 from core.dbt import build
 from core.errors import BuildFailed
 from core.published import Published
-from core.warehouse import DAY_COLUMNS, KEYS, SELECTIONS, export
+from core.warehouse import DAY_COLUMNS, KEYS, SELECTIONS, export, writing
 from sources.landing import load_landing
 from tests.campaigns import small_shop
 from tests.campaigns.small_shop import DAY
@@ -228,3 +228,29 @@ def test_the_key_of_each_exported_mart_fixes_the_order_of_its_rows(trained, tmp_
             ).fetchall()
         rows, keys = counts[0]
         assert rows == keys > 0, mart
+
+
+def test_a_customer_who_stands_twice_on_the_day_stops_the_build_and_one_on_another_day_does_not(
+    shop, tmp_path
+):
+    settings = small_shop.copy_of(shop, tmp_path / "twice")
+    rule = "unique_rows_customer_features_customer_id__as_of_date__as_of_date"
+
+    def once_more(day):
+        with writing(settings) as warehouse:
+            warehouse.execute(
+                f"insert into ml.customer_features select * replace ({day} as as_of_date) from ml.customer_features limit 1"
+            )
+
+    once_more("as_of_date - 1")
+    once_more("as_of_date - 1")
+    assert [node.status for node in build(settings, rule, as_of=DAY)] == ["pass"]
+    once_more("as_of_date")
+    with pytest.raises(BuildFailed, match=rule):
+        build(settings, rule, as_of=DAY)
+
+
+def test_a_new_warehouse_has_the_newer_format(shop):
+    with duckdb.connect(str(shop.warehouse), read_only=True) as warehouse:
+        (tags,) = warehouse.execute("select tags from duckdb_databases() where not internal").fetchone()
+    assert tags["storage_version"].startswith("v1.5")
