@@ -198,3 +198,22 @@ def test_a_setting_that_would_send_badly_stops_the_sender_before_the_first_mail(
 def test_a_replayed_day_is_never_handed_to_a_provider(tmp_path):
     with pytest.raises(SettingsError, match="LAPWING_MAILER"):
         load_settings(_env_file=None, data_dir=tmp_path, token_key="k" * 40, replay=True, mailer="sendgrid")
+
+
+def test_a_stopped_sender_gives_up_a_request_that_nobody_answers(tmp_path, monkeypatch):
+    monkeypatch.setattr("campaigns.mailers.http.GRACE_SECONDS", 0.1)
+    answers: dict = {}
+
+    def one_and_stop(_: int) -> list:
+        if provider.requests:
+            raise KeyboardInterrupt
+        return [mail_to(0)]
+
+    with FakeSes() as provider:
+        provider.faults.append(Fault(instead="stall"))
+        began = time.monotonic()
+        with closing(SesMailer(ses_settings(tmp_path, provider.url), reply_seconds=25)) as mailer:
+            with pytest.raises(KeyboardInterrupt):
+                mailer.hand_over(one_and_stop, answers.__setitem__)
+            assert time.monotonic() - began < 15  # the provider is silent for longer
+    assert answers == {}
