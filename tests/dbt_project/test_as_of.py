@@ -252,5 +252,5 @@ def test_a_customer_who_stands_twice_on_the_day_stops_the_build_and_one_on_anoth
 
 def test_a_new_warehouse_has_the_newer_format(shop):
     with duckdb.connect(str(shop.warehouse), read_only=True) as warehouse:
-        (tags,) = warehouse.execute("select tags from duckdb_databases() where not internal").fetchone()
+        [(tags,)] = warehouse.execute("select tags from duckdb_databases() where not internal").fetchall()
     assert tags["storage_version"].startswith("v1.5")
