@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -28,11 +29,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import create_engine, insert, text
 
-from benchmarks.mails import made_plan
+from benchmarks.mails import made_plan, plain_templates
 from benchmarks.results import Result, write
 from campaigns.dispatch import send_batch
 from campaigns.envelope import Envelope
-from campaigns.ledger import Ledger, LedgerSend, SendState
+from campaigns.ledger import DueSend, Ledger, SendState
 from campaigns.mailers.smtp import SmtpMailer
 from campaigns.making import Makers, Messages
 from campaigns.migrate import migrate
@@ -211,7 +212,9 @@ def made_rows(folder: Path, mails: int) -> list[Row]:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     _key(folder).parent.mkdir(parents=True)
     _key(folder).write_bytes(pem)
-    made = made_plan(_settings(folder), mails, "en", products=1)
+    made = made_plan(
+        _settings(folder), mails, "en", products=1, templates=plain_templates(folder / "templates")
+    )
     due = {"state": SendState.PLANNED, "due_at": NOON, "expires_at": MIDNIGHT}
     names = (
         "send_id",
@@ -299,6 +302,7 @@ def _send(url: str, port: int, connections: int, plan: Path | None) -> None:
             how: dict[str, Any] = {"message_of": message_of}
             if plan:
                 makers = ending.enter_context(Makers(settings, mailer.server))
+                wait([makers.make([]) for _ in range(os.cpu_count() or 1)])  # they are there then
                 how = {"message_of": Messages(settings), "envelop": Envelope(settings), "makers": makers}
             print("ready", flush=True)
             sys.stdin.readline()
@@ -321,7 +325,7 @@ def _key(folder: Path) -> Path:
 BODY = (b"x" * 74 + b"\r\n") * (SIZE // 76)
 
 
-def message_of(send: LedgerSend) -> bytes:
+def message_of(send: DueSend) -> bytes:
     head = (
         f"From: Juniper Market <hello@juniper.example>\r\nTo: {send.address}\r\nSubject: We miss you\r\n"
         f"Date: Mon, 02 Mar 2026 12:00:00 +0000\r\nMessage-ID: <{send.send_id}@juniper.example>\r\n"

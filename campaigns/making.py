@@ -1,5 +1,6 @@
 """Mails from plan rows, and processes that make them ahead of the sender: signing one takes longer than sending it."""
 
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Self
 
 from campaigns.dispatch import Ready, make_ready
 from campaigns.envelope import Envelope
-from campaigns.ledger import LedgerSend
+from campaigns.ledger import DueSend
 from campaigns.message import build_message
 from campaigns.plan import PLAN
 from campaigns.render import LinkAddresses, render
@@ -50,7 +51,7 @@ class Messages:
             }
         return self._rows[day]
 
-    def __call__(self, send: LedgerSend) -> bytes:
+    def __call__(self, send: DueSend) -> bytes:
         row = self.rows_of(send.as_of_date).get(send.send_id)
         if row is None:
             raise LedgerBroken(
@@ -75,13 +76,16 @@ class Makers:
 
     def __init__(self, settings: Settings, server: str) -> None:
         self.days: set[date] = set()
-        # forked, they would share the ledger's connections
+        # forked from the sender, they would share the ledger's connections; from a process that has done
+        # nothing but import this module, they are there at once
+        context = get_context("forkserver")
+        context.set_forkserver_preload([__name__])
         self._pool = ProcessPoolExecutor(
-            os.cpu_count(), get_context("spawn"), initializer=_begin, initargs=(settings, server)
+            os.cpu_count(), context, initializer=_begin, initargs=(settings, server)
         )
 
-    def make(self, sends: list[LedgerSend]) -> Future[dict[str, Ready]]:
-        """Return send_id → mail of sends, in the future."""
+    def make(self, sends: list[DueSend]) -> Future[list[Ready]]:
+        """Return the mails of sends, in the future."""
         self.days.update(send.as_of_date for send in sends)
         return self._pool.submit(_make, sends)
 
@@ -94,7 +98,7 @@ class Makers:
         self._pool.shutdown(cancel_futures=True)
 
 
-_ready: Callable[[LedgerSend], Ready]  # of a process of Makers, from its beginning on
+_ready: Callable[[DueSend], Ready]  # of a process of Makers, from its beginning on
 
 
 def _begin(settings: Settings, server: str) -> None:
@@ -103,6 +107,7 @@ def _begin(settings: Settings, server: str) -> None:
     messages, envelope = Messages(settings), Envelope(settings)
     global _ready  # noqa: PLW0603  # what a pool's initializer leaves, its tasks find nowhere else
     _ready = partial(make_ready, message_of=messages, server=server, envelop=envelope)
+    gc.freeze()
 
 
 def _leave_with_the_sender() -> None:
@@ -112,5 +117,5 @@ def _leave_with_the_sender() -> None:
         os._exit(1)
 
 
-def _make(sends: list[LedgerSend]) -> dict[str, Ready]:
-    return {send.send_id: _ready(send) for send in sends}
+def _make(sends: list[DueSend]) -> list[Ready]:
+    return [_ready(send) for send in sends]
