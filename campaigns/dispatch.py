@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
 from email.utils import getaddresses
@@ -63,8 +62,11 @@ class Ready:
 class MadeAhead(Protocol):
     """Makes mails while others are under way."""
 
-    def make(self, sends: list[DueSend]) -> Future[list[Ready]]:
-        """Return the mails of sends, in the future."""
+    def make(self, sends: list[DueSend]) -> None:
+        """Have mails made."""
+
+    def made(self) -> dict[str, Ready]:
+        """Return send_id → mail of the oldest order of which nothing was returned."""
 
 
 def send_batch(  # noqa: PLR0913  # what a batch needs to be sent, each named
@@ -129,7 +131,7 @@ class _Batch:
         self._claim = claim
         self._ready = ready
         self._makers = makers
-        self._making: dict[str, tuple[Future[list[Ready]], int]] = {}
+        self._made_ahead: dict[str, Ready] = {}
         self._pause_after_errors = pause_after_errors
         self._progress = progress
         self._claimed = deque[DueSend]()
@@ -205,15 +207,14 @@ class _Batch:
         if self._makers is None:
             return
         for first in range(0, len(sends), MADE_AT_ONCE):
-            some = sends[first : first + MADE_AT_ONCE]
-            making = self._makers.make(some)
-            self._making.update((send.send_id, (making, place)) for place, send in enumerate(some))
+            self._makers.make(sends[first : first + MADE_AT_ONCE])
 
     def _made(self, send: DueSend) -> Ready:
         if self._makers is None:
             return self._ready(send)
-        making, place = self._making.pop(send.send_id)
-        return making.result()[place]
+        while send.send_id not in self._made_ahead:
+            self._made_ahead |= self._makers.made()
+        return self._made_ahead.pop(send.send_id)
 
     def _answered(self, mail: Mail, answer: str | MailerError) -> None:
         send = self._under_way.pop(mail)

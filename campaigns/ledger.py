@@ -21,6 +21,7 @@ from campaigns.ledger_planning import PlanningLedger
 from campaigns.ledger_rows import (
     DUE_COLUMNS,
     WAIT,
+    as_due,
     end_rows,
     is_due,
     may_go,
@@ -130,7 +131,7 @@ class Ledger(PlanningLedger):
                 if len(rows) < len(ids):
                     suppressed += stop(connection, mine, now, "the claim")
                 if rows:
-                    due_sends = sorted((DueSend(*row) for row in rows), key=attrgetter("due_at", "send_id"))
+                    due_sends = sorted((as_due(row) for row in rows), key=attrgetter("due_at", "send_id"))
                     self.limits.take(connection, due_sends, now)
                     return Claim(due_sends, suppressed)
             return Claim([], suppressed, self.limits.wait(connection, due, now))

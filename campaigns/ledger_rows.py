@@ -152,6 +152,11 @@ def is_due(now: datetime) -> ColumnElement[bool]:
     return and_(IS_WAITING, sends.c.due_at <= now, not_(is_paused(now)), sends.c.expires_at > now)
 
 
+def as_due(row: Row[Any]) -> DueSend:
+    """Return a row of `DUE_COLUMNS`."""
+    return DueSend(*list[Any](row))
+
+
 def as_send(row: Row[Any]) -> LedgerSend:
     """Return a row of `COLUMNS` as a send."""
     values = list(row)

@@ -70,7 +70,7 @@ def expected(flufl):
 def said_of(notice: Notice) -> set[str]:
     if notice.kind != "bounce":
         return {str(notice.kind)}
-    return {f"{each.severity} {each.reason}" for each in notice.recipients or [notice.failure]}
+    return {f"{each.severity} {each.reason}" for each in notice.recipients or filter(None, [notice.failure])}
 
 
 @pytest.mark.needs("peers")
