@@ -106,7 +106,7 @@ class Limits:
     ) -> Sequence[str]:
         """Return up to `limit` of the sends that are due and that the limits let go now, locked, in their order."""
         if not self._rates and self._warm_up is None:
-            return list[str](connection.scalars(due.limit(limit).with_for_update(skip_locked=True)).all())
+            return list[str](connection.scalars(due.limit(limit).with_for_update(skip_locked=True)))
         if connection.dialect.name == "postgresql":  # SQLite has one sender
             connection.execute(text(f"select pg_advisory_xact_lock({_ONE_AT_A_TIME})"))
         used = self._used(connection, now)
