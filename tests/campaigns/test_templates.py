@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 
-from campaigns.definitions import TEMPLATES, load_campaigns
+from campaigns.definitions import STEP_FILES, TEMPLATES, load_campaigns
 from campaigns.language import messages_of
 from campaigns.render import LinkAddresses, render
 from campaigns.templates import TemplateStore, compile_template
@@ -66,6 +66,30 @@ def test_any_change_to_what_a_mail_is_made_of_is_a_new_version(folder):
             file.write("\n")
         versions.add(compile_template("winback", folder).version)
     assert len(versions) == len(SOURCES) + 1
+
+
+def test_each_step_of_a_campaign_is_a_template_of_its_own(folder):
+    home = folder / "winback"
+    flat = compile_template("winback", folder)
+    for step in ("care", "last_word"):
+        (home / step).mkdir()
+        for name in STEP_FILES:
+            shutil.copy(home / name, home / step / name)
+    for name in STEP_FILES:
+        (home / name).unlink()
+    with (home / "campaign.yml").open("a") as file:
+        file.write("steps: [{name: care}, {name: last_word, wait_hours: 48}]\nreentry_after_days: 90\n")
+    (home / "last_word" / "subject.txt").write_text('{{ _("Unsubscribe") }}\n{{ _("Unsubscribe") }}\n')
+    care, last = (compile_template("winback", folder, step=step) for step in ("care", "last_word"))
+    assert care.version != last.version != flat.version
+    facts = example("winback") | {"first_name": None}
+    assert render(care, facts, "de", ADDRESSES) == render(flat, facts, "de", ADDRESSES)
+    assert render(last, facts, "de", ADDRESSES).subject == "Abmelden"
+    with pytest.raises(CampaignInvalid, match="'winback' has no step ''; allowed: care, last_word"):
+        compile_template("winback", folder)
+    (home / "last_word" / "example.json").write_text("[]")
+    with pytest.raises(CampaignInvalid, match=r"^winback/last_word/example.json must hold"):
+        compile_template("winback", folder, step="last_word")
 
 
 def test_another_campaign_and_the_example_are_no_part_of_a_version(folder):
@@ -147,8 +171,8 @@ def test_a_broken_source_stops_the_compiler_with_its_place(folder, file, old, ne
 
 def test_no_catalogue_keeps_a_message_that_no_template_uses():
     used = set()
-    for campaign_id in load_campaigns():
-        template = compile_template(campaign_id)
+    campaigns = load_campaigns().values()
+    for template in (compile_template(c.campaign_id, step=step.name) for c in campaigns for step in c.steps):
         for source in (template.subject, template.html, template.text):
             used |= {message if isinstance(message, str) else message[0] for message in messages_of(source)}
     assert len(used) > 20
