@@ -33,7 +33,7 @@ judged as (
             when coalesce(recent_sends.send_count, 0) >= {{ var("mails_per_week") }} then 'frequency_capped'
         end as early_verdict
     from {{ ref("campaign_candidates") }} as candidates
-    inner join campaigns on candidates.campaign_id = campaigns.campaign_id
+    inner join campaigns on candidates.campaign_id = campaigns.campaign_id and candidates.step = campaigns.step
     inner join {{ ref("customers") }} as customers on candidates.customer_id = customers.customer_id
     inner join {{ ref("customer_features") }} as features
         on candidates.customer_id = features.customer_id and candidates.as_of_date = features.as_of_date
