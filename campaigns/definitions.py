@@ -66,7 +66,8 @@ class Campaign(_Checked):
     description: Line
     owner: Line
     priority: int = Field(ge=0, le=1000)
-    """Where a customer qualifies for several campaigns on a day, the highest wins."""
+    """Where a customer qualifies for several campaigns on a day, the highest wins; of equals, the mail that is expected
+    to bring most."""
     holdout_share: float = Field(ge=0, le=0.5)
     """Share (0 to 0.5) of candidates who get nothing, so that the effect can be measured."""
     holdout_key: Identifier
@@ -191,20 +192,9 @@ def load_campaigns(folder: Path = TEMPLATES) -> dict[str, Campaign]:
     Raises
     ------
     CampaignInvalid
-        Naming file, line, key and what would be allowed; also if two campaigns have the same priority, which would
-        leave open who wins a customer.
+        Naming file, line, key and what would be allowed.
     """
     found = [load_campaign(path) for path in _campaign_folders(folder)]
-    by_priority: dict[int, Campaign] = {}
-    for campaign in found:
-        other = by_priority.setdefault(campaign.priority, campaign)
-        if other is not campaign:
-            taken = ", ".join(str(each.priority) for each in found)
-            place = _place(folder / campaign.campaign_id / "campaign.yml", ["priority"])
-            raise CampaignInvalid(
-                f"{place}: priority {campaign.priority} is that of "
-                f"{other.campaign_id} too; choose a number other than {taken}"
-            )
     return {c.campaign_id: c for c in sorted(found, key=lambda c: c.priority, reverse=True)}
 
 

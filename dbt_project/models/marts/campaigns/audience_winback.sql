@@ -45,7 +45,7 @@ favourites as (
 select
     scores.customer_id,
     1 as step,
-    scores.expected_profit_cents as rank_score,
+    scores.expected_profit_cents as value_cents,
     coalesce(len(favourites.facts), 0) as product_count,
     to_json(struct_pack(
         first_name := customers.first_name,
