@@ -36,6 +36,18 @@ class _Checked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Offer(_Checked):
+    """What a coupon of a campaign gives; the audience may size it to the customer, up to this."""
+
+    discount_percent: int = Field(ge=1, le=50)
+    min_spend_cents: int = Field(ge=0)
+    """In the minor unit of the shop's currency."""
+    valid_days: int = Field(ge=1, le=365)
+    """A coupon is valid to the end of the so manieth day after that of its plan (UTC)."""
+    coupons: int = Field(ge=1)
+    """At most so many of the campaign are valid at once."""
+
+
 class Step(_Checked):
     """One mail of a campaign that has several; its files are in the folder of its name."""
 
@@ -44,6 +56,8 @@ class Step(_Checked):
     """How long after the step before; the plan of a day counts whole days and rounds up."""
     min_products: int | None = Field(None, ge=0, le=12)
     """Where this step needs fewer or more than the campaign says."""
+    offer: Offer | None = None
+    """Where a coupon goes with this step."""
 
     @property
     def wait_days(self) -> int:
@@ -79,6 +93,8 @@ class Campaign(_Checked):
     """How long after its planned moment a mail may still begin; without it, until 24 hours after the end of its day."""
     mails_per_week: int | None = Field(None, ge=1, le=7)
     """A customer gets at most so many of this campaign's mails in seven days."""
+    offer: Offer | None = None
+    """Where a coupon goes with every mail of the campaign."""
     steps: tuple[Step, ...] = Field((ONLY_STEP,), min_length=1, max_length=9, strict=False)
     """In order. Without it the campaign is one mail."""
     exit_when: tuple[Exit, ...] = Field((), strict=False)
