@@ -19,6 +19,7 @@ from typing import Any
 from jinja2 import meta
 
 from campaigns.definitions import STEP_FILES, TEMPLATES, Brand, load_brand, load_campaign
+from campaigns.facts import ALWAYS
 from campaigns.language import (
     SOURCE_LOCALE,
     Message,
@@ -92,7 +93,7 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = 
     draft = Template(
         campaign_id=campaign_id,
         version="",
-        subject=branded(sources[f"{place}/subject.txt"], brand, html=False),
+        subject=branded(joined(f"{place}/subject.txt", place, sources), brand, html=False),
         html=compile_mjml(mjml, place),
         text=branded(joined("_base/base.txt", place, sources), brand, html=False),
         catalogues=tuple(
@@ -225,12 +226,17 @@ def _check(template: Template, place: str, example: Path) -> None:
             except CampaignInvalid as error:
                 raise CampaignInvalid(f"campaign {place!r}: {error}") from None
         for first_name in (facts.get("first_name"), None):
-            render(template, facts | {"first_name": first_name}, locale, _NOWHERE)
+            render(template, facts | {"first_name": first_name}, locale, NOWHERE)
 
 
-_NOWHERE = LinkAddresses(
-    lambda link_id: f"http://127.0.0.1/c/{link_id}", "http://127.0.0.1/o", "http://127.0.0.1/u"
+NOWHERE = LinkAddresses(
+    click=lambda link_id: f"http://127.0.0.1/c/{link_id}",
+    pixel="http://127.0.0.1/o",
+    unsubscribe="http://127.0.0.1/u",
+    survey=lambda stars: f"http://127.0.0.1/s/{stars}",
+    coupon=lambda: "CODE0-CODE0",
 )
+"""The addresses of a mail that is only looked at."""
 
 
 def _checked_messages(template: Template, place: str, facts: set[str]) -> Iterator[Message]:
@@ -242,7 +248,7 @@ def _checked_messages(template: Template, place: str, facts: set[str]) -> Iterat
             yield from messages_of(source)
         except CampaignInvalid as error:
             raise CampaignInvalid(f"{place}/{name}, compiled: {error}") from None
-        for undeclared in sorted(meta.find_undeclared_variables(env.parse(source)) - NAMES - facts):
+        for undeclared in sorted(meta.find_undeclared_variables(env.parse(source)) - NAMES - facts - ALWAYS):
             raise CampaignInvalid(
                 f"campaign {place!r} needs {undeclared!r} in {name} (every locale), which example.json lacks"
             )

@@ -72,8 +72,8 @@ def preview(
     """Render a campaign's mail with the facts of its example.json; sends nothing."""
     from campaigns.definitions import TEMPLATES, load_campaigns
     from campaigns.language import require_locale
-    from campaigns.render import LinkAddresses, render
-    from campaigns.templates import compile_template
+    from campaigns.render import render
+    from campaigns.templates import NOWHERE, compile_template
 
     if (found := load_campaigns().get(campaign_id)) is None:
         raise CampaignInvalid(f"there is no campaign {campaign_id!r}; `lapwing campaign list` shows them")
@@ -81,6 +81,5 @@ def preview(
     template = compile_template(campaign_id, step=step)
     require_locale(locale, [name for name, _ in template.catalogues])
     facts = json.loads((TEMPLATES / campaign_id / step / "example.json").read_text())
-    nowhere = LinkAddresses(click=lambda link_id: f"#{link_id}", pixel="#", unsubscribe="#unsubscribe")
-    rendered = render(template, facts, locale, nowhere)
+    rendered = render(template, facts, locale, NOWHERE)
     print(rendered.html if html else f"{rendered.subject}\n{rendered.preheader}\n\n{rendered.text}")

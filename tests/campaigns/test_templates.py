@@ -19,6 +19,8 @@ ADDRESSES = LinkAddresses(
     click=lambda link_id: f"https://t.example/c/{link_id}",
     pixel="https://t.example/o.gif",
     unsubscribe="https://t.example/u",
+    survey=lambda stars: f"https://t.example/s/{stars}",
+    coupon=lambda: "7K2QM-9XA4T",
 )
 GERMAN = Path("locales/de/LC_MESSAGES/messages.po")
 
@@ -147,7 +149,7 @@ def test_a_version_that_is_not_stored_is_answered_with_those_that_are(tmp_path):
         (GERMAN, '-mal gekauft"', '-mal gekauft"\nmsgstr[2] "oft"', "more translations than num_plurals"),
         (GERMAN, 'msgid "Unsubscribe"', 'message "Unsubscribe"', "locales/de/LC_MESSAGES/messages.po cannot be read"),
         ("winback/body.txt", "{{ link(brand.url) }}", "{{ voucher }}", "'winback' needs 'voucher' in body.txt"),
-        ("_blocks/price.mjml", "product.price_cents", "product.colour", "'winback' (locale de) needs 'colour'"),
+        ("_blocks/price.mjml", "product.price_cents", "product.colour", "'winback' (locale ar) needs 'colour'"),
         ("winback/body.txt", "{% endif %}", "", "winback/body.txt, compiled: line"),
         ("winback/body.txt", '_("Go to the shop")', "_(first_name)", "_() takes constant text, not an expression"),
         ("winback/body.txt", '"products.txt"', '"goods.txt"', "includes 'goods.txt', which is no block; allowed:"),
@@ -196,7 +198,7 @@ def test_the_campaign_that_the_page_adds_compiles_and_renders(folder):
     steps = re.findall(
         r"^   `email_templates/(\S+)`\n\n   ```\w+\n(.*?)^   ```", page, re.DOTALL | re.MULTILINE
     )
-    assert len(steps) == 7
+    assert len(steps) == 11
     for name, content in steps:
         file = folder / name
         file.parent.mkdir(exist_ok=True)
