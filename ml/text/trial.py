@@ -154,7 +154,7 @@ def rank_correlation_interval(correlation: float, count: int, *, level: float = 
     Psychometrika 65, 2000: Fisher's z has the variance (1 + r^2 / 2) / (n - 3).
 
     >>> [round(bound, 3) for bound in rank_correlation_interval(0.5, 103)]  # atanh(0.5) -+ 1.96 * sqrt(1.125 / 100)
-    [0.329, 0.642]
+    [0.329, 0.639]
     """
     reach = norm.ppf((1 + level) / 2) * np.sqrt((1 + correlation**2 / 2) / (count - 3))
     low, high = np.tanh(np.arctanh(correlation) + np.array([-reach, reach]))
