@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import bounces, campaign, data, doctor, models, reports, segments, send, serve, source
+from cli import bounces, campaign, data, doctor, models, replies, reports, segments, send, serve, source
 
 app = typer.Typer(
     name="lapwing",
@@ -28,6 +28,7 @@ app.command("score")(models.score)
 app.add_typer(campaign.campaign, name="campaign")
 app.add_typer(send.send, name="send")
 app.add_typer(bounces.bounces, name="bounces")
+app.add_typer(replies.replies, name="replies")
 app.add_typer(reports.feedback, name="feedback")
 app.add_typer(reports.report, name="report")
 app.add_typer(serve.inbox, name="inbox")
