@@ -2,7 +2,20 @@
 
 import typer
 
-from cli import bounces, campaign, data, doctor, models, replies, reports, segments, send, serve, source
+from cli import (
+    bounces,
+    campaign,
+    data,
+    doctor,
+    models,
+    replies,
+    reports,
+    segments,
+    send,
+    sentiment,
+    serve,
+    source,
+)
 
 app = typer.Typer(
     name="lapwing",
@@ -24,6 +37,7 @@ app.add_typer(models.churn, name="churn")
 app.add_typer(models.recommender, name="recommender")
 app.add_typer(models.lifetime, name="lifetime")
 app.add_typer(segments.segments, name="segments")
+app.add_typer(sentiment.sentiment, name="sentiment")
 app.command("score")(models.score)
 app.add_typer(campaign.campaign, name="campaign")
 app.add_typer(send.send, name="send")

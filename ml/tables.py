@@ -12,6 +12,7 @@ PRODUCT_VIEWS = "product_views"
 PRODUCT_SHOWINGS = "product_showings"
 CUSTOMER_TRAITS = "customer_traits"
 TOUCHED_FEATURES = "touched_features"
+REVIEW_TEXTS = "review_texts"
 WARNINGS_RAISED = "warnings_raised"
 CHURN_WARNING_FIGURES = "churn_warning_figures"
 

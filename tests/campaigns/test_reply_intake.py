@@ -136,6 +136,13 @@ def test_a_complaint_holds_the_mail_until_a_person_lifts_it(shop, maildir):
     assert (line.actor, line.action, line.detail) == ("ann", "reply closed", {"hold_lifted": True})
 
 
+def test_who_complains_again_is_held_already(shop, maildir):
+    sent_by(shop, SENT)
+    for text in ("My coat arrived torn.", "And the buttons fell off, I am angry."):
+        deliver(maildir, letter(f"To: {answers_to(0)}", text))
+    assert take_notices(shop) == {"complaint": 2, "proven": 2, "held": 1, "left": 2}
+
+
 def test_mail_that_is_held_is_not_sent(shop, maildir):
     sent_by(shop, SENT)
     deliver(maildir, letter(f"To: {answers_to(0)}", "This is a scam!"))
