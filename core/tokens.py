@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import json
 import re
+from base64 import b32encode
 from binascii import b2a_base64
 from enum import StrEnum
 
@@ -20,6 +21,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from pydantic import SecretStr
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_CODE_LETTERS = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 _OWN_ADDRESS = re.compile(r"[br]-([0-9a-f]{32})-[0-9a-f]{20}")
 _PURPOSES = {"b": "bounce", "r": "reply"}
 
@@ -28,6 +30,7 @@ class TokenKind(StrEnum):
     OPEN = "open"
     CLICK = "click"
     UNSUBSCRIBE = "unsubscribe"
+    SURVEY = "survey"
 
 
 class Tokens:
@@ -61,6 +64,12 @@ class Tokens:
         except BadSignature:
             return None
         return (parts[0], parts[1] if len(parts) > 1 else "")
+
+    def coupon_code(self, send_id: str) -> str:
+        """Return the code of the coupon in a send: 50 bits of an HMAC-SHA-256, in Crockford's base 32, as XXXXX-XXXXX."""
+        mark = hmac.digest(self._key, f"lapwing.coupon {send_id}".encode(), hashlib.sha256)
+        code = b32encode(mark)[:10].decode().translate(_CODE_LETTERS)
+        return f"{code[:5]}-{code[5:]}"
 
     def return_path(self, send_id: str) -> str:
         """Return what stands before the @ of the address that bounces of a send (32 hex digits) come back to."""
