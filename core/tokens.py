@@ -5,8 +5,8 @@ click token is not an unsubscribe token. The same input gives the same token, so
 
 They are made here, four times as fast as there: a mail has nine of them.
 
-The address that bounces of a send come back to has to do with 64 characters before the @ (RFC 5321, section 4.5.3.1.1), of
-which servers may change the case: it carries 80 bits of an HMAC-SHA-256, in hexadecimal.
+The addresses that bounces of a send and answers to it come back to have to do with 64 characters before the @ (RFC 5321, section 4.5.3.1.1), of
+which servers may change the case: they carry 80 bits of an HMAC-SHA-256, in hexadecimal.
 """
 
 import hashlib
@@ -22,7 +22,8 @@ from pydantic import SecretStr
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _CODE_LETTERS = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHJKMNPQRSTVWXYZ")
-_RETURN_PATH = re.compile(r"b-([0-9a-f]{32})-([0-9a-f]{20})")
+_OWN_ADDRESS = re.compile(r"[br]-([0-9a-f]{32})-[0-9a-f]{20}")
+_PURPOSES = {"b": "bounce", "r": "reply"}
 
 
 class TokenKind(StrEnum):
@@ -72,12 +73,26 @@ class Tokens:
 
     def return_path(self, send_id: str) -> str:
         """Return what stands before the @ of the address that bounces of a send (32 hex digits) come back to."""
-        mark = hmac.digest(self._key, f"lapwing.bounce {send_id}".encode(), hashlib.sha256).hex()[:20]
-        return f"b-{send_id}-{mark}"
+        return self._own_address("b", send_id)
+
+    def reply_path(self, send_id: str) -> str:
+        """Return what stands before the @ of the address that answers to a send (32 hex digits) come back to."""
+        return self._own_address("r", send_id)
 
     def read_return_path(self, local_part: str) -> str | None:
         """Return the send_id of an address that bounces come back to, or None for one that we did not make."""
-        found = _RETURN_PATH.fullmatch(local_part.lower())
-        if found is None or not hmac.compare_digest(self.return_path(found[1]), found[0]):
+        return self._read_own_address("b", local_part)
+
+    def read_reply_path(self, local_part: str) -> str | None:
+        """Return the send_id of an address that answers come back to, or None for one that we did not make."""
+        return self._read_own_address("r", local_part)
+
+    def _own_address(self, letter: str, send_id: str) -> str:
+        label = f"lapwing.{_PURPOSES[letter]} {send_id}"
+        return f"{letter}-{send_id}-{hmac.digest(self._key, label.encode(), hashlib.sha256).hex()[:20]}"
+
+    def _read_own_address(self, letter: str, local_part: str) -> str | None:
+        found = _OWN_ADDRESS.fullmatch(local_part.lower())
+        if found is None or not hmac.compare_digest(self._own_address(letter, found[1]), found[0]):
             return None
         return found[1]

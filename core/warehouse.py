@@ -17,6 +17,7 @@ KEYS = {
     "ml.touched_features": "customer_id",
     "ml.interactions": "customer_id, product_id, ordered_date",
     "ml.product_showings": "send_id, place",
+    "ml.review_texts": "review_id",
     "shop.landed_tables": "table_name",
     "shop.products": "product_id",
     "shop.customer_traits": "customer_id",
