@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-servers test-crash-worker test-histories test-bad-rows test-bounces test-spark bench-features bench-render bench-send bench-send-memory bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-servers test-crash-worker test-histories test-bad-rows test-bounces test-replies test-spark bench-features bench-plan bench-render bench-send bench-send-memory bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere bench-sentiment check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
@@ -61,6 +61,10 @@ test-bounces: setup ## read 100,000 mutilated bounces, none may stop the reader;
 	@TEST_MUTATIONS=100000 TEST_FORGERIES=10000 $(python) -m pytest tests/campaigns/test_bounce_samples.py \
 		tests/campaigns/test_bounce_intake.py
 
+test-replies: setup ## read 10,000 mutilated replies, none may stop the reader; take 10,000 forged ones, none may stop mail (minutes)
+	@TEST_REPLIES=10000 TEST_FORGERIES=10000 $(python) -m pytest tests/campaigns/test_replies.py \
+		tests/campaigns/test_reply_intake.py
+
 test-spark: setup ## install Java (system-packages-spark.txt) and Spark (500 MB), then try the recommender that runs on it (minutes)
 	@scripts/system_packages.sh system-packages-spark.txt
 	@scripts/setup.sh spark
@@ -98,6 +102,12 @@ bench-recommend-speed: setup ## recommenders against implicit, 200,000 simulated
 bench-recommend-elsewhere: setup ## recommenders on MovieLens and on sequences; appends to benchmarks/RESULTS.md (minutes)
 	@scripts/setup.sh peers
 	@PYTHONPATH=. $(python) -m benchmarks.recommend_elsewhere
+
+bench-plan: setup ## the plan of a day for a million customers and 15 campaigns; appends to benchmarks/RESULTS.md (minutes)
+	@PYTHONPATH=. $(python) -m benchmarks.plan
+
+bench-sentiment: setup ## sentiment of reviews in English and Chinese, beside VADER; appends to benchmarks/RESULTS.md (two minutes)
+	@PYTHONPATH=. $(python) -m benchmarks.sentiment
 
 bench-render: setup ## mails a second from plan rows, beside Jinja and the email package; appends to benchmarks/RESULTS.md (minutes)
 	@PYTHONPATH=. $(python) -m benchmarks.render

@@ -21,7 +21,7 @@ import jinja2
 from benchmarks.mails import CAMPAIGN, DAY, LOCALES, made_plan
 from benchmarks.results import Result, write
 from campaigns.facts import clean_facts, one_line
-from campaigns.language import environment, formats_of, locale_chain, translations
+from campaigns.language import GAPLESS, environment, formats_of, layout_of, locale_chain, translations
 from campaigns.ledger import LedgerSend
 from campaigns.making import Messages
 from campaigns.quoted import tidy
@@ -102,7 +102,7 @@ def plain(
     template: Template, facts: Mapping[str, Any], locale: str, addresses: LinkAddresses
 ) -> tuple[str, str, str]:
     """Return subject, HTML and text as Jinja itself renders the sources."""
-    sources, constants, is_chinese = _by_jinja(template, locale)
+    sources, constants, is_gapless = _by_jinja(template, locale)
     names = {
         **facts,
         **constants,
@@ -113,7 +113,7 @@ def plain(
 
     def part(name: str) -> str:
         text = sources[name].render(names)
-        return without_gaps_in_text(text, html=name == "html") if is_chinese else text
+        return without_gaps_in_text(text, html=name == "html") if is_gapless else text
 
     subject, preheader = [line.strip() for line in part("subject").splitlines() if line.strip()]
     subject = header_text(subject)
@@ -134,10 +134,10 @@ def _by_jinja(template: Template, locale: str) -> tuple[dict[str, jinja2.Templat
     }
     constants = {
         "brand": template.brand.model_dump(),
-        "lang": str(formats).replace("_", "-"),
+        **layout_of(formats),
         "tile": tiles(template.brand),
     }
-    return sources, constants, formats.language == "zh"
+    return sources, constants, formats.language in GAPLESS
 
 
 if __name__ == "__main__":

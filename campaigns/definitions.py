@@ -1,10 +1,10 @@
 """What a campaign and the brand are: `campaign.yml` and `_base/brand.yml`, checked when they are loaded."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import (
@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -21,7 +22,7 @@ from core.errors import CampaignInvalid
 from core.settings import PROJECT
 
 TEMPLATES = PROJECT / "email_templates"
-CAMPAIGN_FILES = ("campaign.yml", "subject.txt", "body.mjml", "body.txt", "example.json")
+STEP_FILES = ("subject.txt", "body.mjml", "body.txt", "example.json")
 NOT_CAMPAIGNS = {"locales"}
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -35,6 +36,42 @@ class _Checked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Offer(_Checked):
+    """What a coupon of a campaign gives; the audience may size it to the customer, up to this."""
+
+    discount_percent: int = Field(ge=1, le=50)
+    min_spend_cents: int = Field(ge=0)
+    """In the minor unit of the shop's currency."""
+    valid_days: int = Field(ge=1, le=365)
+    """A coupon is valid to the end of the so manieth day after that of its plan (UTC)."""
+    coupons: int = Field(ge=1)
+    """At most so many of the campaign are valid at once."""
+
+
+class Step(_Checked):
+    """One mail of a campaign that has several; its files are in the folder of its name."""
+
+    name: Identifier
+    wait_hours: int = Field(0, ge=0, le=24 * 365)
+    """How long after the step before; the plan of a day counts whole days and rounds up."""
+    min_products: int | None = Field(None, ge=0, le=12)
+    """Where this step needs fewer or more than the campaign says."""
+    offer: Offer | None = None
+    """Where a coupon goes with this step."""
+
+    @property
+    def wait_days(self) -> int:
+        """Days from the plan of the step before to the plan of this one."""
+        return -(-self.wait_hours // 24)
+
+
+Exit = Literal["bought", "unsubscribed", "entered_stronger_flow"]
+"""What ends a flow: an order, an unsubscribe (even one taken back), a mail of a campaign of higher priority."""
+
+ONLY_STEP = Step.model_construct(name="")
+"""The step of a campaign that names none: its files lie beside `campaign.yml`."""
+
+
 class Campaign(_Checked):
     """One campaign as its folder's `campaign.yml` describes it."""
 
@@ -43,7 +80,8 @@ class Campaign(_Checked):
     description: Line
     owner: Line
     priority: int = Field(ge=0, le=1000)
-    """Where a customer qualifies for several campaigns on a day, the highest wins."""
+    """Where a customer qualifies for several campaigns on a day, the highest wins; of equals, the mail that is expected
+    to bring most."""
     holdout_share: float = Field(ge=0, le=0.5)
     """Share (0 to 0.5) of candidates who get nothing, so that the effect can be measured."""
     holdout_key: Identifier
@@ -53,12 +91,43 @@ class Campaign(_Checked):
     max_products: int = Field(ge=0, le=12)
     expires_after_hours: int | None = Field(None, ge=1, le=240)
     """How long after its planned moment a mail may still begin; without it, until 24 hours after the end of its day."""
+    mails_per_week: int | None = Field(None, ge=1, le=7)
+    """A customer gets at most so many of this campaign's mails in seven days."""
+    offer: Offer | None = None
+    """Where a coupon goes with every mail of the campaign."""
+    steps: tuple[Step, ...] = Field((ONLY_STEP,), min_length=1, max_length=9, strict=False)
+    """In order. Without it the campaign is one mail."""
+    exit_when: tuple[Exit, ...] = Field((), strict=False)
+    """What ends the flow for a customer who has entered it, whatever steps are left."""
+    reentry_after_days: int = Field(0, ge=0, le=3650, validate_default=True)
+    """Days from entering the flow until a customer may enter it again; by then all its steps have had their time."""
 
-    @model_validator(mode="after")
-    def _products_in_order(self) -> Self:
-        if self.min_products > self.max_products:
-            raise ValueError(f"min_products must be at most max_products, which is {self.max_products}")
-        return self
+    @field_validator("max_products")
+    @classmethod
+    def _products_in_order(cls, most: int, others: ValidationInfo) -> int:
+        least = others.data.get("min_products", 0)
+        if least > most:
+            raise ValueError(f"max_products must be at least min_products, which is {least}")
+        return most
+
+    @field_validator("steps")
+    @classmethod
+    def _steps_in_order(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        names = [step.name for step in steps]
+        if len(set(names)) < len(names):
+            raise ValueError(f"steps must have names of their own; given: {', '.join(names)}")
+        if steps[0].wait_hours:
+            raise ValueError(f"the first step, {names[0]}, waits for nothing; allowed: no wait_hours")
+        return steps
+
+    @field_validator("reentry_after_days")
+    @classmethod
+    def _steps_have_their_time(cls, days: int, others: ValidationInfo) -> int:
+        steps = others.data.get("steps", ())
+        waits = sum(step.wait_days for step in steps)
+        if len(steps) > 1 and days <= waits:
+            raise ValueError(f"reentry_after_days must be more than {waits}, the days that the steps wait")
+        return days
 
 
 class Colour(_Checked):
@@ -139,19 +208,9 @@ def load_campaigns(folder: Path = TEMPLATES) -> dict[str, Campaign]:
     Raises
     ------
     CampaignInvalid
-        Naming file, key and what would be allowed; also if two campaigns have the same priority, which would
-        leave open who wins a customer.
+        Naming file, line, key and what would be allowed.
     """
     found = [load_campaign(path) for path in _campaign_folders(folder)]
-    by_priority: dict[int, Campaign] = {}
-    for campaign in found:
-        other = by_priority.setdefault(campaign.priority, campaign)
-        if other is not campaign:
-            taken = ", ".join(str(each.priority) for each in found)
-            raise CampaignInvalid(
-                f"{campaign.campaign_id}/campaign.yml: priority {campaign.priority} is that of "
-                f"{other.campaign_id} too; choose a number other than {taken}"
-            )
     return {c.campaign_id: c for c in sorted(found, key=lambda c: c.priority, reverse=True)}
 
 
@@ -160,16 +219,35 @@ def load_campaign(folder: Path) -> Campaign:
 
     Raises CampaignInvalid, as `load_campaigns` does.
     """
-    missing = [name for name in CAMPAIGN_FILES if not (folder / name).is_file()]
-    if missing:
-        raise CampaignInvalid(f"campaign folder {folder.name} lacks {', '.join(missing)}")
+    if not (folder / "campaign.yml").is_file():
+        raise CampaignInvalid(f"campaign folder {folder.name} lacks campaign.yml")
     campaign = _checked(Campaign, folder / "campaign.yml")
     if campaign.campaign_id != folder.name:
         raise CampaignInvalid(
-            f"{folder.name}/campaign.yml: campaign_id is {campaign.campaign_id!r}; "
+            f"{_place(folder / 'campaign.yml', ['campaign_id'])}: campaign_id is {campaign.campaign_id!r}; "
             f"allowed: {folder.name!r}, the name of its folder"
         )
+    _require_step_folders(campaign, folder)
     return campaign
+
+
+def _require_step_folders(campaign: Campaign, folder: Path) -> None:
+    named = [step.name for step in campaign.steps]
+    for number, name in enumerate(named):
+        missing = [file for file in STEP_FILES if not (folder / name / file).is_file()]
+        if missing and not name:
+            raise CampaignInvalid(f"campaign folder {folder.name} lacks {', '.join(missing)}")
+        if missing:
+            raise CampaignInvalid(
+                f"{_place(folder / 'campaign.yml', ['steps', number, 'name'])}: step {name} needs its folder "
+                f"{folder.name}/{name}, which lacks {', '.join(missing)}"
+            )
+    strangers = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name not in named)
+    if strangers:
+        allowed = ", ".join(filter(None, named)) or "none, for it has no steps"
+        raise CampaignInvalid(
+            f"folder {folder.name}/{strangers[0]} is no step of {folder.name}/campaign.yml; allowed: {allowed}"
+        )
 
 
 def load_brand(folder: Path = TEMPLATES) -> Brand:
@@ -194,6 +272,9 @@ def _checked(model: type[Model], file: Path) -> Model:
         content = yaml.load(file.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506
     except FileNotFoundError:
         raise CampaignInvalid(f"{name} is missing") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise CampaignInvalid(f"{name}, line {line}: this is not YAML: {error.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise CampaignInvalid(f"{name} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
@@ -201,7 +282,38 @@ def _checked(model: type[Model], file: Path) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise CampaignInvalid(f"{name}: {explain(error, model.model_fields)}") from None
+        location = error.errors()[0]["loc"]
+        raise CampaignInvalid(
+            f"{_place(file, location)}: {explain(error, _keys_at(model, location))}"
+        ) from None
+
+
+def _place(file: Path, location: Sequence[str | int]) -> str:
+    """Return file and line of a key or an item of a YAML document; of its nearest parent if it is not there."""
+    node = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    line = 0
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = [pair for pair in node.value if pair[0].value == part]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            found = [(node.value[part], node.value[part])]
+        else:
+            found = []
+        if not found:
+            break
+        line, node = found[0][0].start_mark.line, found[0][1]
+    return f"{file.parent.name}/{file.name}, line {line + 1}"
+
+
+def _keys_at(model: type[BaseModel], location: Sequence[str | int]) -> Iterable[str]:
+    """Return the keys that a schema allows beside the last part of a location."""
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+        model = next(
+            (each for each in kinds if isinstance(each, type) and issubclass(each, BaseModel)), model
+        )
+    return model.model_fields
 
 
 def explain(error: ValidationError, keys: Iterable[str]) -> str:
@@ -209,10 +321,8 @@ def explain(error: ValidationError, keys: Iterable[str]) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     match first["type"]:
-        case "extra_forbidden" if len(first["loc"]) == 1:
-            return f"key {key!r} is not known; allowed: {', '.join(keys)}"
         case "extra_forbidden":
-            return f"key {key!r} is not known; remove it"
+            return f"key {key!r} is not known; allowed: {', '.join(keys)}"
         case "missing":
             return f"key {key!r} is missing"
         case "value_error":
@@ -230,10 +340,11 @@ class _UniqueKeys(yaml.SafeLoader):
     """YAML where a key that is given twice is an error; the standard loader lets the last one win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key) for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key {twice!r} is given twice", node.start_mark
-            )
+        given: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node)
+            if key in given:
+                problem = f"key {key!r} is given twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            given.add(key)
         return super().construct_mapping(node, deep)

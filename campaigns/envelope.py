@@ -1,4 +1,4 @@
-"""What a finished message gets on its way out: its signatures, and the address that its bounces come back to.
+"""What a finished message gets on its way out: its signatures, and the addresses that bounces and answers come back to.
 
 The ledger's digest is of the message as it is before: it can be made again when the keys of that day are gone.
 """
@@ -22,7 +22,7 @@ def bare(send: DueSend, author: str, message: bytes) -> Mail:
 
 
 class Envelope:
-    """Signs with every key of the settings, and sends bounces to an address of the send's own.
+    """Signs with every key of the settings, and sends bounces, and where they are taken answers, to addresses of the send's own.
 
     Raises
     ------
@@ -33,6 +33,7 @@ class Envelope:
     def __init__(self, settings: Settings) -> None:
         self._signers = signers_of(settings)
         self._bounce_domain = settings.bounce_domain
+        self._takes_replies = bool(settings.takes_replies and settings.bounce_domain)
         self._tokens = Tokens(settings.token_key)
         if not self._signers:
             get_logger(__name__).info("mail goes out without a DKIM signature: LAPWING_DKIM_KEYS is empty")
@@ -41,5 +42,8 @@ class Envelope:
         returns_to = author
         if self._bounce_domain:
             returns_to = f"{self._tokens.return_path(send.send_id)}@{self._bounce_domain}"
+        if self._takes_replies:
+            answers_to = f"{self._tokens.reply_path(send.send_id)}@{self._bounce_domain}"
+            message = f"Reply-To: <{answers_to}>\r\n".encode() + message
         # the planned moment, not the clock: a send tried again has the same bytes
         return Mail(returns_to, send.address, sign(message, self._signers, send.send_at))

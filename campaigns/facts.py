@@ -82,6 +82,8 @@ class Facts(TypedDict, extra_items=Value):  # type: ignore[call-arg]  # PEP 728,
     products: NotRequired[list[Product]]
 
 
+ALWAYS = frozenset({"first_name", "products"})
+"""What templates are given whether the document has it or not: None, and no products."""
 _FACTS = TypeAdapter(Facts)
 _ABSENT = dict.fromkeys(sorted(Product.__optional_keys__))
 
@@ -107,8 +109,11 @@ def clean_facts(facts: Mapping[str, object] | str) -> dict[str, Any]:
     }
 
 
-def one_line(text: str) -> str:
-    """Return `text` without control and direction characters, white space collapsed, at most `LONGEST` long."""
+def one_line(text: str, kept_too: frozenset[str] = frozenset()) -> str:
+    """Return `text` without control and direction characters, white space collapsed, at most `LONGEST` long.
+
+    `kept_too` are direction characters that stay, in a text that is ours but for facts that were cleaned.
+    """
     if (
         text.isprintable() and "  " not in text and len(text) <= LONGEST
     ):  # nearly always, and 20 times as fast
@@ -118,7 +123,7 @@ def one_line(text: str) -> str:
         category = unicodedata.category(character)
         if category == "Cc" or category.startswith("Z"):
             kept.append(" ")
-        elif category not in _DROPPED or character in _KEPT:
+        elif category not in _DROPPED or character in _KEPT or character in kept_too:
             kept.append(character)
     return " ".join("".join(kept).split())[:LONGEST].rstrip()
 

@@ -1,16 +1,19 @@
-"""How a template speaks a locale: catalogues, plurals, money and dates, and the sandbox it runs in.
+"""How a template speaks a locale: catalogues, plurals, money and dates, which way it reads, and the sandbox it runs in.
 
 The message ids are the English text. A locale is looked up as de_AT → de → en; what is formatted (money, dates)
 follows the locale itself.
+
+Where a language reads from right to left, each value in a translation is isolated from the words around it: a Latin name or a
+price then keeps its own order and does not turn that of its neighbours (Unicode Standard Annex 9, section 2.4).
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
-from gettext import GNUTranslations, NullTranslations
+from gettext import GNUTranslations, NullTranslations, c2py  # as gettext itself reads plural rules
 from io import BytesIO
 
 from babel import Locale, UnknownLocaleError
@@ -19,7 +22,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.catalog import Message as TranslatedMessage
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
-from babel.numbers import format_currency, format_decimal, get_currency_precision
+from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
 from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -30,6 +33,10 @@ LONGEST_BARE_MONTH = 330
 """Days back to which a month without a year can only be the last of its name."""
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8}){0,3}")
 _PLACEHOLDER = re.compile(r"%\((\w+)\)")
+ISOLATES = frozenset("\u2068\u2069")
+"""FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE: what stands between them has its own direction."""
+GAPLESS = {"ja", "zh"}
+"""Languages that set no space after a stop."""
 _GETTEXT = ("_", "gettext", "ngettext")
 
 Message = str | tuple[str, str]
@@ -93,12 +100,36 @@ def translations(chain: Sequence[str], catalogues: Mapping[str, str]) -> NullTra
     for locale in reversed(chain):
         if locale in catalogues:
             compiled = BytesIO()
-            write_mo(compiled, read_catalogue(locale, catalogues[locale]))
+            write_mo(compiled, _isolated(read_catalogue(locale, catalogues[locale])))
             compiled.seek(0)
             outer = GNUTranslations(compiled)
             outer.add_fallback(found)
             found = outer
     return found
+
+
+def _isolated(catalogue: Catalog) -> Catalog:
+    """Return a catalogue whose values are isolated where its language reads from right to left."""
+    if catalogue.locale is None or catalogue.locale.text_direction == "ltr":
+        return catalogue
+
+    def isolated(string: str) -> str:
+        return re.sub(r"(%\(\w+\)s)", "\u2068\\1\u2069", string)
+
+    for entry in catalogue:
+        if entry.id:  # the first is the head of the file
+            strings = entry.string
+            entry.string = (
+                isolated(strings) if isinstance(strings, str) else tuple(map(isolated, strings or ()))
+            )
+    return catalogue
+
+
+def layout_of(formats: Locale) -> dict[str, str]:
+    """Return what templates lay a mail out by: the language, its direction, the sides where a line starts and ends."""
+    direction = formats.text_direction
+    start, end = ("left", "right") if direction == "ltr" else ("right", "left")
+    return {"lang": str(formats).replace("_", "-"), "dir": direction, "start": start, "end": end}
 
 
 def environment(speech: NullTranslations, formats: Locale, *, html: bool) -> ImmutableSandboxedEnvironment:
@@ -133,7 +164,9 @@ def environment(speech: NullTranslations, formats: Locale, *, html: bool) -> Imm
     def of_year(first: str, with_year: bool) -> str:
         if with_year:
             return format_skeleton("yMMMM", date.fromisoformat(first), locale=formats)
-        return day(first, "LLLL")
+        return day(
+            first, "MMMM"
+        )  # of LLLL Babel 2.18 gives every locale the names of whichever was asked first
 
     def month(value: str, days_ago: int) -> str:
         """Return the month of an ISO date, with its year where the month alone might be this year's."""
@@ -144,6 +177,7 @@ def environment(speech: NullTranslations, formats: Locale, *, html: bool) -> Imm
         day=day,
         month=month,
         number=lambda value: format_decimal(value, locale=formats),
+        percent=lambda value: format_percent(value / 100, locale=formats),
         clip=clip,
         lower=str.lower,  # Jinja's own turns into text first what is none
         some=lambda rows, name: any(row[name] is not None for row in rows),
@@ -188,7 +222,12 @@ def messages_of(source: str) -> Iterator[Message]:
 
 
 def check_catalogue(locale: str, catalogue: Catalog, messages: Sequence[Message]) -> None:
-    """Raise CampaignInvalid for the first message without a translation, or with one that names other values."""
+    """Raise CampaignInvalid for the first message without a translation, or with one that names other values.
+
+    A plural form for one number only, as Arabic's for two, need not name the `count`.
+    """
+    form_of = c2py(catalogue.plural_expr)
+    uses = Counter(form_of(number) for number in range(200))
     for message in messages:
         ids = (message,) if isinstance(message, str) else message
         entry = catalogue.get(ids[0])
@@ -197,8 +236,9 @@ def check_catalogue(locale: str, catalogue: Catalog, messages: Sequence[Message]
             raise CampaignInvalid(
                 f"locale {locale} lacks a translation of {ids[0]!r}; add it to its messages.po"
             )
-        for string in strings:
-            _check_values(locale, ids, string)
+        for form, string in enumerate(strings):
+            is_of_one_number = len(ids) == 2 and uses[form] == 1
+            _check_values(locale, ids, string, {"count"} if is_of_one_number else set())
 
 
 def _strings(entry: TranslatedMessage | None) -> tuple[str, ...]:
@@ -209,10 +249,10 @@ def _strings(entry: TranslatedMessage | None) -> tuple[str, ...]:
     return strings if all(strings) else ()
 
 
-def _check_values(locale: str, ids: Sequence[str], string: str) -> None:
+def _check_values(locale: str, ids: Sequence[str], string: str, spared: set[str]) -> None:
     named = [set(_PLACEHOLDER.findall(text)) for text in ids]
     found = set(_PLACEHOLDER.findall(string))
-    if not set.intersection(*named) <= found <= set.union(*named):
+    if not set.intersection(*named) - spared <= found <= set.union(*named):
         wanted = ", ".join(sorted(set.union(*named))) or "none"
         raise CampaignInvalid(
             f"locale {locale} translates {ids[0]!r} with the values {', '.join(sorted(found)) or 'none'}; "

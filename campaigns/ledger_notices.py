@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, exists, or_, select
 
 from campaigns.bounces.notice import Kind, Severity, TakenNotice
 from campaigns.ledger import Ledger
@@ -12,7 +12,7 @@ from campaigns.ledger_rows import insert_if_absent, record_suppression
 from campaigns.migrate import migrate
 from campaigns.sends import SendState
 from core.clock import clock_of
-from core.ledger_tables import mailboxes, notices, open_ledger, sends
+from core.ledger_tables import mailboxes, notices, open_ledger, replies, sends
 from core.settings import Settings
 
 BOUNCED, COMPLAINED = "bounced", "complained"
@@ -60,11 +60,14 @@ class NoticeLedger(Ledger):
     def settle_returned(self) -> int:
         """Settle as sent every uncertain send of which something provably came back; return how many.
 
-        A server had it, or nobody could have answered it. All notices count, not the newest alone: one may have come
-        before its send was called uncertain.
+        A server had it, or nobody could have answered it. All notices and answers count, not the newest alone: one may have
+        come before its send was called uncertain.
         """
-        came_back = exists().where(notices.c.send_id == sends.c.send_id, notices.c.is_proven)
-        uncertain = select(sends.c.send_id).where(sends.c.state == SendState.UNCERTAIN, came_back)
+        came_back = [
+            exists().where(table.c.send_id == sends.c.send_id, table.c.is_proven)
+            for table in (notices, replies)
+        ]
+        uncertain = select(sends.c.send_id).where(sends.c.state == SendState.UNCERTAIN, or_(*came_back))
         with self._engine.begin() as connection:
             found = list[str](connection.scalars(uncertain))
         return self.settle_as_sent(found, "a mail that came back")

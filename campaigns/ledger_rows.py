@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
 from campaigns.sends import EVERYTHING, DueSend, LedgerSend, SendState
-from core.ledger_tables import IS_WAITING, audit_log, consents, pauses, sends, suppressions
+from core.ledger_tables import HELD, IS_WAITING, audit_log, consents, pauses, sends, suppressions
 from core.logging import without_addresses
 
 COLUMNS = [sends.c[name] for name in LedgerSend.__dataclass_fields__]
@@ -193,7 +193,7 @@ def record_suppression(
     send_id: str | None,
     now: datetime,
 ) -> bool:
-    """Suppress a person; False if that held already: the first reason and moment stay."""
+    """Suppress a person; False if that was so already: the first reason and moment stay, unless it was a hold."""
     row = {
         "customer_id": customer_id,
         "pseudonym": pseudonym,
@@ -201,7 +201,10 @@ def record_suppression(
         "send_id": send_id,
         "suppressed_at": now,
     }
-    return insert_if_absent(connection, suppressions, row) == 1
+    if insert_if_absent(connection, suppressions, row):
+        return True
+    hold = suppressions.c.customer_id == customer_id, suppressions.c.reason == HELD
+    return reason != HELD and connection.execute(update(suppressions).where(*hold).values(row)).rowcount == 1
 
 
 def record_audit(

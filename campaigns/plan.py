@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from campaigns.definitions import load_campaigns
+from campaigns.definitions import Campaign, Step, load_campaigns
 from campaigns.ledger import Ledger, PlannedSend
 from campaigns.migrate import migrate
 from campaigns.outcomes import publish_ledger_state
@@ -32,15 +32,25 @@ PLAN = "campaign_plan"
 DEFINITIONS = pa.schema(
     [
         ("campaign_id", pa.string()),
+        ("step", pa.int32()),
+        ("step_name", pa.string()),
+        ("wait_days", pa.int32()),
         ("priority", pa.int32()),
         ("holdout_share", pa.float64()),
         ("holdout_key", pa.string()),
         ("min_products", pa.int32()),
+        ("mails_per_week", pa.int32()),
+        ("exit_when", pa.list_(pa.string())),
+        ("reentry_after_days", pa.int32()),
+        ("offer_discount_percent", pa.int32()),
+        ("offer_min_spend_cents", pa.int64()),
+        ("offer_valid_days", pa.int32()),
+        ("offer_coupons", pa.int64()),
         ("template_version", pa.string()),
         ("expires_after_hours", pa.int32()),
     ]
 )
-"""One row per campaign, highest priority first: what the plan of a day knows of it."""
+"""One row per campaign and step, highest priority first: what the plan of a day knows of it. Steps count from 1."""
 
 
 @dataclass(frozen=True)
@@ -107,16 +117,27 @@ def plan_rows(settings: Settings, as_of: date) -> Iterator[dict[str, Any]]:
 
 
 def _publish_definitions(settings: Settings, as_of: date) -> None:
-    """Compile and keep every template, and publish what the plan must know of each campaign."""
+    """Compile and keep every template, and publish what the plan must know of each campaign and step."""
     store, published = TemplateStore(settings.published / "templates"), Published(settings.published)
     rows = []
     for campaign in load_campaigns().values():
-        template = compile_template(campaign.campaign_id)
-        store.save(template)
-        row = {name: getattr(campaign, name) for name in DEFINITIONS.names if name != "template_version"}
-        rows.append(row | {"template_version": template.version})
+        about = campaign.model_dump(include=set(DEFINITIONS.names))
+        for number, step in enumerate(campaign.steps, start=1):
+            template = compile_template(campaign.campaign_id, step=step.name)
+            store.save(template)
+            rows.append(about | _of_step(campaign, number, step) | {"template_version": template.version})
     published.write_candidate("campaign_definitions", as_of, pa.Table.from_pylist(rows, DEFINITIONS))
     published.release("campaign_definitions", as_of)
+
+
+def _of_step(campaign: Campaign, number: int, step: Step) -> dict[str, object]:
+    """Return what a step says itself, beside its campaign."""
+    own: dict[str, object] = {"step": number, "step_name": step.name or None, "wait_days": step.wait_days}
+    if step.min_products is not None:
+        own["min_products"] = step.min_products
+    if offer := step.offer or campaign.offer:
+        own |= {f"offer_{name}": value for name, value in offer.model_dump().items()}
+    return own
 
 
 def _planned(plan: pa.Table) -> Iterator[dict[str, Any]]:

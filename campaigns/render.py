@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,16 @@ import jinja2
 from campaigns.compiled import Names, Part
 from campaigns.definitions import Brand, Tile
 from campaigns.facts import clean_facts, one_line
-from campaigns.language import clip, environment, formats_of, locale_chain, translations
+from campaigns.language import (
+    GAPLESS,
+    ISOLATES,
+    clip,
+    environment,
+    formats_of,
+    layout_of,
+    locale_chain,
+    translations,
+)
 from campaigns.quoted import Address, Body, is_tidy, tidy, without_gaps
 from core.errors import CampaignInvalid
 from core.tokens import TokenKind, Tokens
@@ -40,6 +49,10 @@ class LinkAddresses:
     """link_id → address that leads to its stored target."""
     pixel: str
     unsubscribe: str
+    survey: Callable[[int], str]
+    """stars (1 to 5) → page that asks whether that is the answer."""
+    coupon: Callable[[], str]
+    """The code of the coupon in this mail; asked for where the template shows one."""
 
     @classmethod
     def of(cls, send_id: str, tracking_url: str, tokens: Tokens) -> "LinkAddresses":
@@ -50,6 +63,10 @@ class LinkAddresses:
             click=lambda link_id: Address.under(clicks, tokens.sign(TokenKind.CLICK, send_id, link_id)),
             pixel=Address.under(f"{base}/o/", f"{tokens.sign(TokenKind.OPEN, send_id)}.gif"),
             unsubscribe=Address.under(f"{base}/u/", tokens.sign(TokenKind.UNSUBSCRIBE, send_id)),
+            survey=lambda stars: Address.under(
+                f"{base}/s/", tokens.sign(TokenKind.SURVEY, send_id, str(stars))
+            ),
+            coupon=lambda: tokens.coupon_code(send_id),
         )
 
 
@@ -88,6 +105,8 @@ def render(
         links = _Links(template.brand.link_hosts, addresses)
         parts = _compiled(template, locale)
         names = _names(cleaned, parts.constants, addresses, links)
+        if parts.has_coupon:
+            names["coupon_code"] = addresses.coupon()
         subject, preheader = _subject_lines(parts.subject(names))
         names |= {"subject": subject, "preheader": preheader}
         html, text = parts.html(names), parts.text(names)
@@ -116,7 +135,7 @@ def link_id_of(target: str) -> str:
 
 def header_text(text: str) -> str:
     """Return `text` fit for a header: one line, and nothing that reads as an encoded word (RFC 2047)."""
-    return clip(one_line(text).replace("=?", "= ?"), LONGEST_SUBJECT)
+    return clip(one_line(text, ISOLATES).replace("=?", "= ?"), LONGEST_SUBJECT)
 
 
 @dataclass
@@ -163,46 +182,49 @@ class _Parts:
     subject: Callable[[Names], str]
     html: Callable[[Names], Body]
     text: Callable[[Names], Body]
+    has_coupon: bool
 
 
-@lru_cache(maxsize=64)  # compiling takes 1,000 times as long as filling in
+@lru_cache(maxsize=512)  # of each template and locale; compiling takes 1,000 times as long as filling in
 def _compiled(template: "Template", locale: str) -> _Parts:
     catalogues, brand = dict(template.catalogues), template.brand
     chain = locale_chain(locale, list(catalogues))
     speech, formats = translations(chain, catalogues), formats_of(locale, chain)
-    constants = {"brand": brand.model_dump(), "lang": str(formats).replace("_", "-")}
+    constants = {"brand": brand.model_dump(), **layout_of(formats)}
 
     def part(source: str, *, html: bool) -> Part:
         return Part(source, environment(speech, formats, html=html), speech, constants)
 
-    is_chinese = formats.language == "zh"
+    is_gapless = formats.language in GAPLESS
     subject = part(template.subject, html=False).as_text()
     return _Parts(
         constants=constants | {"tile": tiles(brand)},
         subject=lambda names: (
-            without_gaps_in_text(subject(names), html=False) if is_chinese else subject(names)
+            without_gaps_in_text(subject(names), html=False) if is_gapless else subject(names)
         ),
-        html=_body(part(template.html, html=True), html=True, is_chinese=is_chinese),
-        text=_body(part(template.text, html=False), html=False, is_chinese=is_chinese),
+        html=_body(part(template.html, html=True), html=True, is_gapless=is_gapless),
+        text=_body(part(template.text, html=False), html=False, is_gapless=is_gapless),
+        has_coupon="coupon_code" in template.text,
     )
 
 
-def _body(part: Part, *, html: bool, is_chinese: bool) -> Callable[[Names], Body]:
+def _body(part: Part, *, html: bool, is_gapless: bool) -> Callable[[Names], Body]:
     """Return what makes a part's body: of pieces, or the long way where what they make needs to be gone over."""
-    as_text, as_pieces = part.as_text(), part.as_pieces()
+    as_pieces = part.as_pieces()
+    as_text = cache(part.as_text)  # compiled where it is needed
 
     def of_text(names: Names) -> Body:
-        text = as_text(names)
-        if is_chinese:
+        text = as_text()(names)
+        if is_gapless:
             text = without_gaps_in_text(text, html=html)
         return Body.of(text if html else tidy(text))
 
-    if as_pieces is None or (is_chinese and not html):
+    if as_pieces is None or (is_gapless and not html):
         return of_text
 
     def of_pieces(names: Names) -> Body:
         lines = as_pieces(names)
-        if html and is_chinese:
+        if html and is_gapless:
             lines = without_gaps(lines)
         return Body("quoted-printable", lines) if html or is_tidy(lines) else of_text(names)
 
@@ -210,7 +232,7 @@ def _body(part: Part, *, html: bool, is_chinese: bool) -> Callable[[Names], Body
 
 
 def without_gaps_in_text(text: str, *, html: bool) -> str:
-    """Return a Chinese text, which sets no space after a stop, as templates do that join sentences with one."""
+    """Return a text of a language that sets no space after a stop, as templates do that join sentences with one."""
     return _GAP[html].sub("", text)
 
 
@@ -218,10 +240,15 @@ NAMES = frozenset(
     {
         "brand",
         "lang",
+        "dir",
+        "start",
+        "end",
         "link",
         "tile",
         "pixel_url",
         "unsubscribe_url",
+        "survey_url",
+        "coupon_code",
         "subject",
         "preheader",
         "gettext",
@@ -243,6 +270,7 @@ def _names(facts: Names, constants: Names, addresses: LinkAddresses, links: _Lin
         "link": links,
         "pixel_url": addresses.pixel,
         "unsubscribe_url": addresses.unsubscribe,
+        "survey_url": addresses.survey,
     }
 
 
@@ -271,4 +299,4 @@ def _subject_lines(text: str) -> tuple[str, str]:
         raise CampaignInvalid(
             f"subject.txt must give two lines, subject and preheader, and gives {len(lines)}"
         )
-    return header_text(lines[0]), one_line(lines[1])
+    return header_text(lines[0]), one_line(lines[1], ISOLATES)

@@ -18,7 +18,8 @@ from typing import Any
 
 from jinja2 import meta
 
-from campaigns.definitions import CAMPAIGN_FILES, TEMPLATES, Brand, load_brand, load_campaign
+from campaigns.definitions import STEP_FILES, TEMPLATES, Brand, load_brand, load_campaign
+from campaigns.facts import ALWAYS
 from campaigns.language import (
     SOURCE_LOCALE,
     Message,
@@ -62,18 +63,23 @@ class Template:
         return json.dumps(_content(self) | {"version": self.version}, ensure_ascii=False, indent=1)
 
 
-def compile_template(campaign_id: str, folder: Path = TEMPLATES) -> Template:
-    """Compile one campaign's mail and check it in every locale with its example.
+def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = "") -> Template:
+    """Compile one campaign's mail, or that of one of its steps, and check it in every locale with its example.
 
     Raises
     ------
     CampaignInvalid
         Naming file and place: a broken source, a name that neither `example.json` nor Lapwing gives, a message
-        without translation, an example that cannot be rendered.
+        without translation, an example that cannot be rendered; a step that the campaign does not have.
     """
-    home = folder / campaign_id
-    load_campaign(home)
-    files = {f"{campaign_id}/{name}": home / name for name in CAMPAIGN_FILES if name != "example.json"}
+    names = [each.name for each in load_campaign(folder / campaign_id).steps]
+    if step not in names:
+        allowed = ", ".join(names) if names[0] else "none, for it has no steps"
+        raise CampaignInvalid(f"campaign {campaign_id!r} has no step {step!r}; allowed: {allowed}")
+    place = f"{campaign_id}/{step}" if step else campaign_id
+    files = {f"{campaign_id}/campaign.yml": folder / campaign_id / "campaign.yml"}
+    for name in STEP_FILES[:-1]:
+        files[f"{place}/{name}"] = folder / place / name
     for shared in ("_base/brand.yml", "_base/base.mjml", "_base/base.txt"):
         files[shared] = folder / shared
     for file in sorted((folder / "_blocks").glob("*.*")):
@@ -83,13 +89,13 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES) -> Template:
     sources = {name: _read(file, name) for name, file in files.items()}
 
     brand = load_brand(folder)
-    mjml = branded(joined("_base/base.mjml", campaign_id, sources), brand, html=True)
+    mjml = branded(joined("_base/base.mjml", place, sources), brand, html=True)
     draft = Template(
         campaign_id=campaign_id,
         version="",
-        subject=branded(sources[f"{campaign_id}/subject.txt"], brand, html=False),
-        html=compile_mjml(mjml, campaign_id),
-        text=branded(joined("_base/base.txt", campaign_id, sources), brand, html=False),
+        subject=branded(joined(f"{place}/subject.txt", place, sources), brand, html=False),
+        html=compile_mjml(mjml, place),
+        text=branded(joined("_base/base.txt", place, sources), brand, html=False),
         catalogues=tuple(
             (name.split("/")[1], text)
             for name, text in sorted(sources.items())
@@ -99,7 +105,7 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES) -> Template:
         sources=tuple(sorted((name, _sha256(text)) for name, text in sources.items())),
     )
     template = replace(draft, version=_version(draft))
-    _check(template, home / "example.json")
+    _check(template, place, folder / place / "example.json")
     return template
 
 
@@ -204,33 +210,36 @@ def _read(file: Path, name: str) -> str:
         raise CampaignInvalid(f"{name} is not UTF-8: {error}") from None
 
 
-def _check(template: Template, example: Path) -> None:
+def _check(template: Template, place: str, example: Path) -> None:
     try:
-        facts = json.loads(_read(example, f"{template.campaign_id}/example.json"))
+        facts = json.loads(_read(example, f"{place}/example.json"))
     except ValueError as error:
-        raise CampaignInvalid(f"{template.campaign_id}/example.json is not JSON: {error}") from None
+        raise CampaignInvalid(f"{place}/example.json is not JSON: {error}") from None
     if not isinstance(facts, dict):
-        raise CampaignInvalid(
-            f"{template.campaign_id}/example.json must hold one object, the facts of a mail"
-        )
-    messages = list(_checked_messages(template, set(facts)))
+        raise CampaignInvalid(f"{place}/example.json must hold one object, the facts of a mail")
+    messages = list(_checked_messages(template, place, set(facts)))
     for locale, text in template.catalogues:
         catalogue = read_catalogue(locale, text)
         if locale != SOURCE_LOCALE and "_" not in locale:  # a regional one holds only what differs
             try:
                 check_catalogue(locale, catalogue, messages)
             except CampaignInvalid as error:
-                raise CampaignInvalid(f"campaign {template.campaign_id!r}: {error}") from None
+                raise CampaignInvalid(f"campaign {place!r}: {error}") from None
         for first_name in (facts.get("first_name"), None):
-            render(template, facts | {"first_name": first_name}, locale, _NOWHERE)
+            render(template, facts | {"first_name": first_name}, locale, NOWHERE)
 
 
-_NOWHERE = LinkAddresses(
-    lambda link_id: f"http://127.0.0.1/c/{link_id}", "http://127.0.0.1/o", "http://127.0.0.1/u"
+NOWHERE = LinkAddresses(
+    click=lambda link_id: f"http://127.0.0.1/c/{link_id}",
+    pixel="http://127.0.0.1/o",
+    unsubscribe="http://127.0.0.1/u",
+    survey=lambda stars: f"http://127.0.0.1/s/{stars}",
+    coupon=lambda: "CODE0-CODE0",
 )
+"""The addresses of a mail that is only looked at."""
 
 
-def _checked_messages(template: Template, facts: set[str]) -> Iterator[Message]:
+def _checked_messages(template: Template, place: str, facts: set[str]) -> Iterator[Message]:
     """Yield the template's messages; raise CampaignInvalid for a name nobody gives."""
     env = environment(translations([], {}), formats_of(SOURCE_LOCALE, [SOURCE_LOCALE]), html=False)
     parts = {"subject.txt": template.subject, "body.mjml": template.html, "body.txt": template.text}
@@ -238,9 +247,8 @@ def _checked_messages(template: Template, facts: set[str]) -> Iterator[Message]:
         try:
             yield from messages_of(source)
         except CampaignInvalid as error:
-            raise CampaignInvalid(f"{template.campaign_id}/{name}, compiled: {error}") from None
-        for undeclared in sorted(meta.find_undeclared_variables(env.parse(source)) - NAMES - facts):
+            raise CampaignInvalid(f"{place}/{name}, compiled: {error}") from None
+        for undeclared in sorted(meta.find_undeclared_variables(env.parse(source)) - NAMES - facts - ALWAYS):
             raise CampaignInvalid(
-                f"campaign {template.campaign_id!r} needs {undeclared!r} in {name} (every locale), "
-                "which example.json lacks"
+                f"campaign {place!r} needs {undeclared!r} in {name} (every locale), which example.json lacks"
             )

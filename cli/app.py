@@ -2,7 +2,20 @@
 
 import typer
 
-from cli import bounces, campaign, data, doctor, models, reports, segments, send, serve, source
+from cli import (
+    bounces,
+    campaign,
+    data,
+    doctor,
+    models,
+    replies,
+    reports,
+    segments,
+    send,
+    sentiment,
+    serve,
+    source,
+)
 
 app = typer.Typer(
     name="lapwing",
@@ -24,10 +37,12 @@ app.add_typer(models.churn, name="churn")
 app.add_typer(models.recommender, name="recommender")
 app.add_typer(models.lifetime, name="lifetime")
 app.add_typer(segments.segments, name="segments")
+app.add_typer(sentiment.sentiment, name="sentiment")
 app.command("score")(models.score)
 app.add_typer(campaign.campaign, name="campaign")
 app.add_typer(send.send, name="send")
 app.add_typer(bounces.bounces, name="bounces")
+app.add_typer(replies.replies, name="replies")
 app.add_typer(reports.feedback, name="feedback")
 app.add_typer(reports.report, name="report")
 app.add_typer(serve.inbox, name="inbox")

@@ -14,7 +14,7 @@ campaign = typer.Typer(no_args_is_help=True, help="Decide who gets which mail.")
 
 @campaign.command("list")
 def list_(as_json: Json = False) -> None:
-    """List the campaigns with their priority, holdout and current template version."""
+    """List the campaigns and their steps with priority, holdout and current template version."""
     from campaigns.definitions import load_campaigns
     from campaigns.templates import compile_template
 
@@ -25,11 +25,13 @@ def list_(as_json: Json = False) -> None:
             "priority": found.priority,
             "holdout_share": found.holdout_share,
             "owner": found.owner,
-            "template_version": compile_template(found.campaign_id).version,
+            "step": step.name,
+            "template_version": compile_template(found.campaign_id, step=step.name).version,
         }
         for found in load_campaigns().values()
+        for step in found.steps
     ]
-    answer(sorted(rows, key=lambda row: -int(str(row["priority"]))), as_json=as_json)
+    answer(rows, as_json=as_json)
 
 
 @campaign.command("plan")
@@ -61,6 +63,7 @@ def publish(as_of: Day, as_json: Json = False) -> None:
 @campaign.command("preview")
 def preview(
     campaign_id: Annotated[str, typer.Argument(help="Folder name, for example winback.")],
+    step: Annotated[str, typer.Option(help="Which of its steps; without it, the first.")] = "",
     locale: Annotated[str, typer.Option(help="Language of the mail.")] = "en",
     html: Annotated[
         bool, typer.Option("--html", help="Print the HTML part instead of the text part.")
@@ -69,14 +72,14 @@ def preview(
     """Render a campaign's mail with the facts of its example.json; sends nothing."""
     from campaigns.definitions import TEMPLATES, load_campaigns
     from campaigns.language import require_locale
-    from campaigns.render import LinkAddresses, render
-    from campaigns.templates import compile_template
+    from campaigns.render import render
+    from campaigns.templates import NOWHERE, compile_template
 
-    if campaign_id not in load_campaigns():
+    if (found := load_campaigns().get(campaign_id)) is None:
         raise CampaignInvalid(f"there is no campaign {campaign_id!r}; `lapwing campaign list` shows them")
-    template = compile_template(campaign_id)
+    step = step or found.steps[0].name
+    template = compile_template(campaign_id, step=step)
     require_locale(locale, [name for name, _ in template.catalogues])
-    facts = json.loads((TEMPLATES / campaign_id / "example.json").read_text())
-    nowhere = LinkAddresses(click=lambda link_id: f"#{link_id}", pixel="#", unsubscribe="#unsubscribe")
-    rendered = render(template, facts, locale, nowhere)
+    facts = json.loads((TEMPLATES / campaign_id / step / "example.json").read_text())
+    rendered = render(template, facts, locale, NOWHERE)
     print(rendered.html if html else f"{rendered.subject}\n{rendered.preheader}\n\n{rendered.text}")

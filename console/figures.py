@@ -163,6 +163,31 @@ _SORTS = {
 """From (kind, whether it is hard) of a proven notice to what it counts as."""
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What people answered to a campaign's sends of one day; `unproven` want anything, `waiting` is of all of them."""
+
+    campaign_id: str
+    unsubscribe: int
+    complaint: int
+    question: int
+    praise: int
+    other: int
+    unproven: int
+    waiting: int
+
+
+def answered(readers: Readers, day: date) -> list[Answered]:
+    """Return what people answered to each campaign of a day that anybody answered."""
+    counts: dict[str, Counter[str]] = {}
+    for found in readers.ledger.reply_counts(day):
+        of_campaign = counts.setdefault(found.campaign_id, Counter())
+        of_campaign[found.intent if found.is_proven else "unproven"] += found.count
+        of_campaign["waiting"] += found.open_count
+    names = [each.name for each in fields(Answered)][1:]
+    return [Answered(campaign_id, *(of[name] for name in names)) for campaign_id, of in counts.items()]
+
+
 def model_figures(readers: Readers, day: date) -> list[ModelFigures]:
     """Return the figures of the models of a day, champions first."""
     rows = readers.snapshots.rows("model_figures", day)
@@ -201,7 +226,8 @@ def stage_times(readers: Readers, day: date) -> list[StageTime]:
 
 
 def _funnel(row: Row) -> Funnel:
-    counts = {name: int(row[name] or 0) for name in row if name not in {"campaign_id", "as_of_date"}}
+    counts = dict.fromkeys(VERDICTS, 0)  # an older day knew fewer
+    counts |= {name: int(row[name] or 0) for name in row if name not in {"campaign_id", "as_of_date"}}
     planned, sent = counts["planned"], counts["sent"]
     return Funnel(
         campaign_id=row["campaign_id"],

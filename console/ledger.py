@@ -13,7 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from campaigns.ledger_view import LedgerView
 from campaigns.sending_now import SendingNow, sending_now
 from core.clock import clock_of
-from core.ledger_tables import links, notices, open_ledger, sends, suppressions
+from core.ledger_tables import links, notices, open_ledger, replies, sends, suppressions
 from core.settings import Settings
 
 TROUBLED = ("refused", "deferred", "uncertain", "claimed", "sending")
@@ -75,6 +75,17 @@ class NoticeCount:
     count: int
 
 
+@dataclass(frozen=True)
+class ReplyCount:
+    """How many people answered a campaign's day with an intent, and how many of these wait for somebody."""
+
+    campaign_id: str
+    intent: str
+    is_proven: bool
+    count: int
+    open_count: int
+
+
 class LedgerReader:
     """Questions the pages ask. A ledger that does not exist yet answers with nothing."""
 
@@ -124,6 +135,22 @@ class LedgerReader:
             if connection is None or not inspect(connection).has_table(notices.name):
                 return []
             return [NoticeCount(**row._mapping) for row in connection.execute(query)]
+
+    def reply_counts(self, as_of: date) -> list[ReplyCount]:
+        """Count what people answered to a day's sends, by campaign."""
+        keys = (sends.c.campaign_id, replies.c.intent, replies.c.is_proven)
+        closed = func.count(replies.c.closed_at)
+        query = (
+            select(*keys, func.count().label("count"), (func.count() - closed).label("open_count"))
+            .join_from(sends, replies, replies.c.send_id == sends.c.send_id)
+            .where(sends.c.as_of_date == as_of)
+            .group_by(*keys)
+            .order_by(*keys)
+        )
+        with self._connection() as connection:
+            if connection is None or not inspect(connection).has_table(replies.name):
+                return []
+            return [ReplyCount(**row._mapping) for row in connection.execute(query)]
 
     def troubled(self, limit: int) -> list[SendRecord]:
         """Return the newest sends that were refused, deferred, are uncertain or still on the way."""

@@ -23,7 +23,9 @@ if TYPE_CHECKING:  # seconds to import
 
 DBT_PROJECT = PROJECT / "dbt_project"
 FOLDERS = ("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT))
-TRAINING_MODELS = "+churn_examples +interactions +products"  # what training reads, and what that is made from
+TRAINING_MODELS = (
+    "+churn_examples +interactions +products +review_texts"  # what training reads, and what that is made from
+)
 # Its log file and its manifest as JSON cost more time than most of our models, and nobody reads them; errors are printed.
 QUIET = ("--quiet", "--no-write-json", "--log-level-file", "none")
 

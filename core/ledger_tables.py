@@ -150,10 +150,13 @@ suppressions = Table(
     metadata,
     Column("customer_id", String(64), primary_key=True),
     Column("pseudonym", String(32), nullable=False, index=True),
-    Column("reason", String(32), nullable=False, doc="unsubscribed | refused | bounced | complained"),
+    Column("reason", String(32), nullable=False, doc="unsubscribed | refused | bounced | complained | held"),
     Column("send_id", String(32), doc="The send it answers, where there is one."),
     Column("suppressed_at", UtcDateTime, nullable=False),
 )
+
+HELD = "held"
+"""The reason of a suppression that a person may lift: somebody complained in words. It gives way to any other reason."""
 
 notices = Table(
     "notices",
@@ -176,6 +179,28 @@ notices = Table(
     Column("taken_at", UtcDateTime, nullable=False),
 )
 """One row per mail that came back: bounces, complaints, auto-replies. Only a proven one has an effect."""
+
+replies = Table(
+    "replies",
+    metadata,
+    Column("reply_id", String(16), primary_key=True, doc="First 16 hex digits of SHA-256 of the mail."),
+    Column("intent", String(16), nullable=False, doc="unsubscribe | complaint | question | praise | other"),
+    Column(
+        "topic",
+        String(16),
+        doc="Of a question: delivery | return | size | stock | payment | order | product.",
+    ),
+    Column("language", String(8), nullable=False, doc="en | de | fr | es | zh | ja; empty: nothing tells."),
+    Column("send_id", String(32), nullable=False, index=True, doc="As its token says, else as it refers to."),
+    Column("is_proven", Boolean, nullable=False, doc="It carries a token of that send that we signed."),
+    Column(
+        "text", Text, doc="The writer's own words, without addresses; null once erased. Data, never markup."
+    ),
+    Column("received_at", UtcDateTime, nullable=False, doc="When it came into the mailbox."),
+    Column("taken_at", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime, doc="Null: it waits for a person."),
+)
+"""One row per answer of a person to a mail of ours. One that is open is the ticket of whoever looks after customers."""
 
 mailboxes = Table(
     "mailboxes",

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     """Domain that bounces come back to, each to an address of its send's own; empty: to the From address."""
     bounce_mailbox: SecretStr = SecretStr("")
     """Where they arrive: a Maildir's folder, or imaps://user:password@host/folder, which holds a login. Empty: nothing is fetched."""
+    takes_replies: bool = False
+    """Whether answers to our mail come back to the bounce domain too (Reply-To), and are read. Off: to the From address, unread."""
     mailer: Literal["smtp", "ses", "sendgrid"] = "smtp"
     """How mail is handed over: to an SMTP server, or by the HTTP API of Amazon SES or of SendGrid."""
     mailer_url: str = ""

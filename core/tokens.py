@@ -5,14 +5,15 @@ click token is not an unsubscribe token. The same input gives the same token, so
 
 They are made here, four times as fast as there: a mail has nine of them.
 
-The address that bounces of a send come back to has to do with 64 characters before the @ (RFC 5321, section 4.5.3.1.1), of
-which servers may change the case: it carries 80 bits of an HMAC-SHA-256, in hexadecimal.
+The addresses that bounces of a send and answers to it come back to have to do with 64 characters before the @ (RFC 5321, section 4.5.3.1.1), of
+which servers may change the case: they carry 80 bits of an HMAC-SHA-256, in hexadecimal.
 """
 
 import hashlib
 import hmac
 import json
 import re
+from base64 import b32encode
 from binascii import b2a_base64
 from enum import StrEnum
 
@@ -20,13 +21,16 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from pydantic import SecretStr
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_RETURN_PATH = re.compile(r"b-([0-9a-f]{32})-([0-9a-f]{20})")
+_CODE_LETTERS = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+_OWN_ADDRESS = re.compile(r"[br]-([0-9a-f]{32})-[0-9a-f]{20}")
+_PURPOSES = {"b": "bounce", "r": "reply"}
 
 
 class TokenKind(StrEnum):
     OPEN = "open"
     CLICK = "click"
     UNSUBSCRIBE = "unsubscribe"
+    SURVEY = "survey"
 
 
 class Tokens:
@@ -61,14 +65,34 @@ class Tokens:
             return None
         return (parts[0], parts[1] if len(parts) > 1 else "")
 
+    def coupon_code(self, send_id: str) -> str:
+        """Return the code of the coupon in a send: 50 bits of an HMAC-SHA-256, in Crockford's base 32, as XXXXX-XXXXX."""
+        mark = hmac.digest(self._key, f"lapwing.coupon {send_id}".encode(), hashlib.sha256)
+        code = b32encode(mark)[:10].decode().translate(_CODE_LETTERS)
+        return f"{code[:5]}-{code[5:]}"
+
     def return_path(self, send_id: str) -> str:
         """Return what stands before the @ of the address that bounces of a send (32 hex digits) come back to."""
-        mark = hmac.digest(self._key, f"lapwing.bounce {send_id}".encode(), hashlib.sha256).hex()[:20]
-        return f"b-{send_id}-{mark}"
+        return self._own_address("b", send_id)
+
+    def reply_path(self, send_id: str) -> str:
+        """Return what stands before the @ of the address that answers to a send (32 hex digits) come back to."""
+        return self._own_address("r", send_id)
 
     def read_return_path(self, local_part: str) -> str | None:
         """Return the send_id of an address that bounces come back to, or None for one that we did not make."""
-        found = _RETURN_PATH.fullmatch(local_part.lower())
-        if found is None or not hmac.compare_digest(self.return_path(found[1]), found[0]):
+        return self._read_own_address("b", local_part)
+
+    def read_reply_path(self, local_part: str) -> str | None:
+        """Return the send_id of an address that answers come back to, or None for one that we did not make."""
+        return self._read_own_address("r", local_part)
+
+    def _own_address(self, letter: str, send_id: str) -> str:
+        label = f"lapwing.{_PURPOSES[letter]} {send_id}"
+        return f"{letter}-{send_id}-{hmac.digest(self._key, label.encode(), hashlib.sha256).hex()[:20]}"
+
+    def _read_own_address(self, letter: str, local_part: str) -> str | None:
+        found = _OWN_ADDRESS.fullmatch(local_part.lower())
+        if found is None or not hmac.compare_digest(self._own_address(letter, found[1]), found[0]):
             return None
         return found[1]

@@ -17,6 +17,7 @@ KEYS = {
     "ml.touched_features": "customer_id",
     "ml.interactions": "customer_id, product_id, ordered_date",
     "ml.product_showings": "send_id, place",
+    "ml.review_texts": "review_id",
     "shop.landed_tables": "table_name",
     "shop.products": "product_id",
     "shop.customer_traits": "customer_id",
@@ -48,7 +49,9 @@ strings as a dictionary, which joins and sums by customer read in less time."""
 
 def writing(settings: Settings) -> duckdb.DuckDBPyConnection:
     """Open the warehouse to change it; the first time makes the file."""
-    return duckdb.connect(str(settings.warehouse), config={"storage_compatibility_version": STORAGE})
+    # As in dbt's profiles.yml: blocks of rows that are not full are not written again to be put together.
+    config = {"storage_compatibility_version": STORAGE, "max_vacuum_tasks": "0"}
+    return duckdb.connect(str(settings.warehouse), config=config)
 
 
 @contextmanager
@@ -78,6 +81,7 @@ def export(settings: Settings, mart: str, as_of: date) -> Path:
     rows = SELECTIONS.get(mart, mart)
     day = f"where {DAY_COLUMNS[mart]} = date '{as_of}'" if mart in DAY_COLUMNS else ""
     with reading(settings) as connection, published.new_candidate(table, as_of) as path:
+        connection.execute("set memory_limit = '3GB'")  # as in profiles.yml; what does not fit spills
         try:
             connection.execute(f"copy (from {rows} {day} order by {KEYS[mart]}) to '{path}' (format parquet)")
         except duckdb.CatalogException:

@@ -5,7 +5,7 @@ Lands what readers did (opens, clicks, unsubscribes) from the tracking service's
 15 minutes. Unsubscribes are in the ledger already: the tracking service commits them before it answers. Loads what the
 shop landed, and carries withdrawals of consent into the ledger: from then on they stop mail that is planned already. Takes
 bounces and complaints from their mailbox (`LAPWING_BOUNCE_MAILBOX`): a proven hard bounce or complaint suppresses its
-customer. An uncertain send of which something came back, or whose mail was opened, is settled as sent.
+customer; so does a reply that asks for it, where replies are taken (`LAPWING_TAKES_REPLIES`). An uncertain send of which something came back, or whose mail was opened, is settled as sent.
 
 Running it twice is safe: a line of the log and a sent mail are landed once, a decision and a notice are in the ledger once.
 

@@ -1,15 +1,15 @@
 """
 # train_models
 
-Trains the churn model, the recommender, the segments and customer value on what was known before 00:00 UTC of
+Trains the churn model, the recommender, the segments, customer value and sentiment on what was known before 00:00 UTC of
 `as_of_date`, each beside its baselines, logs them to MLflow and promotes to the alias `champion` what beats them. All are judged on
-time-based splits but segments, which are no question about time and are judged on customers left out.
+time-based splits but segments and sentiment, which are no questions about time and are judged on customers left out.
 
 Running it again is safe: the same data and code give the same models. A model that is refused stays in MLflow with the
 reason; the champion stays who it was.
 
 **When it fails**, mail goes on with the champion there is. See [training](docs/runbooks/train_models.md) for every task:
-`build_examples`, `publish_examples`, `train_churn`, `train_recommender`, `train_segments`, `train_lifetime`.
+`build_examples`, `publish_examples`, `train_churn`, `train_recommender`, `train_segments`, `train_lifetime`, `train_sentiment`.
 """
 
 from datetime import UTC, datetime
@@ -98,8 +98,21 @@ def train_models():
 
             return train_lifetime(settings, day).reason
 
-    trained = [train_churn(AS_OF), train_recommender(AS_OF), train_segments(AS_OF), train_lifetime(AS_OF)]
-    build_examples(AS_OF) >> publish_examples(AS_OF) >> trained
+    @task
+    def train_sentiment(as_of: str) -> str:
+        from core.stages import stage_of
+
+        with stage_of("train_sentiment", as_of) as (settings, day):
+            from ml.train import train_sentiment
+
+            return train_sentiment(settings, day).reason
+
+    customers = [train_churn(AS_OF), train_segments(AS_OF), train_lifetime(AS_OF)]
+    (
+        build_examples(AS_OF)
+        >> publish_examples(AS_OF)
+        >> [*customers, train_recommender(AS_OF), train_sentiment(AS_OF)]
+    )
 
 
 train_models()

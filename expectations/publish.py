@@ -19,7 +19,7 @@ LISTS_ARE_MADE_FROM = (
     "shop.product_views",
 )
 DAILY = ("shop.landed_tables", "ml.customer_features", *LISTS_ARE_MADE_FROM, "shop.rejected_rows")
-TRAINING = ("ml.churn_examples", "ml.interactions", "shop.products")
+TRAINING = ("ml.churn_examples", "ml.interactions", "ml.review_texts", "shop.products")
 TOUCHED = ("ml.touched_features", *LISTS_ARE_MADE_FROM)
 RAISED = ("warnings.warnings_raised",)
 REPORT = (

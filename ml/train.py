@@ -32,8 +32,11 @@ from ml.tables import (
     ORDERED_DATE,
     PRODUCTS,
     RECOMMENDER,
+    REVIEW_TEXTS,
     SEGMENTATION,
+    SENTIMENT,
 )
+from ml.text.training import train_sentiment_model
 from ml.threads import one_thread
 from ml.training import Training
 
@@ -154,6 +157,22 @@ def train_lifetime(settings: Settings, as_of: date) -> TrainingOutcome:
         )
 
     return _train(settings, LIFETIME, as_of, [(table, as_of) for table in wanted], make)
+
+
+def train_sentiment(settings: Settings, as_of: date) -> TrainingOutcome:
+    """Train sentiment on the reviews with a text of a day, in whatever languages they are.
+
+    Raises
+    ------
+    NotPublished
+        If the day has none.
+    """
+    published = Published(settings.published)
+
+    def make(source: Source) -> Training:
+        return train_sentiment_model(published.read(REVIEW_TEXTS, as_of), source)
+
+    return _train(settings, SENTIMENT, as_of, [(REVIEW_TEXTS, as_of)], make)
 
 
 def _reigning(registry: Registry, as_of: date) -> Reigning | None:

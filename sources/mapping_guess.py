@@ -32,10 +32,18 @@ UNIT_PRICE = ("unitprice", "price", "einzelpreis", "stueckpreis", "preis", "prix
 YES_AND_NO = {"yes": "true", "no": "false", "ja": "true", "nein": "false", "oui": "true", "non": "false", "j": "true",
               "n": "false", "y": "true", "o": "true"}  # fmt: skip
 LOCALES = {
+    "arabic": "ar",
+    "arabisch": "ar",
     "deutsch": "de",
     "german": "de",
     "englisch": "en",
     "english": "en",
+    "spanisch": "es",
+    "spanish": "es",
+    "french": "fr",
+    "französisch": "fr",
+    "japanese": "ja",
+    "japanisch": "ja",
     "chinesisch": "zh",
     "chinese": "zh",
 }

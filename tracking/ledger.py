@@ -7,12 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, event, insert, select
+from sqlalchemy import Engine, event, insert, select, update
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from core.errors import LedgerBroken
-from core.ledger_tables import links, open_ledger, sends, suppressions
+from core.ledger_tables import HELD, links, open_ledger, sends, suppressions
 
 UNSUBSCRIBED = "unsubscribed"
 TARGETS_KEPT = 10_000
@@ -61,7 +61,7 @@ class FeedbackLedger:
     def suppress(self, send_id: str, clock: Callable[[], datetime]) -> bool:
         """Commit the suppression of the customer a send went to; False where no such send is known.
 
-        A customer who is suppressed already stays so, with the first reason and moment.
+        A customer who is suppressed already stays so, with the first reason and moment, unless that was a hold.
 
         Raises
         ------
@@ -88,15 +88,18 @@ class FeedbackLedger:
             if customer is None:
                 return False
             of_customer = suppressions.c.customer_id == customer.customer_id
-            if ledger.scalar(select(suppressions.c.customer_id).where(of_customer)) is None:
-                row = {
-                    "customer_id": customer.customer_id,
-                    "pseudonym": customer.pseudonym,
-                    "reason": UNSUBSCRIBED,
-                    "send_id": send_id,
-                    "suppressed_at": clock(),
-                }
+            reason = ledger.scalar(select(suppressions.c.reason).where(of_customer).with_for_update())
+            row = {
+                "customer_id": customer.customer_id,
+                "pseudonym": customer.pseudonym,
+                "reason": UNSUBSCRIBED,
+                "send_id": send_id,
+                "suppressed_at": clock(),
+            }
+            if reason is None:
                 ledger.execute(insert(suppressions), row)
+            elif reason == HELD:
+                ledger.execute(update(suppressions).where(of_customer).values(row))
         return True
 
     def check(self) -> None:

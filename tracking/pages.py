@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 (Chinese punctuation is meant)
+# ruff: noqa: RUF001 (Chinese and Japanese punctuation is meant)
 """The few pages a reader may see, in their language, each with the headers every answer carries."""
 
 import base64
@@ -36,7 +36,8 @@ SECURITY_HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 ONE_CLICK_FIELD, ONE_CLICK_VALUE = "List-Unsubscribe", "One-Click"  # RFC 8058, section 3.2
-LANGUAGES = {"en": "en", "de": "de", "zh": "zh-Hans"}
+LANGUAGES = {"ar": "ar", "de": "de", "en": "en", "es": "es", "fr": "fr", "ja": "ja", "zh": "zh-Hans"}
+RIGHT_TO_LEFT = {"ar"}
 
 
 class Page(StrEnum):
@@ -55,11 +56,19 @@ TEXTS: Mapping[Page, Mapping[str, tuple[str, str]]] = {
         "en": ("Unsubscribe?", "{shop} will send you no more e-mail."),
         "de": ("Abmelden?", "{shop} schickt Ihnen dann keine E-Mails mehr."),
         "zh": ("确定退订吗？", "退订后，{shop} 不再给您发送邮件。"),
+        "fr": ("Se désabonner ?", "{shop} ne vous enverra plus d’e-mails."),
+        "es": ("¿Darse de baja?", "{shop} no te enviará más correos."),
+        "ja": ("配信を停止しますか？", "停止すると、{shop}からメールは届かなくなります。"),
+        "ar": ("إلغاء الاشتراك؟", "لن يرسل إليكم {shop} رسائل بعد ذلك."),
     },
     Page.DONE: {
         "en": ("You are unsubscribed", "{shop} will send you no more e-mail."),
         "de": ("Sie sind abgemeldet", "{shop} schickt Ihnen keine E-Mails mehr."),
         "zh": ("您已退订", "{shop} 不再给您发送邮件。"),
+        "fr": ("Vous êtes désabonné", "{shop} ne vous enverra plus d’e-mails."),
+        "es": ("Te has dado de baja", "{shop} no te enviará más correos."),
+        "ja": ("配信を停止しました", "{shop}からメールは届かなくなります。"),
+        "ar": ("أُلغي اشتراككم", "لن يرسل إليكم {shop} رسائل بعد الآن."),
     },
     Page.LATER: {
         "en": ("Not done yet", "We could not do this just now; please try again in a minute."),
@@ -68,11 +77,22 @@ TEXTS: Mapping[Page, Mapping[str, tuple[str, str]]] = {
             "Das ging gerade nicht; bitte versuchen Sie es in einer Minute erneut.",
         ),
         "zh": ("尚未完成", "暂时无法处理，请一分钟后再试。"),
+        "fr": (
+            "Pas encore fait",
+            "Cela n’a pas fonctionné pour l’instant ; veuillez réessayer dans une minute.",
+        ),
+        "es": ("Aún no está hecho", "Ahora mismo no ha sido posible; inténtalo de nuevo en un minuto."),
+        "ja": ("まだ完了していません", "ただいま処理できませんでした。1分ほど後にもう一度お試しください。"),
+        "ar": ("لم يتم بعد", "تعذر ذلك الآن، يرجى المحاولة من جديد بعد دقيقة."),
     },
     Page.UNKNOWN: {
         "en": ("Nothing here", "This link is incomplete or not one of ours."),
         "de": ("Hier ist nichts", "Dieser Link ist unvollständig oder nicht von uns."),
         "zh": ("没有找到", "此链接不完整，或并非由我们发出。"),
+        "fr": ("Rien ici", "Ce lien est incomplet ou ne vient pas de nous."),
+        "es": ("Aquí no hay nada", "Este enlace está incompleto o no es nuestro."),
+        "ja": ("ページが見つかりません", "このリンクは不完全か、当店が発行したものではありません。"),
+        "ar": ("لا شيء هنا", "هذا الرابط غير كامل أو ليس منا."),
     },
     Page.WRONG: {
         "en": ("Not understood", "This request is not one we can answer; please use the link in the mail."),
@@ -81,10 +101,33 @@ TEXTS: Mapping[Page, Mapping[str, tuple[str, str]]] = {
             "Diese Anfrage verstehen wir nicht; bitte nutzen Sie den Link in der E-Mail.",
         ),
         "zh": ("无法理解", "无法处理此请求，请使用邮件中的链接。"),
+        "fr": (
+            "Demande non comprise",
+            "Nous ne pouvons pas traiter cette demande ; veuillez utiliser le lien de l’e-mail.",
+        ),
+        "es": ("No lo hemos entendido", "No podemos atender esta petición; usa el enlace del correo."),
+        "ja": ("処理できません", "このご要望にはお応えできません。メール内のリンクをご利用ください。"),
+        "ar": ("لم نفهم الطلب", "لا يمكننا تلبية هذا الطلب، يرجى استخدام الرابط في الرسالة."),
     },
 }
-BUTTON = {"en": "Unsubscribe", "de": "Abmelden", "zh": "退订"}
-NO_SENDER = {"en": "The shop", "de": "Der Shop", "zh": "商店"}
+BUTTON = {
+    "ar": "إلغاء الاشتراك",
+    "de": "Abmelden",
+    "en": "Unsubscribe",
+    "es": "Darse de baja",
+    "fr": "Se désabonner",
+    "ja": "配信を停止する",
+    "zh": "退订",
+}
+NO_SENDER = {
+    "ar": "المتجر",
+    "de": "Der Shop",
+    "en": "The shop",
+    "es": "La tienda",
+    "fr": "La boutique",
+    "ja": "当店",
+    "zh": "商店",
+}
 
 
 def page(
@@ -99,14 +142,14 @@ def page(
     language = language_of(accept_language)
     heading, sentence = TEXTS[kind][language]
     sentence = sentence.format(shop=shop or NO_SENDER[language])
-    form = ""
+    direction, form = "rtl" if language in RIGHT_TO_LEFT else "ltr", ""
     if kind is Page.ASK:
         form = (
             f'<form method="post"><input type="hidden" name="{ONE_CLICK_FIELD}" value="{ONE_CLICK_VALUE}">'
             f"<button>{escape(BUTTON[language])}</button></form>"
         )
     body = (
-        f'<!doctype html><html lang="{LANGUAGES[language]}"><head><meta charset="utf-8">'
+        f'<!doctype html><html lang="{LANGUAGES[language]}" dir="{direction}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(heading)}</title><style>{STYLE}</style></head>"
         f"<body><main><h1>{escape(heading)}</h1><p>{escape(sentence)}</p>{form}</main></body></html>"
@@ -115,9 +158,9 @@ def page(
 
 
 def language_of(accept_language: str) -> str:
-    """Return `en`, `de` or `zh`: the one an Accept-Language header (RFC 9110, 12.5.4) likes best, else `en`.
+    """Return the one of our languages that an Accept-Language header (RFC 9110, 12.5.4) likes best, else `en`.
 
-    >>> language_of("fr-CH, de;q=0.8, en;q=0.7")
+    >>> language_of("pt-BR, de;q=0.8, en;q=0.7")
     'de'
     """
     wishes = []

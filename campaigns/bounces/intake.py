@@ -15,6 +15,9 @@ from campaigns.bounces.notice import Kind, Severity, TakenNotice
 from campaigns.bounces.proof import proven_send
 from campaigns.bounces.read import read_notice
 from campaigns.ledger_notices import open_notices
+from campaigns.ledger_replies import open_replies
+from campaigns.replies.read import read_reply
+from campaigns.replies.reply import Reply
 from core.durable import locked
 from core.logging import get_logger
 from core.settings import Settings
@@ -29,9 +32,12 @@ _SEND_ID = re.compile(r"[0-9a-f]{32}")
 def take_notices(settings: Settings) -> Counter[str]:
     """Take what is new in the mailbox of bounces, and settle uncertain sends by what was taken so far; return counts.
 
+    With `takes_replies` people's replies are read too; they stay unread in the mailbox all the same.
+
     Returns
     -------
-    What `NoticeLedger.record` counts, how many mails are `left` to a person, how many sends were `settled`.
+    What `NoticeLedger.record` and `ReplyLedger.record_replies` count, how many mails are `left` to a person, how many sends were
+    `settled`.
 
     Raises
     ------
@@ -46,15 +52,18 @@ def take_notices(settings: Settings) -> Counter[str]:
     address = settings.bounce_mailbox.get_secret_value()
     if not address:
         return counts
-    ledger, tokens = open_notices(settings), Tokens(settings.token_key)
+    ledger, tokens = open_replies(settings), Tokens(settings.token_key)
     try:
         with locked(settings.data_dir / "taking.lock"), open_mailbox(address, ledger) as mailbox:
-            read = ((mail.name, _taken(mail, tokens)) for mail in mailbox.arrivals())
+            read = ((mail.name, _read(mail, tokens, settings)) for mail in mailbox.arrivals())
             while group := dict(islice(read, GROUP)):
-                taken = [notice for notice in group.values() if notice]
+                taken = [found for found in group.values() if isinstance(found, TakenNotice)]
                 counts += ledger.record(taken)
+                counts += ledger.record_replies(
+                    [found for found in group.values() if isinstance(found, Reply)]
+                )
                 counts["left"] += len(group) - len(taken)
-                mailbox.passed({name: notice is not None for name, notice in group.items()})
+                mailbox.passed({name: isinstance(found, TakenNotice) for name, found in group.items()})
         counts["settled"] += ledger.settle_returned()
     finally:
         ledger.close()
@@ -71,6 +80,11 @@ def notices_taken(
         return ledger.notices(limit, is_proven=is_proven)
     finally:
         ledger.close()
+
+
+def _read(mail: ReturnedMail, tokens: Tokens, settings: Settings) -> TakenNotice | Reply | None:
+    """Return what is kept of a mail; None of one that no program sent back and that answers none of ours."""
+    return _taken(mail, tokens) or (read_reply(mail, tokens) if settings.takes_replies else None)
 
 
 def _taken(mail: ReturnedMail, tokens: Tokens) -> TakenNotice | None:

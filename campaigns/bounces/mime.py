@@ -128,12 +128,20 @@ def read_words(value: str) -> str:
 
 def read_text(part: Part) -> str:
     """Return a part's text, at most `LONGEST_TEXT` characters of it; of HTML what a reader would see."""
+    source = read_source(part)
+    return shown_text(source) if part.media_type == "text/html" else source
+
+
+def read_source(part: Part) -> str:
+    """Return a part's text as it was written, HTML with its tags; at most `LONGEST_TEXT` characters of it."""
     charset = _CHARSET.search(part.fields.get("content-type", ""))
     raw = _decoded(part)[: 4 * LONGEST_TEXT]
-    text = _as_text(raw, (charset[1] or charset[2]) if charset else "utf-8")[:LONGEST_TEXT]
-    if part.media_type == "text/html":
-        text = html.unescape(_TAG.sub(" ", _LINE_BREAK.sub("\n", text)))
-    return text
+    return _as_text(raw, (charset[1] or charset[2]) if charset else "utf-8")[:LONGEST_TEXT]
+
+
+def shown_text(source: str) -> str:
+    """Return of HTML what a reader would see."""
+    return html.unescape(_TAG.sub(" ", _LINE_BREAK.sub("\n", source)))
 
 
 def _decoded(part: Part) -> bytes:

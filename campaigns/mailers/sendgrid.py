@@ -1,6 +1,6 @@
 """Messages through SendGrid, API version 3: `mail/send`, which takes the parts of a message and builds it anew.
 
-SendGrid writes From, To, Subject, Date and the parts by its own rules and signs; our other fields it copies. Its counting of
+SendGrid writes From, Reply-To, To, Subject, Date and the parts by its own rules and signs; our other fields it copies. Its counting of
 opens and clicks is switched off, which would change links, add a pixel and an unsubscribe link beside ours.
 """
 
@@ -16,7 +16,7 @@ from campaigns.mailers.http import HttpMailer
 from core.errors import SettingsError
 from core.settings import Settings
 
-_WRITTEN_ANEW = frozenset({"from", "to", "subject", "date", "mime-version", "content-type"})
+_WRITTEN_ANEW = frozenset({"from", "to", "subject", "date", "mime-version", "content-type", "reply-to"})
 _OFF = {"enable": False}
 
 
@@ -54,7 +54,9 @@ def _order(mail: Mail) -> dict[str, Any]:
     author = message["From"].addresses[0]
     kept = {name: str(value) for name, value in message.items() if name.lower() not in _WRITTEN_ANEW}
     about = {"send_id": str(message["X-Lapwing-Send"]), "campaign_id": str(message["X-Lapwing-Campaign"])}
+    answers_to = message["Reply-To"]
     return {
+        **({"reply_to": {"email": answers_to.addresses[0].addr_spec}} if answers_to else {}),
         "from": {"email": author.addr_spec, "name": author.display_name},
         "personalizations": [{"to": [{"email": mail.recipient}], "headers": kept, "custom_args": about}],
         "subject": str(message["Subject"]),

@@ -5,7 +5,16 @@ from datetime import date
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from console.figures import came_back, drift_alerts, funnels, model_figures, removals, stage_times, warnings
+from console.figures import (
+    answered,
+    came_back,
+    drift_alerts,
+    funnels,
+    model_figures,
+    removals,
+    stage_times,
+    warnings,
+)
 from console.readers import Readers
 from console.rendering import Pages, parsed_day
 
@@ -34,6 +43,7 @@ def router(readers: Readers, pages: Pages) -> APIRouter:
             newer=next((other for other in reversed(days) if other > day), None),
             funnels=funnels(readers, day),
             came_back=came_back(readers, day),
+            answered=answered(readers, day),
             warnings=warnings(readers, day),
             models=model_figures(readers, day),
             alerts=drift_alerts(readers, day),

@@ -77,26 +77,38 @@ def what_we_depend_on_is_pinned_and_hashed(tree: Tree) -> Findings:
                 yield f"{lock}:{number} is not pinned by version and hash"
 
 
-CAMPAIGN_FILES = ("campaign.yml", "subject.txt", "body.mjml", "body.txt", "example.json")
+STEP_FILES = ("subject.txt", "body.mjml", "body.txt", "example.json")
 
 
 @rule(
     "email_templates/restock:0",
+    "email_templates/welcome/hello:0",
+    "email_templates/nothing:0",
     broken={
-        **{f"email_templates/winback/{name}": "" for name in CAMPAIGN_FILES},
-        **{f"email_templates/restock/{name}": "" for name in CAMPAIGN_FILES[1:]},
+        **{f"email_templates/winback/{name}": "" for name in ("campaign.yml", *STEP_FILES)},
+        **{f"email_templates/restock/{name}": "" for name in STEP_FILES},
+        "email_templates/welcome/campaign.yml": "",
+        **{f"email_templates/welcome/hello/{name}": "" for name in STEP_FILES[1:]},
+        "email_templates/nothing/campaign.yml": "",
         "email_templates/_base/brand.yml": "",
     },
 )
-def a_campaign_is_a_folder_with_five_files(tree: Tree) -> Findings:
-    """A folder in `email_templates/` has campaign.yml, subject.txt, body.mjml, body.txt and example.json."""
+def a_campaign_is_a_folder_with_its_files(tree: Tree) -> Findings:
+    """A folder in `email_templates/` has campaign.yml, and in it or in a folder per step subject.txt, body.mjml, body.txt and example.json."""
     paths = tree.matching("email_templates/[a-z]*/*")
     folders = {path.split("/")[1] for path in paths} - {"locales"}
     some(folders, "campaign folders")
     for folder in sorted(folders):
-        missing = [name for name in CAMPAIGN_FILES if f"email_templates/{folder}/{name}" not in paths]
-        if missing:
-            yield f"email_templates/{folder}:0 lacks {', '.join(missing)}"
+        home = f"email_templates/{folder}"
+        if f"{home}/campaign.yml" not in paths:
+            yield f"{home}:0 lacks campaign.yml"
+        steps = {
+            path.rpartition("/")[0] for path in paths if path.startswith(f"{home}/") and path.count("/") > 2
+        }
+        for step in sorted(steps or {home}):
+            missing = [name for name in STEP_FILES if f"{step}/{name}" not in paths]
+            if missing:
+                yield f"{step}:0 lacks {', '.join(missing)}"
 
 
 @rule(

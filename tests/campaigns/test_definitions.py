@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from campaigns.definitions import TEMPLATES, load_brand, load_campaigns
+from campaigns.definitions import STEP_FILES, TEMPLATES, load_brand, load_campaign, load_campaigns
 from core.errors import CampaignInvalid
 
 
@@ -31,41 +31,108 @@ def test_a_campaign_cannot_be_changed_once_loaded():
         campaign.priority = 1  # type: ignore[misc]  # that is what is refused
 
 
+# Lines are those of winback's campaign.yml, counted by hand: campaign_id 1, title 2, description 3, owner 4, priority 5, …
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "line", "said"),
     [
         (
             "owner: lifecycle",
             "owner: lifecycle\nprioritty: 3",
+            5,
             "key 'prioritty' is not known; allowed: campaign_id",
         ),
-        ("owner: lifecycle\n", "", "key 'owner' is missing"),
-        ("priority: 300", "priority: high", "priority is 'high'; input should be a valid integer"),
-        ("priority: 300", "priority: true", "priority is True; input should be a valid integer"),
+        ("owner: lifecycle\n", "", 1, "key 'owner' is missing"),
+        ("priority: 300", "priority: high", 5, "priority is 'high'; input should be a valid integer"),
+        ("priority: 300", "priority: true", 5, "priority is True; input should be a valid integer"),
         (
             "holdout_share: 0.1",
             "holdout_share: 10",
+            6,
             "holdout_share is 10; input should be less than or equal to 0.5",
         ),
-        ("min_products: 1", "min_products: 9", "min_products must be at most max_products, which is 3"),
-        ("campaign_id: winback", "campaign_id: comeback", "campaign_id is 'comeback'; allowed: 'winback'"),
-        ("owner: lifecycle", "owner: a\nowner: b", "key 'owner' is given twice"),
-        ("owner: lifecycle", "owner: a\nexpires_after_hours: 0", "expires_after_hours is 0; input should be"),
-        ("owner: lifecycle", "owner: [", "is not YAML"),
+        ("min_products: 1", "min_products: 9", 9, "max_products must be at least min_products, which is 9"),
+        ("campaign_id: winback", "campaign_id: comeback", 1, "campaign_id is 'comeback'; allowed: 'winback'"),
+        ("owner: lifecycle", "owner: a\nexpires_after_hours: 0", 5, "expires_after_hours is 0; input should"),
+        ("owner: lifecycle", "owner: a\nowner: b", 5, "this is not YAML: key 'owner' is given twice"),
+        ("owner: lifecycle", "owner: [", 6, "this is not YAML: expected ',' or ']'"),
     ],
 )
-def test_a_wrong_campaign_file_is_named_with_its_key_and_what_would_be_allowed(folder, old, new, said):
+def test_a_wrong_campaign_file_is_named_with_line_and_key_and_what_would_be_allowed(
+    folder, old, new, line, said
+):
     rewrite(folder / "winback" / "campaign.yml", old, new)
     with pytest.raises(CampaignInvalid) as raised:
         load_campaigns(folder)
-    assert str(raised.value).startswith("winback/campaign.yml")
-    assert said in str(raised.value)
+    assert str(raised.value).startswith(f"winback/campaign.yml, line {line}: {said}")
 
 
-def test_two_campaigns_of_one_priority_are_refused_by_name(folder):
-    rewrite(folder / "restock" / "campaign.yml", "priority: 200", "priority: 300")
-    with pytest.raises(CampaignInvalid, match=r"winback/campaign\.yml: priority 300 is that of restock too"):
-        load_campaigns(folder)
+SERIES = """campaign_id: series
+title: A series
+description: Three mails.
+owner: lifecycle
+priority: 1
+holdout_share: 0.1
+holdout_key: series
+min_products: 1
+max_products: 3
+steps:
+  - name: hello
+    min_products: 0
+  - name: later
+    wait_hours: 72
+  - {name: last, wait_hours: 25}
+exit_when: [bought, entered_stronger_flow]
+reentry_after_days: 30
+"""
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    home = tmp_path / "series"
+    for step in ("hello", "later", "last"):
+        (home / step).mkdir(parents=True)
+        for name in STEP_FILES:
+            (home / step / name).touch()
+    (home / "campaign.yml").write_text(SERIES)
+    return home
+
+
+def test_a_campaign_of_several_steps_says_when_each_is_due(series):
+    campaign = load_campaign(series)
+    # 25 hours are two plans of a day.
+    assert [(step.name, step.wait_days, step.min_products) for step in campaign.steps] == [
+        ("hello", 0, 0),
+        ("later", 3, None),
+        ("last", 2, None),
+    ]
+    assert campaign.exit_when == ("bought", "entered_stronger_flow")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("wait_hours: 72", "wait_hours: soon", 14, "steps.1.wait_hours is 'soon'; input should be a valid int"),
+        ("wait_hours: 72", "wait: 72", 14, "key 'steps.1.wait' is not known; allowed: name, wait_hours, min_prod"),
+        ("name: last, wait", "wait", 15, "key 'steps.2.name' is missing"),
+        ("name: hello", "name: hello\n    wait_hours: 1", 10, "the first step, hello, waits for nothing"),
+        ("name: later", "name: hello", 10, "steps must have names of their own; given: hello, hello, last"),
+        ("[bought,", "[bougt,", 16, "exit_when.0 is 'bougt'; input should be 'bought', 'unsubscribed' or 'ent"),
+        ("days: 30", "days: 5", 17, "reentry_after_days must be more than 5, the days that the steps wait"),
+        ("reentry_after_days: 30\n", "", 1, "reentry_after_days must be more than 5"),
+        ("name: later", "name: latter", 13, "step latter needs its folder series/latter, which lacks subject"),
+    ],
+)  # fmt: skip
+def test_a_wrong_step_is_named_with_its_line(series, old, new, line, said):
+    rewrite(series / "campaign.yml", old, new)
+    with pytest.raises(CampaignInvalid) as raised:
+        load_campaign(series)
+    assert str(raised.value).startswith(f"series/campaign.yml, line {line}: {said}")
+
+
+def test_a_folder_that_is_no_step_is_refused(series):
+    (series / "lost").mkdir()
+    with pytest.raises(CampaignInvalid, match=r"series/lost is no step of .*allowed: hello, later, last"):
+        load_campaign(series)
 
 
 def test_a_folder_without_one_of_its_files_is_refused(folder):

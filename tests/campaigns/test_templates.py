@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 
-from campaigns.definitions import TEMPLATES, load_campaigns
+from campaigns.definitions import STEP_FILES, TEMPLATES, load_campaigns
 from campaigns.language import messages_of
 from campaigns.render import LinkAddresses, render
 from campaigns.templates import TemplateStore, compile_template
@@ -19,6 +19,8 @@ ADDRESSES = LinkAddresses(
     click=lambda link_id: f"https://t.example/c/{link_id}",
     pixel="https://t.example/o.gif",
     unsubscribe="https://t.example/u",
+    survey=lambda stars: f"https://t.example/s/{stars}",
+    coupon=lambda: "7K2QM-9XA4T",
 )
 GERMAN = Path("locales/de/LC_MESSAGES/messages.po")
 
@@ -66,6 +68,30 @@ def test_any_change_to_what_a_mail_is_made_of_is_a_new_version(folder):
             file.write("\n")
         versions.add(compile_template("winback", folder).version)
     assert len(versions) == len(SOURCES) + 1
+
+
+def test_each_step_of_a_campaign_is_a_template_of_its_own(folder):
+    home = folder / "winback"
+    flat = compile_template("winback", folder)
+    for step in ("care", "last_word"):
+        (home / step).mkdir()
+        for name in STEP_FILES:
+            shutil.copy(home / name, home / step / name)
+    for name in STEP_FILES:
+        (home / name).unlink()
+    with (home / "campaign.yml").open("a") as file:
+        file.write("steps: [{name: care}, {name: last_word, wait_hours: 48}]\nreentry_after_days: 90\n")
+    (home / "last_word" / "subject.txt").write_text('{{ _("Unsubscribe") }}\n{{ _("Unsubscribe") }}\n')
+    care, last = (compile_template("winback", folder, step=step) for step in ("care", "last_word"))
+    assert care.version != last.version != flat.version
+    facts = example("winback") | {"first_name": None}
+    assert render(care, facts, "de", ADDRESSES) == render(flat, facts, "de", ADDRESSES)
+    assert render(last, facts, "de", ADDRESSES).subject == "Abmelden"
+    with pytest.raises(CampaignInvalid, match="'winback' has no step ''; allowed: care, last_word"):
+        compile_template("winback", folder)
+    (home / "last_word" / "example.json").write_text("[]")
+    with pytest.raises(CampaignInvalid, match=r"^winback/last_word/example.json must hold"):
+        compile_template("winback", folder, step="last_word")
 
 
 def test_another_campaign_and_the_example_are_no_part_of_a_version(folder):
@@ -123,7 +149,7 @@ def test_a_version_that_is_not_stored_is_answered_with_those_that_are(tmp_path):
         (GERMAN, '-mal gekauft"', '-mal gekauft"\nmsgstr[2] "oft"', "more translations than num_plurals"),
         (GERMAN, 'msgid "Unsubscribe"', 'message "Unsubscribe"', "locales/de/LC_MESSAGES/messages.po cannot be read"),
         ("winback/body.txt", "{{ link(brand.url) }}", "{{ voucher }}", "'winback' needs 'voucher' in body.txt"),
-        ("_blocks/price.mjml", "product.price_cents", "product.colour", "'winback' (locale de) needs 'colour'"),
+        ("_blocks/price.mjml", "product.price_cents", "product.colour", "'winback' (locale ar) needs 'colour'"),
         ("winback/body.txt", "{% endif %}", "", "winback/body.txt, compiled: line"),
         ("winback/body.txt", '_("Go to the shop")', "_(first_name)", "_() takes constant text, not an expression"),
         ("winback/body.txt", '"products.txt"', '"goods.txt"', "includes 'goods.txt', which is no block; allowed:"),
@@ -147,8 +173,8 @@ def test_a_broken_source_stops_the_compiler_with_its_place(folder, file, old, ne
 
 def test_no_catalogue_keeps_a_message_that_no_template_uses():
     used = set()
-    for campaign_id in load_campaigns():
-        template = compile_template(campaign_id)
+    campaigns = load_campaigns().values()
+    for template in (compile_template(c.campaign_id, step=step.name) for c in campaigns for step in c.steps):
         for source in (template.subject, template.html, template.text):
             used |= {message if isinstance(message, str) else message[0] for message in messages_of(source)}
     assert len(used) > 20
@@ -172,7 +198,7 @@ def test_the_campaign_that_the_page_adds_compiles_and_renders(folder):
     steps = re.findall(
         r"^   `email_templates/(\S+)`\n\n   ```\w+\n(.*?)^   ```", page, re.DOTALL | re.MULTILINE
     )
-    assert len(steps) == 7
+    assert len(steps) == 11
     for name, content in steps:
         file = folder / name
         file.parent.mkdir(exist_ok=True)

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 from sqlalchemy import insert
 
-from core.ledger_tables import notices, open_ledger
+from core.ledger_tables import notices, open_ledger, replies
 from core.published import Published
 from tests.console.made_up import DAY, DAY_BEFORE, REFUSED, WHY, send_id
 
@@ -141,12 +141,52 @@ def test_what_came_back_is_counted_by_campaign_and_what_is_not_proven_apart(cons
     assert f"{heads} Picked for you 1 2 0 0 1 Restock 0 0 2 1 1 Mails, not customers." in words
 
 
-def test_a_ledger_of_before_notices_has_a_report(settings, serve):
+def test_replies_are_counted_by_campaign_what_they_want_and_whether_they_wait(console, settings, serve):
+    from tests.console.shop import open_shop
+
+    assert "What people answered" not in console.words(f"/report/{DAY}")
+    open_shop(settings)
+    moment = datetime(2017, 12, 5, tzinfo=UTC)
+    about = [
+        (WHY, "unsubscribe", True, moment),
+        (WHY, "complaint", True, None),
+        (WHY, "complaint", True, moment),
+        (WHY, "question", False, None),
+        (REFUSED, "praise", True, moment),
+        (REFUSED, "other", True, None),
+        (send_id("winback", "1002", DAY_BEFORE), "question", True, None),
+        ("f" * 32, "question", True, None),
+    ]
+    rows = [
+        {
+            "reply_id": f"{number}",
+            "intent": intent,
+            "language": "en",
+            "send_id": send,
+            "is_proven": is_proven,
+            "text": "<script>",
+            "received_at": moment,
+            "taken_at": moment,
+            "closed_at": closed_at,
+        }
+        for number, (send, intent, is_proven, closed_at) in enumerate(about)
+    ]
+    ledger = open_ledger(settings.ledger)
+    with ledger.begin() as connection:
+        connection.execute(insert(replies), rows)
+    ledger.dispose()
+    words = serve(settings).words(f"/report/{DAY}")
+    heads = "no more mail complaints questions praise other not proven waiting"
+    assert f"{heads} Picked for you 1 2 0 0 0 1 2 Restock 0 0 0 1 1 0 1 Letters, not customers" in words
+
+
+def test_a_ledger_of_before_notices_and_replies_has_a_report(settings, serve):
     from tests.console.shop import open_shop
 
     open_shop(settings)
     ledger = open_ledger(settings.ledger)
-    notices.drop(ledger)
+    for table in (notices, replies):
+        table.drop(ledger)
     ledger.dispose()
     words = serve(settings).words(f"/report/{DAY}")
     assert "From planned to clicked" in words

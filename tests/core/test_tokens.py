@@ -81,3 +81,14 @@ def test_an_address_of_a_bounce_that_was_changed_at_any_place_is_refused():
 def test_nonsense_is_refused(nonsense):
     assert all(Tokens(KEY).read(kind, nonsense) is None for kind in KINDS)
     assert Tokens(KEY).read_return_path(nonsense) is None
+
+
+def test_who_knows_where_answers_go_knows_not_where_bounces_do():
+    tokens = Tokens(KEY)
+    mark = hmac.new(b"k" * 40, f"lapwing.reply {SEND}".encode(), "sha256").hexdigest()[:20]
+    assert tokens.reply_path(SEND) == f"r-{SEND}-{mark}"
+    assert tokens.read_reply_path(f"R-{SEND.upper()}-{mark}") == SEND
+    assert tokens.read_return_path(f"b-{SEND}-{mark}") is None
+    assert tokens.read_return_path(tokens.reply_path(SEND)) is None
+    assert tokens.read_reply_path(tokens.return_path(SEND)) is None
+    assert tokens.read_reply_path(f"r{tokens.return_path(SEND)[1:]}") is None

@@ -57,6 +57,7 @@ def shop(tmp_path_factory) -> Settings:
         from (values (2), (1)) as numbers(n), (values ('2017-12-03'), ('2017-12-04')) as days(day);
         create table ml.interactions as
         select 'c1' as customer_id, 'p1' as product_id, date '2017-12-01' as ordered_date, 1::bigint as line_count;
+        create table ml.review_texts as select 'v1' as review_id, 4::bigint as stars, 'fits' as body;
         create table ml.product_showings as select 's1' as send_id, 1::bigint as place;
         create table shop.landed_tables as
         select 'orders' as table_name, date '2017-12-04' as as_of_date, true as is_required, 2::bigint as freshness_days,
@@ -136,7 +137,12 @@ def test_what_a_training_publishes_leaves_the_day_as_whole_as_it_was(shop):
     features = published.path("customer_features", DAY).read_bytes()
     change(shop, "create or replace table ml.churn_examples as select 'c1' as customer_id, date '2017-11-06' as as_of_date; "
            "insert into ml.interactions values ('c2', 'p1', date '2017-12-02', 1)")  # fmt: skip
-    assert list(publish(shop, TRAINING, DAY)) == ["churn_examples", "interactions", "products"]
+    assert list(publish(shop, TRAINING, DAY)) == [
+        "churn_examples",
+        "interactions",
+        "review_texts",
+        "products",
+    ]
     assert published.read("interactions", DAY).num_rows == 2
     assert published.read("churn_examples", DAY).num_rows == 1
     assert published.path("customer_features", DAY).read_bytes() == features

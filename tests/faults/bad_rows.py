@@ -140,7 +140,7 @@ CUSTOMER_KINDS = csv_kinds(
         ("signed_up_at", LATER, "lies after known_at: a date in the future"),
         ("email", "not-an-address", "is no email" + REMOVED),
         ("email", "two@@example.com", "is no email" + REMOVED),
-        ("locale", "fr", "is none of 'en', 'de', 'zh'" + REMOVED),
+        ("locale", "pt", "is none of 'ar', 'de', 'en', 'es', 'fr', 'ja', 'zh'" + REMOVED),
         ("country_code", "Germany", "is no country's code (ISO 3166-1 alpha-2)" + REMOVED),
         ("country_code", "de", "is no country's code (ISO 3166-1 alpha-2)" + REMOVED),
         ("country_code", "XX", "is no country's code (ISO 3166-1 alpha-2)" + REMOVED),

@@ -14,6 +14,8 @@ import ml.segments.matching
 import ml.segments.models
 import ml.segments.rfm
 import ml.segments.trial
+import ml.text.models
+import ml.text.trial
 import ml.windows
 from ml.windows import adjoining_cutoffs, choosing_and_judging, rolling_folds, training_cutoffs
 
@@ -28,10 +30,11 @@ SEGMENTS = [
     ml.segments.rfm,
     ml.segments.trial,
 ]
+TEXT = [ml.text.models, ml.text.trial]
 
 
 @pytest.mark.parametrize(
-    "module", [ml.windows, ml.evaluation, ml.churn.models, ml.recommend.metrics, *SEGMENTS]
+    "module", [ml.windows, ml.evaluation, ml.churn.models, ml.recommend.metrics, *SEGMENTS, *TEXT]
 )
 def test_examples_in_docstrings_hold(module):
     found = doctest.testmod(module)

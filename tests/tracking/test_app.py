@@ -129,7 +129,11 @@ def test_token_of_one_kind_does_not_work_as_another(client, settings):
     ("wish", "language", "button"),
     [
         ("", "en", "Unsubscribe"),
-        ("fr,es;q=0.5", "en", "Unsubscribe"),
+        ("pt,it;q=0.5", "en", "Unsubscribe"),
+        ("fr-CH,es;q=0.5", "fr", "Se désabonner"),
+        ("es-MX", "es", "Darse de baja"),
+        ("ja", "ja", "配信を停止する"),
+        ("ar-EG", "ar", "إلغاء الاشتراك"),
         ("de-AT,en;q=0.8", "de", "Abmelden"),
         ("en;q=0.3, zh-CN;q=0.9", "zh-Hans", "退订"),
         ("de;q=0, en", "en", "Unsubscribe"),
@@ -138,7 +142,7 @@ def test_token_of_one_kind_does_not_work_as_another(client, settings):
 )
 def test_unsubscribe_page_speaks_the_language_the_reader_likes_best(client, paths, wish, language, button):
     answer = client.get(paths["unsubscribe"], headers={"Accept-Language": wish.encode("latin-1")})
-    assert f'<html lang="{language}">' in answer.text
+    assert f'<html lang="{language}" dir="{"rtl" if language == "ar" else "ltr"}">' in answer.text
     assert f"<button>{button}</button>" in answer.text
     assert "Juniper Market" in answer.text or language == "zh"
 

@@ -3,6 +3,7 @@ select
     customer_id,
     product_id,
     rating,
+    body,
     reviewed_at,
     known_at,
     source_file,

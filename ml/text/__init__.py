@@ -1,0 +1,1 @@
+"""What texts say: how content the writer of a review is."""

@@ -1,0 +1,67 @@
+"""Sentiment from landing files to a champion that is asked, with a real warehouse and a real MLflow store."""
+
+import csv
+import json
+import shutil
+from datetime import date
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.app import app
+from core.published import Published
+from tests.arch.kit import ROOT
+from tests.ml.test_sentiment import made_up
+
+DAY = date(2017, 12, 4)
+GOLDEN = ROOT / "tests" / "dbt_project" / "golden_shop"
+KNOWN = "2017-06-01 10:00:00"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory, empty_store):
+    """The golden shop with 902 reviews that have a text: one of two lines, one with an address in it."""
+    folder = tmp_path_factory.mktemp("reviewed")
+    shutil.copy(empty_store, folder / "mlflow.sqlite")
+    for table in ("customers", "products", "orders", "order_lines"):
+        (folder / "landing" / "shop" / table).mkdir(parents=True)
+        shutil.copy(GOLDEN / f"{table}.csv", folder / "landing" / "shop" / table)
+    reviews, place = made_up(), folder / "landing" / "shop" / "reviews"
+    place.mkdir()
+    with (place / "a.csv").open("w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(
+            ["review_id", "customer_id", "product_id", "rating", "body", "reviewed_at", "known_at"]
+        )
+        own = [("Lovely,\nand soft.", 5), ("Lovely! Write to ada@example.com", 5)]
+        texts = [*zip(reviews.texts, reviews.stars.tolist(), strict=True), *own]
+        for number, (text, rating) in enumerate(texts):
+            lines.writerow([f"v{number:04}", f"c{number % 300}", "p1", rating, text, KNOWN, KNOWN])
+    return folder
+
+
+@pytest.fixture
+def lapwing(shop, monkeypatch):
+    for name, value in {"DATA_DIR": str(shop), "TOKEN_KEY": "k" * 40, "REPLAY": "false"}.items():
+        monkeypatch.setenv(f"LAPWING_{name}", value)
+
+    def run(*words, exit_code=0):
+        found = CliRunner().invoke(app, ["sentiment", *words, "--json"])
+        assert found.exit_code == exit_code, found.output
+        return json.loads(found.stdout.splitlines()[-1]) if exit_code == 0 else str(found.exception)
+
+    return run
+
+
+def test_texts_of_reviews_become_a_champion_that_answers(shop, lapwing):
+    assert "there is no champion of 'sentiment' yet" in lapwing("ask", "lovely", exit_code=1)
+    trained = lapwing("train", "--as-of", str(DAY))
+    assert trained["promoted"], trained["reason"]
+    rows = Published(shop / "published").read("review_texts", DAY)
+    bodies = rows["body"].to_pylist()
+    assert len(bodies) == 901
+    assert "Lovely,\nand soft." in bodies
+    assert "@" not in " ".join(bodies)
+    good, bad = (lapwing("ask", text) for text in ("lovely soft great", "torn scratchy awful"))
+    assert -1 <= bad["sentiment"] < 0 < good["sentiment"] <= 1
+    assert good["version"] == trained["version"]
