@@ -187,6 +187,7 @@ class SqliteLedgers:
         fill(f"sqlite:///{self._filled}", mails, made)
 
     def new(self) -> str:
+        Path(f"{self._copy}-journal").unlink(missing_ok=True)  # of a run that was interrupted
         shutil.copyfile(self._filled, self._copy)
         return f"sqlite:///{self._copy}"
 
