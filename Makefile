@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-servers test-crash-worker test-histories test-bad-rows test-bounces test-replies test-spark bench-features bench-render bench-send bench-send-memory bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere bench-sentiment check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-servers test-crash-worker test-histories test-bad-rows test-bounces test-replies test-spark bench-features bench-plan bench-render bench-send bench-send-memory bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere bench-sentiment check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
@@ -102,6 +102,9 @@ bench-recommend-speed: setup ## recommenders against implicit, 200,000 simulated
 bench-recommend-elsewhere: setup ## recommenders on MovieLens and on sequences; appends to benchmarks/RESULTS.md (minutes)
 	@scripts/setup.sh peers
 	@PYTHONPATH=. $(python) -m benchmarks.recommend_elsewhere
+
+bench-plan: setup ## the plan of a day for a million customers and 15 campaigns; appends to benchmarks/RESULTS.md (minutes)
+	@PYTHONPATH=. $(python) -m benchmarks.plan
 
 bench-sentiment: setup ## sentiment of reviews in English and Chinese, beside VADER; appends to benchmarks/RESULTS.md (two minutes)
 	@PYTHONPATH=. $(python) -m benchmarks.sentiment

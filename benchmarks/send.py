@@ -2,7 +2,8 @@
 
 Everybody sends mails of 15 kB to the same smtp-sink, by turns, each with the number of connections that suits it best. Ours are
 ready bytes that go through a ledger whose every commit is on disk. Figures are medians; what counts are ratios within the run.
-The whole path makes each mail from its plan row and signs it (RSA-2048) besides.
+The whole path makes each mail from its plan row and signs it (RSA-2048) besides; all programs, and the processes that sign,
+are there before a turn begins.
 `--step memory` sends a million mails instead and watches the sender's memory.
 """
 
@@ -23,6 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,7 +34,7 @@ from sqlalchemy import create_engine, text
 
 from benchmarks.mails import made_plan, plain_templates
 from benchmarks.results import Result, write
-from campaigns.dispatch import send_batch
+from campaigns.dispatch import make_ready, send_batch
 from campaigns.envelope import Envelope
 from campaigns.ledger import DueSend, Ledger, PlannedSend, SendState
 from campaigns.mailers.smtp import SmtpMailer
@@ -49,6 +51,7 @@ DAY, NOON = date(2026, 3, 2), datetime(2026, 3, 2, 12, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 3, 3, tzinfo=UTC)
 
 WHOLE = "SQLite, made from plan rows and signed"
+AS_SET_UP = "SQLite, connections left at their default"
 
 Send = Callable[[int], float]
 """Sends all the mails of a turn over so many connections; returns the seconds it took."""
@@ -92,6 +95,8 @@ def speed(folder: Path, mails: int, rounds: int) -> Iterator[Result]:
             **ready_mails(port, mails, folder, ending),
         }
         connections = {name: best_connections(name, send) for name, send in contestants.items()}
+        contestants[AS_SET_UP] = contestants["SQLite"]
+        connections[AS_SET_UP] = int(Settings.model_fields["smtp_connections"].default)
         seconds: dict[str, list[float]] = {name: [] for name in contestants}
         for number in range(rounds):
             for name, send in contestants.items():
@@ -212,9 +217,11 @@ def made_sends(folder: Path, mails: int) -> list[PlannedSend]:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     _key(folder).parent.mkdir(parents=True)
     _key(folder).write_bytes(pem)
-    made = made_plan(
-        _settings(folder), mails, "en", products=1, templates=plain_templates(folder / "templates")
-    )
+    settings = _settings(folder)
+    made = made_plan(settings, mails, "en", products=1, templates=plain_templates(folder / "templates"))
+    signed = partial(make_ready, message_of=Messages(settings), server="", envelop=Envelope(settings))
+    size = statistics.mean(len(signed(send).mail.message) for send in made[:100])
+    assert abs(size / SIZE - 1) <= 0.05, f"a signed mail has {size:,.0f} bytes"
     names = [each.name for each in fields(PlannedSend)]
     return [
         PlannedSend(**{name: getattr(send, name) for name in names} | {"expires_at": MIDNIGHT})

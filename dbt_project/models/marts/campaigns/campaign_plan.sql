@@ -113,7 +113,8 @@ select
     judged.habit_hour,
     judged.send_at,
     judged.template_version,
-    judged.facts,
-    judged.evidence
+    judged.product_count,
+    case when verdict = 'planned' then judged.facts end as facts,
+    case when verdict = 'planned' then judged.evidence end as evidence
 from judged
 left join winners on judged.customer_id = winners.customer_id
