@@ -33,23 +33,25 @@ corrected_pairs as (
 ),
 
 corrected as (
-    select *
-    from {{ rows }}
-    inner join corrected_pairs using (customer_id, product_id)
+    select known.*
+    from {{ rows }} as known
+    inner join corrected_pairs
+        on known.customer_id = corrected_pairs.customer_id and known.product_id = corrected_pairs.product_id
 ),
 
 -- Nearly all pairs were never corrected: they appear once, on the first day they are known.
 simple as (
     select
-        customer_id,
-        product_id,
-        min(known_date) as first_known_date,
+        known.customer_id,
+        known.product_id,
+        min(known.known_date) as first_known_date,
         -- As it was told before: null where nothing was.
-        min(known_date) filter (load_number <= {{ seen() }}) as told_date
-    from {{ rows }}
-    left join (select *, true as is_corrected from corrected_pairs) as corrected_pairs using (customer_id, product_id)
-    where is_corrected is null
-    group by customer_id, product_id
+        min(known.known_date) filter (known.load_number <= {{ seen() }}) as told_date
+    from {{ rows }} as known
+    left join corrected_pairs
+        on known.customer_id = corrected_pairs.customer_id and known.product_id = corrected_pairs.product_id
+    where corrected_pairs.customer_id is null
+    group by known.customer_id, known.product_id
     having first_known_date is distinct from told_date
 ),
 
