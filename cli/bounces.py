@@ -14,7 +14,7 @@ bounces = typer.Typer(no_args_is_help=True, help="Bounces and complaints: take t
 def take(as_json: Json = False) -> None:
     """Take what came back: bounces, complaints and auto-replies, from the mailbox that LAPWING_BOUNCE_MAILBOX names.
 
-    Each mail is taken once, also if this is killed and run again. Only one that carries a token which we signed has an effect: after a hard bounce or a complaint its customer gets no more mail, and a send that was `uncertain` counts as sent. The others are counted. A person's answer stays unread in the mailbox, for a person. `collect_feedback` does the same every 15 minutes.
+    Each mail is taken once, also if this is killed and run again. Only one that carries a token which we signed has an effect: after a hard bounce or a complaint its customer gets no more mail, and a send that was `uncertain` counts as sent. The others are counted. A person's answer stays unread in the mailbox, for a person; with LAPWING_TAKES_REPLIES it is read too, see `lapwing replies`. `collect_feedback` does the same every 15 minutes.
     """
     from campaigns.bounces.intake import take_notices
 

@@ -44,9 +44,7 @@ def show(reply_id: ReplyId, as_json: Json = False) -> None:
 @replies.command("honour")
 def honour(
     reply_id: ReplyId,
-    as_: Annotated[
-        Intent, typer.Option("--as", help="What is asked: unsubscribe ends the mail, complaint holds it.")
-    ] = Intent.UNSUBSCRIBE,
+    as_: Annotated[Intent, typer.Option("--as", help="unsubscribe or complaint.")] = Intent.UNSUBSCRIBE,
     as_json: Json = False,
 ) -> None:
     """Do what a reply asks although no token proves it, or although it was understood otherwise.

@@ -29,7 +29,7 @@ QUOTE_BEGINS = (
     r"_{20,}$",
     r"(?:from|von|de|发件人|寄件者|差出人) ?[:\uff1a].{0,200}[@<\[]",
     # a signature (RFC 3676, section 4.3), and what telephones add
-    r"--$|sent from my |von meinem .{1,40} gesendet|envoyé de mon |enviado desde mi |发自我的|iphoneから送信",
+    r"--$|sent from (?:my|yahoo|outlook|mail for) |get outlook for |von meinem .{1,40} gesendet|envoyé de mon |enviado desde mi |发自我的|iphoneから送信",
 )
 """How the first line begins that the writer did not write."""
 

@@ -12,34 +12,41 @@ UNSUBSCRIBE = (
     # en
     r"\bunsubscri|\bopt(?:ing)?[ -]?(?:me )?out\b",
     r"\b(?:remove|take|delete|get|strike) (?:me|my (?:e-?mail ?)?address|my e-?mail|my name)\b.{0,30}\b(?:lists?|off|database)\b",
-    r"\b(?:stop|quit|cease)\b.{0,20}\b(?:e-?mail|mail|sending|send|spam|contact|writing|newsletter)",
+    r"\b(?:stop|quit|cease) (?:\w+ ){0,3}?(?:e-?mail(?:s|ing)?|mails?|mailing|spam(?:ming)?|newsletters?|contacting me|writing(?: to)? me)\b",
+    r"\b(?:stop|quit|cease) sending (?:me )?(?:this|these|any|more|anything|stuff|things)\b",
     r"\bno (?:more|further) (?:\w+ )?(?:e-?mails?|mails?|newsletters?|messages?|advertis|marketing)",
     r"\b(?:n't|not|no longer)\b.{0,20}\b(?:want|wish|like|care)\b.{0,30}\b(?:e-?mails?|mails?|newsletters?|hear from)\b.{0,20}\b(?:any ?more|again|from)\b",
     r"\bno longer (?:want|wish)\b.{0,40}\b(?:e-?mails?|mails?|newsletters?|hear from)\b",
     r"\b(?:cancel|end) (?:my|the|this) (?:\w+ )?(?:subscription|newsletter)",
     # de
-    r"\babmeld|\bmeld\w{0,3}\b.{0,40}\bab\b|\babbestell|\bbestell\w{0,2}\b.{0,40}newsletter.{0,20}\bab\b|\baustragen\b|\bkündig\w{0,3} .{0,20}newsletter",
+    r"\babmeld|\bmeld\w{0,3}\b.{0,40}\bab(?:\W*$|[.!,;]| und\b| bitte\b| danke\b)|\babbestell|\bbestell\w{0,2}\b.{0,40}newsletter.{0,20}\bab\b|\baustragen\b|\bkündig\w{0,3} .{0,20}newsletter",
     r"\bkeine? (?:weiteren? )?(?:e-?mails?|mails?|newsletter|werbung|nachrichten)\b.{0,30}\bmehr\b|\bkeine? (?:weitere[nr]? )(?:e-?mails?|mails?|newsletter|werbung)\b",
     r"\b(?:verteiler|liste)\b.{0,40}\b(?:nehmen|streichen|löschen|entfernen|raus|austragen)\b",
     r"\b(?:nehm\w{0,3}|streich\w{0,3}|lösch\w{0,3}|entfern\w{0,3}|trag\w{0,3})\b.{0,60}\b(?:verteiler|liste|datenbank)\b",
-    r"\bhör\w{0,3}\b.{0,15}\bauf\b.{0,40}\b(?:mails?|schicken|schreiben|senden|werbung)\b|\bwiderspr\w{2,6}\b.{0,60}\bwerb",
+    r"\bhör\w{0,3}\b.{0,15}\bauf\b.{0,40}\b(?:e-?mails?|mails?|newsletter|werbung|anzuschreiben|zu schreiben)\b|\bwiderspr\w{2,6}\b.{0,60}\bwerb",
     # fr
     r"\bdés(?:inscri|abonn)|\bdesabonn|\bdesinscri",
-    r"\bne (?:souhaite|veux|désire|voudrais) plus\b.{0,40}\b(?:recevoir|e-?mails?|mails?|courriels?|newsletter|publicités?)\b",
-    r"\b(?:retire[zr]?|enleve[zr]?|enlève[zr]?|supprime[zr]?|raye[zr]?|efface[zr]?)\b.{0,40}\b(?:listes?|fichiers?|base|adresse|mail)\b",
-    r"\b(?:arrête[zr]?|cesse[zr]?)\b.{0,30}\b(?:envo|écrire|mails?|e-?mails?|pub)|\bplus de (?:mails?|e-?mails?|courriels?|newsletters?|pub)|\bne m'(?:écri|envo)\w{1,6} plus\b",
+    r"\bne (?:souhaite|veux|désire|voudrais) plus\b.{0,40}\b(?:e-?mails?|mails?|courriels?|newsletter|publicités?|messages?)\b",
+    r"\bm[e'] ?(?:retirer|enlever|supprimer|rayer|effacer)\b",
+    r"\b(?:retire|enleve|enlève|supprime|raye|efface)[zr]?[ -](?:moi\b|mon (?:nom|adresse|e-?mail|mail)\b(?! de livraison))",
+    r"\b(?:arrête[zr]?|cesse[zr]?)\b.{0,50}\b(?:mails?|e-?mails?|courriels?|newsletters?|pub|publicités?|m'écrire)\b",
+    r"\bplus de (?:mails?|e-?mails?|courriels?|newsletters?|pub\b|publicités?)|\bne m'écri\w{1,6} plus\b|\bne m'envo\w{1,6} plus (?:rien|de (?:mails?|e-?mails?|courriels?|pub))",
     r"\bm'oppose\b.{0,80}\b(?:prospection|données|publicit|marketing)",
     # es
     r"\bd(?:ar|en|e|é|ar)(?:me|nos)\b.{0,15}\bde baja\b|\bdar(?:se)? de baja\b|\bdesuscri|\bdesinscri|\bcancel\w{1,4}\b.{0,20}\b(?:suscripción|boletín|newsletter)",
-    r"\b(?:no|ya no) (?:quiero|deseo|quisiera)\b.{0,30}\b(?:correos?|e-?mails?|mensajes?|publicidad|boletín|recibir)\b",
-    r"\b(?:quít\w{1,6}|quit\w{1,4}|elimin\w{1,6}|elimín\w{1,6}|bórr\w{1,6}|borr\w{1,4}|saqu\w{1,6}|sáqu\w{1,6})\b.{0,40}\b(?:listas?|base de datos|correo)\b",
-    r"\b(?:dej\w{1,3}|par\w{1,2})\b.{0,5}\bde\b.{0,5}\b(?:envi|mand|escrib)|\bno me (?:env|mand|escrib)\w{1,5} más\b|\bno más (?:correos?|e-?mails?|publicidad)|\bme opongo\b.{0,60}\b(?:datos|publicit)",
+    r"\b(?:no|ya no) (?:quiero|deseo|quisiera)\b.{0,30}\b(?:correos?|e-?mails?|mensajes?|publicidad|boletín)\b",
+    r"\b(?:quít|elimín|bórr|sáqu)\w{1,4}me\b.{0,40}\b(?:listas?|base de datos|correo)\b",
+    r"\b(?:quit|elimin|borr|saqu)\w{1,4} mi (?:dirección|correo|nombre)\b.{0,40}\b(?:listas?|base)\b",
+    r"\bdej\w{1,3} de (?:escribir|(?:envi|mand).{0,30}\b(?:correos?|e-?mails?|mensajes?|publicidad|boletín|propaganda))",
+    r"\bno me (?:env|mand|escrib)\w{1,5} más\b(?! (?!correos|mensajes|mails?|e-?mails?|publicidad)\w)|\bno más (?:correos?|e-?mails?|publicidad)|\bme opongo\b.{0,60}\b(?:datos|publicit)",
     # zh
-    r"退订|取消.{0,4}订阅|取消订閱|退訂|取消訂閱|(?:不要|别|別|不想|勿|停止|不再|不用).{0,6}(?:再)?.{0,4}(?:发|發|收到|寄|推送|打扰)",
-    r"(?:删除|刪除|移除|去掉|移出).{0,8}(?:邮箱|邮件|列表|名单|郵箱|郵件|名單)|(?:从|從).{0,10}(?:列表|名单|名單).{0,6}(?:删除|刪除|移除|去掉|移出)",
+    r"退订|取消.{0,4}订阅|取消订閱|退訂|取消訂閱|(?:不要|别|別|不想|勿|停止|不再).{0,6}(?:收到|接收|推送|打扰|打擾)",
+    r"(?:不要|别|別|勿|停止|不再).{0,6}(?:发|發|寄)(?:送|来)?(?:邮件|郵件|广告|廣告|信息|信)?(?:了|[。.!,]|$)",
+    r"(?:删除|刪除|移除|去掉|移出).{0,8}(?:邮箱|邮件|郵箱|郵件)|我.{0,3}(?:从|從).{0,10}(?:列表|名单|名單).{0,6}(?:删除|刪除|移除|去掉|移出)",
     # ja
     r"配信.{0,3}(?:停止|解除|中止|不要)|(?:メルマガ|購読|登録|メール|配信).{0,6}(?:解除|退会|停止|やめ|止め|辞め|キャンセル|不要|いりません|要りません)",
-    r"(?:もう|今後|二度と).{0,10}(?:送ら|送信し|送って|受け取り?た|届か|いりません|不要)|(?:送ら|送信し)ないで|(?:リスト|名簿).{0,4}(?:から)?.{0,4}(?:削除|外し|除外)",
+    r"(?:もう|今後)(?:は|、)?.{0,4}(?:メール|配信|案内|広告).{0,10}(?:いりません|要りません|不要|結構|送ら|受け取りた)|(?:メール|広告|案内).{0,10}(?:送ら|送信し)ないで",
+    r"(?<!物)(?:リスト|名簿).{0,4}(?:から)?.{0,4}(?:削除|外し|除外)",
 )  # fmt: skip
 
 COMMANDS = (
@@ -58,6 +65,7 @@ CANNOT = (
 
 STAY = (
     r"\b(?:do|did|does|would|will|wo|should|must|please)(?:n't| not)\b(?: \w+){0,3} unsubscri|\bnever unsubscri",
+    r"\b(?:got|received) no (?:more|further)\b|\bhabe? (?:\w+ ){0,3}keine .{0,60}\b(?:bekommen|erhalten)\b",
     r"\bnicht (?:vom newsletter )?ab(?:melden|gemeldet|bestellen|bestellt)",
     r"\bne (?:me |m')?dés(?:inscri|abonn)\w{0,6}\b.{0,5}\bpas\b|\bne (?:veux|souhaite|voudrais) pas\b.{0,10}\bdés",
     r"\bno (?:me |nos )?d(?:en|e|é)\b.{0,5}\bde baja|\bno (?:quiero|deseo) dar",

@@ -78,6 +78,7 @@ def test_the_commands_are_those_we_know_of():
         ("lifetime", "train"), ("lifetime", "rollback"), ("lifetime", "show"),
         ("campaign", "list"), ("campaign", "plan"), ("campaign", "publish"), ("campaign", "preview"),
         ("send", "run"), ("send", "status"), ("send", "show"), ("send", "resolve"), ("send", "withdraw"), ("send", "pause"), ("send", "resume"),
+        ("sentiment", "train"), ("sentiment", "ask"), ("replies", "list"), ("replies", "show"), ("replies", "honour"), ("replies", "close"),
         ("bounces", "take"), ("bounces", "list"), ("feedback", "collect"), ("feedback", "simulate"), ("report", "build"), ("report", "show"),
         ("inbox", "serve"), ("tracking", "serve"), ("console", "serve"), ("ledger", "migrate"), ("doctor", "dns"), ("up",), ("demo",),
     } == LEAVES  # fmt: skip
