@@ -215,7 +215,7 @@ def test_a_page_that_reads_from_right_to_left_is_laid_out_so():
 def test_a_latin_name_and_a_price_keep_their_order_between_arabic_words():
     rendered = mail("restock", with_product("restock", name="7-Up (2 L)", price_cents=349), "ar")
     assert "\u20687-Up (2 L)\u2069" in rendered.subject
-    assert "\u20687-Up (2 L)\u2069 · \u2068\u200f3.49\xa0US$\u2069" in rendered.text.splitlines()
+    assert "\u20687-Up (2 L)\u2069 · \u20683.49\xa0US$\u2069" in rendered.text.splitlines()
     assert re.search(r'<div class="name ink" dir="auto"[^>]*><a [^>]*>7-Up \(2 L\)</a>', rendered.html)
 
 
@@ -229,7 +229,7 @@ def test_a_latin_name_and_a_price_keep_their_order_between_arabic_words():
         ("fr", "3,49\xa0$US"),
         ("es", "3,49\xa0US$"),
         ("ja", "$3.49"),
-        ("ar", "\u200f3.49\xa0US$"),
+        ("ar", "3.49\xa0US$"),
     ],
 )  # as the Unicode CLDR writes them
 def test_a_price_is_written_as_the_locale_writes_it(locale, price):
