@@ -36,6 +36,18 @@ class _Checked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Offer(_Checked):
+    """What a coupon of a campaign gives; the audience may size it to the customer, up to this."""
+
+    discount_percent: int = Field(ge=1, le=50)
+    min_spend_cents: int = Field(ge=0)
+    """In the minor unit of the shop's currency."""
+    valid_days: int = Field(ge=1, le=365)
+    """A coupon is valid to the end of the so manieth day after that of its plan (UTC)."""
+    coupons: int = Field(ge=1)
+    """At most so many of the campaign are valid at once."""
+
+
 class Step(_Checked):
     """One mail of a campaign that has several; its files are in the folder of its name."""
 
@@ -44,6 +56,8 @@ class Step(_Checked):
     """How long after the step before; the plan of a day counts whole days and rounds up."""
     min_products: int | None = Field(None, ge=0, le=12)
     """Where this step needs fewer or more than the campaign says."""
+    offer: Offer | None = None
+    """Where a coupon goes with this step."""
 
     @property
     def wait_days(self) -> int:
@@ -66,7 +80,8 @@ class Campaign(_Checked):
     description: Line
     owner: Line
     priority: int = Field(ge=0, le=1000)
-    """Where a customer qualifies for several campaigns on a day, the highest wins."""
+    """Where a customer qualifies for several campaigns on a day, the highest wins; of equals, the mail that is expected
+    to bring most."""
     holdout_share: float = Field(ge=0, le=0.5)
     """Share (0 to 0.5) of candidates who get nothing, so that the effect can be measured."""
     holdout_key: Identifier
@@ -78,6 +93,8 @@ class Campaign(_Checked):
     """How long after its planned moment a mail may still begin; without it, until 24 hours after the end of its day."""
     mails_per_week: int | None = Field(None, ge=1, le=7)
     """A customer gets at most so many of this campaign's mails in seven days."""
+    offer: Offer | None = None
+    """Where a coupon goes with every mail of the campaign."""
     steps: tuple[Step, ...] = Field((ONLY_STEP,), min_length=1, max_length=9, strict=False)
     """In order. Without it the campaign is one mail."""
     exit_when: tuple[Exit, ...] = Field((), strict=False)
@@ -193,20 +210,9 @@ def load_campaigns(folder: Path = TEMPLATES) -> dict[str, Campaign]:
     Raises
     ------
     CampaignInvalid
-        Naming file, line, key and what would be allowed; also if two campaigns have the same priority, which would
-        leave open who wins a customer.
+        Naming file, line, key and what would be allowed.
     """
     found = [load_campaign(path) for path in _campaign_folders(folder)]
-    by_priority: dict[int, Campaign] = {}
-    for campaign in found:
-        other = by_priority.setdefault(campaign.priority, campaign)
-        if other is not campaign:
-            taken = ", ".join(str(each.priority) for each in found)
-            place = _place(folder / campaign.campaign_id / "campaign.yml", ["priority"])
-            raise CampaignInvalid(
-                f"{place}: priority {campaign.priority} is that of "
-                f"{other.campaign_id} too; choose a number other than {taken}"
-            )
     return {c.campaign_id: c for c in sorted(found, key=lambda c: c.priority, reverse=True)}
 
 

@@ -191,21 +191,23 @@ class LedgerView:
         with self._engine.begin() as connection:
             return connection.scalar(select(func.count()).select_from(consents)) or 0
 
-    def sends_before(self, as_of: date, moment: datetime) -> list[tuple[str, str, str, date]]:
-        """Return (send_id, customer_id, campaign_id, as_of_date) of the sends of earlier days, by send_id.
+    def sends_before(self, as_of: date, moment: datetime) -> list[tuple[str, str, str, int, date]]:
+        """Return (send_id, customer_id, campaign_id, step, as_of_date) of the sends of earlier days, by send_id.
 
         Left out: what had reached nobody by `moment` (refused, suppressed, expired). What happens
         later does not count, so that asking again gives the same answer.
         """
         reached_nobody = and_(sends.c.state.in_(REACHED_NOBODY), sends.c.ended_at < moment)
         query = (
-            select(sends.c.send_id, sends.c.customer_id, sends.c.campaign_id, sends.c.as_of_date)
+            select(
+                sends.c.send_id, sends.c.customer_id, sends.c.campaign_id, sends.c.step, sends.c.as_of_date
+            )
             .where(sends.c.as_of_date < as_of, not_(reached_nobody))
             .order_by(sends.c.send_id)
         )
         with self._engine.begin() as connection:
             return [
-                (row.send_id, row.customer_id, row.campaign_id, row.as_of_date)
+                (row.send_id, row.customer_id, row.campaign_id, row.step, row.as_of_date)
                 for row in connection.execute(query)
             ]
 

@@ -39,6 +39,7 @@ LEDGER_SENDS = pa.schema(
         ("send_id", pa.string()),
         ("customer_id", pa.string()),
         ("campaign_id", pa.string()),
+        ("step", pa.int32()),
         ("as_of_date", pa.date32()),
     ]
 )

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from campaigns.definitions import load_campaigns
+from campaigns.definitions import Campaign, Step, load_campaigns
 from campaigns.ledger import Ledger, PlannedSend
 from campaigns.migrate import migrate
 from campaigns.outcomes import publish_ledger_state
@@ -42,6 +42,10 @@ DEFINITIONS = pa.schema(
         ("mails_per_week", pa.int32()),
         ("exit_when", pa.list_(pa.string())),
         ("reentry_after_days", pa.int32()),
+        ("offer_discount_percent", pa.int32()),
+        ("offer_min_spend_cents", pa.int64()),
+        ("offer_valid_days", pa.int32()),
+        ("offer_coupons", pa.int64()),
         ("template_version", pa.string()),
         ("expires_after_hours", pa.int32()),
     ]
@@ -121,12 +125,19 @@ def _publish_definitions(settings: Settings, as_of: date) -> None:
         for number, step in enumerate(campaign.steps, start=1):
             template = compile_template(campaign.campaign_id, step=step.name)
             store.save(template)
-            own = {"step": number, "step_name": step.name or None, "wait_days": step.wait_days}
-            if step.min_products is not None:
-                own["min_products"] = step.min_products
-            rows.append(about | own | {"template_version": template.version})
+            rows.append(about | _of_step(campaign, number, step) | {"template_version": template.version})
     published.write_candidate("campaign_definitions", as_of, pa.Table.from_pylist(rows, DEFINITIONS))
     published.release("campaign_definitions", as_of)
+
+
+def _of_step(campaign: Campaign, number: int, step: Step) -> dict[str, object]:
+    """Return what a step says itself, beside its campaign."""
+    own: dict[str, object] = {"step": number, "step_name": step.name or None, "wait_days": step.wait_days}
+    if step.min_products is not None:
+        own["min_products"] = step.min_products
+    if offer := step.offer or campaign.offer:
+        own |= {f"offer_{name}": value for name, value in offer.model_dump().items()}
+    return own
 
 
 def _planned(plan: pa.Table) -> Iterator[dict[str, Any]]:

@@ -201,7 +201,8 @@ def stage_times(readers: Readers, day: date) -> list[StageTime]:
 
 
 def _funnel(row: Row) -> Funnel:
-    counts = {name: int(row[name] or 0) for name in row if name not in {"campaign_id", "as_of_date"}}
+    counts = dict.fromkeys(VERDICTS, 0)  # an older day knew fewer
+    counts |= {name: int(row[name] or 0) for name in row if name not in {"campaign_id", "as_of_date"}}
     planned, sent = counts["planned"], counts["sent"]
     return Funnel(
         campaign_id=row["campaign_id"],

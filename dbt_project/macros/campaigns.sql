@@ -4,9 +4,10 @@
 {%- endmacro %}
 
 {#- What a mail may state of a product, from a row of the mart `products`. `reason` and what it states are SQL expressions;
-    `bought_date` is the day the customer last bought the product that `reason_product_name` names. -#}
+    `bought_date` is the day the customer last bought the product that `reason_product_name` names; `more` has the facts that
+    only some campaigns state. -#}
 {% macro product_fact(product, reason, reason_product_name="null::varchar", bought_date="null::date",
-                      times_bought="null::bigint", usual_gap_days="null::double", days_since="null::bigint") -%}
+                      times_bought="null::bigint", usual_gap_days="null::double", days_since="null::bigint", more={}) -%}
     struct_pack(
         product_id := {{ product }}.product_id,
         name := {{ product }}.name,
@@ -22,5 +23,71 @@
         times_bought := {{ times_bought }},
         usual_gap_days := {{ usual_gap_days }},
         days_since := {{ days_since }}
+        {%- for name, value in more.items() %},
+        {{ name }} := {{ value }}
+        {%- endfor %}
     )
+{%- endmacro %}
+
+{#- Per customer the facts of what a relation of (customer_id, product_id, …) called `picked` holds, at most so many: of what may
+    be recommended and is not known to be sold out. Products that share a name look like the same thing twice in a mail:
+    the first in the order stands for both. -#}
+{% macro product_lists(picked, fact, order, most) -%}
+    (
+        select
+            picked.customer_id,
+            list({{ fact }} order by {{ order }}, picked.product_id)[1:{{ most }}] as facts
+        from (
+            select
+                picked.*,
+                row_number() over (
+                    partition by picked.customer_id, products.name order by {{ order }}, picked.product_id
+                ) as namesake
+            from {{ picked }} as picked
+            inner join {{ ref("products") }} as products on picked.product_id = products.product_id
+            where products.is_recommendable and coalesce(products.stock_count, 1) > 0
+        ) as picked
+        inner join {{ ref("products") }} as products on picked.product_id = products.product_id
+        where picked.namesake = 1
+        group by picked.customer_id
+    )
+{%- endmacro %}
+
+{#- The day's recommendations of what a customer never bought, as facts, at most so many per customer. -#}
+{% macro recommended(most) -%}
+    {{ product_lists(
+        "(select * from " ~ ref("stg_published__recommendations") ~ " where question = 'new')",
+        product_fact("products", "case when picked.because_product_id is null then picked.reason else 'history' end"),
+        "picked.rank", most
+    ) }}
+{%- endmacro %}
+
+{#- Why somebody is proposed: the rule, and a name and value per feature. -#}
+{% macro evidence(rule, features={}) -%}
+    to_json(struct_pack(
+        audience_rule := '{{ rule | replace("'", "''") }}',
+        features := struct_pack(
+            {%- for name, value in features.items() %}
+            {{ name }} := {{ value }}{% if not loop.last %},{% endif %}
+            {%- endfor %}
+        ),
+        scores := []::struct(name varchar, value double, model_name varchar, model_version varchar, run_id varchar)[]
+    ))::varchar
+{%- endmacro %}
+
+{#- The steps of a campaign, as campaign.yml has them. -#}
+{% macro steps_of(campaign_id) -%}
+    (select * from {{ ref("stg_published__campaign_definitions") }} where campaign_id = '{{ campaign_id }}')
+{%- endmacro %}
+
+{#- An offer as facts; null where the step has none. -#}
+{% macro offer_fact(step, discount_percent="", min_spend_cents="") -%}
+    case
+        when {{ step }}.offer_discount_percent is not null then struct_pack(
+            discount_percent := {{ discount_percent or step ~ ".offer_discount_percent" }},
+            min_spend_cents := {{ min_spend_cents or step ~ ".offer_min_spend_cents" }},
+            currency := '{{ var("currency") }}',
+            valid_until := ({{ as_of_date() }} + {{ step }}.offer_valid_days)::varchar
+        )
+    end
 {%- endmacro %}

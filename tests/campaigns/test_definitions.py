@@ -135,14 +135,6 @@ def test_a_folder_that_is_no_step_is_refused(series):
         load_campaign(series)
 
 
-def test_two_campaigns_of_one_priority_are_refused_by_name(folder):
-    rewrite(folder / "restock" / "campaign.yml", "priority: 200", "priority: 300")
-    with pytest.raises(
-        CampaignInvalid, match=r"^winback/campaign\.yml, line 5: priority 300 is that of restock"
-    ):
-        load_campaigns(folder)
-
-
 def test_a_folder_without_one_of_its_files_is_refused(folder):
     (folder / "restock" / "body.txt").unlink()
     with pytest.raises(CampaignInvalid, match=r"campaign folder restock lacks body\.txt"):

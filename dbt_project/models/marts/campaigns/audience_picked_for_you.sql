@@ -42,7 +42,7 @@ recommendations as (
 select
     recommendations.customer_id,
     1 as step,
-    recommendations.best_score as rank_score,
+    null::double as value_cents,
     len(recommendations.facts) as product_count,
     to_json(struct_pack(
         first_name := customers.first_name,

@@ -25,8 +25,7 @@ lists as (
             {{ product_fact("products", "'due'", times_bought="due.times_bought",
                             usual_gap_days="round(due.usual_gap_days, 1)", days_since="due.days_since") }}
             order by due.times_bought desc, due.product_id
-        )[1:4] as facts,
-        sum(due.times_bought)::double as rank_score
+        )[1:4] as facts
     from due
     inner join {{ ref("products") }} as products on due.product_id = products.product_id
     where due.namesake = 1
@@ -37,7 +36,7 @@ lists as (
 select
     lists.customer_id,
     1 as step,
-    lists.rank_score,
+    null::double as value_cents,
     len(lists.facts) as product_count,
     to_json(struct_pack(
         first_name := customers.first_name,

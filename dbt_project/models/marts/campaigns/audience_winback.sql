@@ -1,4 +1,4 @@
--- Customers whom trying to keep is worth its costs, who used to come often enough to be missed.
+-- Customers whom trying to keep is worth its costs, who used to come often enough to be missed, for each step.
 {% set rule = "keeping them is worth its costs, at least 4 orders before, none in the last 14 days" %}
 
 with scores as (
@@ -40,18 +40,29 @@ favourites as (
     inner join {{ ref("products") }} as products on habits.product_id = products.product_id
     where habits.namesake = 1
     group by habits.customer_id
+),
+
+-- What else there is, for the step that gives a reason to return.
+recommendations as (
+    select *
+    from {{ recommended(3) }} as recommendations
 )
 
 select
     scores.customer_id,
-    1 as step,
-    scores.expected_profit_cents as rank_score,
+    steps.step,
+    scores.expected_profit_cents as value_cents,
     coalesce(len(favourites.facts), 0) as product_count,
     to_json(struct_pack(
         first_name := customers.first_name,
         days_since_last_order := features.recency_days,
         usual_gap_days := round(features.gap_mean_days, 1),
-        products := coalesce(favourites.facts, [])
+        offer := {{ offer_fact("steps") }},
+        products := case
+            when steps.step_name = 'reason_to_return'
+                then list_concat(coalesce(favourites.facts, []), coalesce(recommendations.facts, []))
+            else coalesce(favourites.facts, [])
+        end
     ))::varchar as facts,
     to_json(struct_pack(
         audience_rule := '{{ rule }}',
@@ -77,6 +88,8 @@ inner join {{ ref("customer_features") }} as features
     on scores.customer_id = features.customer_id and features.as_of_date = {{ as_of_date() }}
 inner join {{ ref("customers") }} as customers on scores.customer_id = customers.customer_id
 left join reasons on scores.customer_id = reasons.customer_id
+cross join {{ steps_of("winback") }} as steps
+left join recommendations on scores.customer_id = recommendations.customer_id
 left join favourites on scores.customer_id = favourites.customer_id
 where
     -- More than 0: the margin a mail is expected to keep is more than what it and its incentive cost.

@@ -1,82 +1,119 @@
-with campaigns as (
+with definitions as (
     select * from {{ ref("stg_published__campaign_definitions") }}
 ),
 
-recent_sends as (
+mails as (
     select
         customer_id,
-        count(*) as send_count
+        count(*) as mail_count
     from {{ ref("stg_published__ledger_sends") }}
     where as_of_date >= {{ as_of_date() }} - 6
     group by customer_id
 ),
 
-judged as (
+campaign_mails as (
     select
-        candidates.*,
-        campaigns.priority,
-        campaigns.template_version,
-        campaigns.holdout_share,
+        customer_id,
+        campaign_id,
+        count(*) as mail_count
+    from {{ ref("stg_published__ledger_sends") }}
+    where as_of_date >= {{ as_of_date() }} - 6
+    group by customer_id, campaign_id
+),
+
+people as (
+    select
+        customers.customer_id,
         customers.locale,
         customers.time_zone,
-        {{ keyed_share("campaigns.holdout_key", "candidates.customer_id") }} < campaigns.holdout_share as is_held_out,
-        candidates.product_count >= campaigns.min_products as has_content,
-        features.usual_hour,
-        -- The first reason that applies counts; quiet hours move a send, they do not stop it.
+        hours.habit_hour,
+        hours.send_at,
+        coalesce(mails.mail_count, 0) as mails_7d_count,
         case
             when not customers.has_consent then 'no_consent'
             when suppressions.customer_id is not null then 'suppressed'
             when not customers.has_address then 'not_reachable'
-            when
-                {{ keyed_share("campaigns.holdout_key", "candidates.customer_id") }} < campaigns.holdout_share
-                then 'held_out'
-            when coalesce(recent_sends.send_count, 0) >= {{ var("mails_per_week") }} then 'frequency_capped'
+        end as verdict
+    from {{ ref("customers") }} as customers
+    inner join {{ ref("send_hours") }} as hours on customers.customer_id = hours.customer_id
+    left join {{ ref("stg_published__ledger_suppressions") }} as suppressions
+        on customers.customer_id = suppressions.customer_id
+    left join mails on customers.customer_id = mails.customer_id
+),
+
+-- The first reason that applies counts; quiet hours move a send, they do not stop it. Not materialized: to find the
+-- winners takes none of the long columns, and the rows that carry them then pass through once, held by nothing.
+judged as not materialized (
+    select
+        candidates.*,
+        definitions.step_name,
+        definitions.priority,
+        definitions.holdout_share,
+        definitions.template_version,
+        people.locale,
+        people.time_zone,
+        people.habit_hour,
+        people.send_at,
+        people.mails_7d_count,
+        coalesce(campaign_mails.mail_count, 0) as campaign_mails_7d_count,
+        {{ keyed_share("definitions.holdout_key", "candidates.customer_id") }}
+        < definitions.holdout_share as is_held_out,
+        candidates.product_count >= definitions.min_products as has_content,
+        case
+            when people.verdict is not null then people.verdict
+            when candidates.exit_reason is not null then 'exited'
+            when candidates.due_date > {{ as_of_date() }} then 'too_soon'
+            when is_held_out then 'held_out'
+            when people.mails_7d_count >= {{ var("mails_per_week") }} then 'frequency_capped'
+            when campaign_mails.mail_count >= definitions.mails_per_week then 'frequency_capped'
         end as early_verdict
     from {{ ref("campaign_candidates") }} as candidates
-    inner join campaigns on candidates.campaign_id = campaigns.campaign_id and candidates.step = campaigns.step
-    inner join {{ ref("customers") }} as customers on candidates.customer_id = customers.customer_id
-    inner join {{ ref("customer_features") }} as features
-        on candidates.customer_id = features.customer_id and candidates.as_of_date = features.as_of_date
-    left join {{ ref("stg_published__ledger_suppressions") }} as suppressions
-        on candidates.customer_id = suppressions.customer_id
-    left join recent_sends on candidates.customer_id = recent_sends.customer_id
+    inner join definitions on candidates.campaign_id = definitions.campaign_id and candidates.step = definitions.step
+    inner join people on candidates.customer_id = people.customer_id
+    left join campaign_mails
+        on candidates.customer_id = campaign_mails.customer_id and candidates.campaign_id = campaign_mails.campaign_id
 ),
 
 -- One mail a day for a customer: what has something to say and passed every rule before competes.
-ranked as (
+winners as (
     select
-        *,
-        row_number() over (
-            partition by customer_id, early_verdict is null and has_content
-            order by priority desc, rank_score desc, campaign_id
-        ) as place,
-        max((early_verdict is null and has_content)::integer) over (partition by customer_id) = 1 as has_winner
+        customer_id,
+        arg_max(
+            campaign_id, struct_pack(priority, value := coalesce(value_cents, '-infinity'::double), campaign_id)
+        ) as campaign_id
     from judged
+    where early_verdict is null and has_content
+    group by customer_id
 )
 
 select
-    md5(campaign_id || '|' || step || '|' || customer_id || '|' || as_of_date) as send_id,
-    campaign_id,
-    step,
-    customer_id,
-    as_of_date,
+    md5(judged.campaign_id || '|' || judged.step || '|' || judged.customer_id || '|{{ var("as_of_date") }}') as send_id,
+    judged.campaign_id,
+    judged.step,
+    judged.step_name,
+    judged.customer_id,
+    judged.as_of_date,
     case
-        when early_verdict is not null then early_verdict
-        when has_content and place = 1 then 'planned'
-        when has_winner then 'outranked'
+        when judged.early_verdict is not null then judged.early_verdict
+        when judged.has_content and winners.campaign_id = judged.campaign_id then 'planned'
+        when winners.customer_id is not null then 'outranked'
         else 'no_content'
     end as verdict,
-    case when is_held_out then 'holdout' else 'treatment' end as arm,
-    case when is_held_out then holdout_share else 1 - holdout_share end as propensity,
-    priority,
-    locale,
-    time_zone,
-    -- An hour before the customer usually shops, kept within 08:00 to 17:00 of their own day.
-    (
-        (as_of_date::timestamp + to_hours(greatest(8, least(17, coalesce(usual_hour, 10) - 1))::integer))
-        at time zone time_zone
-    ) at time zone 'UTC' as send_at,
-    template_version,
-    facts,
-    evidence
-from ranked
+    case when judged.is_held_out then 'holdout' else 'treatment' end as arm,
+    case when judged.is_held_out then judged.holdout_share else 1 - judged.holdout_share end as propensity,
+    judged.priority,
+    judged.value_cents,
+    judged.entered_date,
+    judged.due_date,
+    judged.exit_reason,
+    judged.mails_7d_count,
+    judged.campaign_mails_7d_count,
+    judged.locale,
+    judged.time_zone,
+    judged.habit_hour,
+    judged.send_at,
+    judged.template_version,
+    judged.facts,
+    judged.evidence
+from judged
+left join winners on judged.customer_id = winners.customer_id

@@ -1,5 +1,6 @@
 {% set verdicts = [
-    "no_consent", "suppressed", "not_reachable", "held_out", "frequency_capped", "outranked", "no_content", "planned"
+    "no_consent", "suppressed", "not_reachable", "exited", "too_soon", "held_out", "frequency_capped", "no_coupon",
+    "outranked", "no_content", "planned",
 ] %}
 
 with reactions as (

@@ -1,0 +1,143 @@
+"""Whom each audience proposes in the corner shop, and nobody else; and that a shop without a source is no error."""
+
+import json
+from typing import Any
+
+import duckdb
+import pytest
+
+from core.settings import Settings
+from tests.campaigns import corner_shop, small_shop
+
+PROPOSED: dict[str, dict[str, tuple[int, ...]]] = {
+    "cart_abandonment": {"left_cart_yesterday": (1, 2, 3), "left_cart_5_days_ago": (2, 3)},
+    "back_in_stock": {"wanted_peas": (1,)},
+    "price_drop": {"wanted_jam": (1,)},
+    "low_stock": {"wanted_bread": (1,)},
+    "browse_abandonment": {"looked_around": (1,), "saw_peas_again": (1,)},
+    "welcome": {"joined_yesterday": (1, 2, 3), "joined_last_week": (2, 3)},
+    "order_follow_up": {"ordered_2_days_ago": (1,)},
+    "review_request": {"first_cheese": (1,)},
+    "satisfaction_survey": {"ordered_6_days_ago": (1,)},
+    "winback": {"is_leaving": (1, 2, 3, 4)},
+    "greeting": {"reads_chinese": (1,)},
+    "promotion": {"waits_for_discounts": (1,), "likes_discounts": (1,)},
+    "new_arrivals": {"gardens": (1,)},
+    "sunset": {"reads_no_mail": (1, 2)},
+}
+"""By the names of the customers, and the days that stand beside them in the corner shop."""
+
+Proposals = dict[str, dict[tuple[str, int], dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = small_shop.settings_of(tmp_path_factory.mktemp("corner_shop"))
+    corner_shop.build_shop(settings)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def proposals(shop) -> Proposals:
+    with duckdb.connect(str(shop.warehouse), read_only=True) as warehouse:
+        return {
+            campaign_id: {
+                (customer_id, step): {
+                    "product_count": count,
+                    "facts": json.loads(facts),
+                    "evidence": json.loads(evidence),
+                }
+                for customer_id, step, count, facts, evidence in warehouse.execute(
+                    f"select customer_id, step, product_count, facts, evidence from campaigns.audience_{campaign_id}"
+                ).fetchall()
+            }
+            for campaign_id in PROPOSED
+        }
+
+
+@pytest.mark.parametrize("campaign_id", PROPOSED)
+def test_an_audience_proposes_whom_it_is_for_and_nobody_else(proposals, campaign_id):
+    expected = {(name, step) for name, steps in PROPOSED[campaign_id].items() for step in steps}
+    assert set(proposals[campaign_id]) == expected
+
+
+def facts_of(proposals: Proposals, campaign_id: str, name: str, step: int = 1) -> dict[str, Any]:
+    facts: dict[str, Any] = proposals[campaign_id][name, step]["facts"]
+    return facts
+
+
+def shown(facts: dict[str, Any], *more: str) -> list[tuple[object, ...]]:
+    """Return (product, reason, …) of each product of a mail."""
+    return [tuple(product[key] for key in ("product_id", "reason", *more)) for product in facts["products"]]
+
+
+def test_a_mail_about_a_product_states_what_the_shop_knows_of_it(proposals):
+    cart = facts_of(proposals, "cart_abandonment", "left_cart_yesterday")
+    assert (cart["left_date"], shown(cart)) == ("2026-02-16", [("milk", "in_cart")])
+    peas = facts_of(proposals, "back_in_stock", "wanted_peas")
+    assert shown(peas, "out_since_date") == [("peas", "back_in_stock", "2026-02-01")]
+    # 500 until the end of January, 450, 480, 400: the lowest of the 30 days before was 450.
+    jam = facts_of(proposals, "price_drop", "wanted_jam")
+    assert shown(jam, "price_cents", "previous_price_cents") == [("jam", "price_drop", 400, 450)]
+    assert shown(facts_of(proposals, "low_stock", "wanted_bread"), "units_left") == [
+        ("bread", "low_stock", 3)
+    ]
+    looked = facts_of(proposals, "browse_abandonment", "saw_peas_again")
+    assert (looked["looked_date"], shown(looked, "days_since")) == ("2026-02-16", [("peas", "looked_at", 1)])
+    new = facts_of(proposals, "new_arrivals", "gardens")
+    assert shown(new) == [("pots", "new_arrival"), ("spade", "new_arrival")]
+
+
+def test_a_mail_after_an_order_states_that_order(proposals):
+    follow_up = facts_of(proposals, "order_follow_up", "ordered_2_days_ago")
+    assert (follow_up["ordered_date"], follow_up["care_topic"]) == ("2026-02-15", "frozen")  # peas and sorbet
+    assert {product["product_id"] for product in follow_up["products"]} == {"peas", "sorbet", "milk"}
+    review = facts_of(proposals, "review_request", "first_cheese")
+    assert (review["ordered_date"], shown(review)) == ("2026-02-05", [("cheese", "just_bought")])
+    survey = facts_of(proposals, "satisfaction_survey", "ordered_6_days_ago")
+    assert (survey["ordered_date"], survey["survey"]) == ("2026-02-11", "after_delivery")
+
+
+def test_a_mail_to_a_stranger_or_a_reader_lost_states_what_is_known_of_them(proposals):
+    hello = facts_of(proposals, "welcome", "joined_yesterday")
+    assert hello["signed_up_date"] == "2026-02-16"
+    # Lines of the last 90 days: 27 of tea, 9 of soap, 6 of cheese, 3 of peas and of seeds.
+    assert [name for name, _ in shown(hello)] == ["tea", "soap", "cheese", "peas"]
+    greeting = facts_of(proposals, "greeting", "reads_chinese")
+    assert (greeting["occasion"], shown(greeting)) == ("lunar_new_year", [("sorbet", "popular")])
+    assert facts_of(proposals, "sunset", "reads_no_mail", 2)["last_read_date"] == "2025-09-01"
+
+
+def test_a_step_of_the_ladder_states_what_is_its_own(proposals):
+    care, reason, incentive, last = (
+        facts_of(proposals, "winback", "is_leaving", step) for step in (1, 2, 3, 4)
+    )
+    assert shown(care) == shown(incentive) == shown(last) == [("rice", "favourite")]
+    assert shown(reason) == [("rice", "favourite"), ("sorbet", "popular")]
+    assert [facts["offer"] for facts in (care, reason, last)] == [None, None, None]
+    offer = {"discount_percent": 15, "min_spend_cents": 500, "currency": "USD", "valid_until": "2026-03-03"}
+    assert incentive["offer"] == offer
+
+
+def test_an_offer_is_sized_to_who_gets_it(proposals):
+    # All things discounted: 15 %; half of them: 7.5, in steps of 5 that is 10. Baskets of 4.80 and 5.40, and a fifth more.
+    offers = {name: facts_of(proposals, "promotion", name)["offer"] for name in PROPOSED["promotion"]}
+    sizes = {name: (offer["discount_percent"], offer["min_spend_cents"]) for name, offer in offers.items()}
+    assert sizes == {"waits_for_discounts": (15, 1000), "likes_discounts": (10, 1000)}
+
+
+def test_every_proposal_says_by_which_rule(proposals):
+    told = [row["evidence"]["audience_rule"] for rows in proposals.values() for row in rows.values()]
+    assert len(told) > 20
+    assert all(told)
+
+
+def test_a_shop_that_brings_no_events_stock_prices_reviews_or_surveys_gets_none_of_their_mails(planned):
+    ask = ["cart_abandonment", "browse_abandonment", "back_in_stock", "price_drop", "low_stock"]
+    ask += ["review_request", "satisfaction_survey", "sunset"]
+    with duckdb.connect(str(planned.warehouse), read_only=True) as warehouse:
+        counts = {
+            name: warehouse.sql(f"select count(*) from campaigns.audience_{name}").fetchall()[0][0]
+            for name in (*ask, "order_follow_up", "restock")
+        }
+    assert {name for name, count in counts.items() if count} == {"order_follow_up", "restock"}
