@@ -7,6 +7,7 @@ The whole path makes each mail from its plan row and signs it (RSA-2048) besides
 """
 
 import argparse
+import hashlib
 import json
 import logging
 import os
@@ -20,23 +21,24 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from sqlalchemy import create_engine, insert, text
+from sqlalchemy import create_engine, text
 
-from benchmarks.mails import made_plan
+from benchmarks.mails import made_plan, plain_templates
 from benchmarks.results import Result, write
 from campaigns.dispatch import send_batch
 from campaigns.envelope import Envelope
-from campaigns.ledger import Ledger, LedgerSend, SendState
+from campaigns.ledger import DueSend, Ledger, PlannedSend, SendState
 from campaigns.mailers.smtp import SmtpMailer
 from campaigns.making import Makers, Messages
 from campaigns.migrate import migrate
-from core.ledger_tables import open_ledger, sends
+from core.ledger_tables import open_ledger
 from core.logging import configure_logging
 from core.settings import Settings
 
@@ -48,7 +50,6 @@ MIDNIGHT = datetime(2026, 3, 3, tzinfo=UTC)
 
 WHOLE = "SQLite, made from plan rows and signed"
 
-Row = dict[str, object]
 Send = Callable[[int], float]
 """Sends all the mails of a turn over so many connections; returns the seconds it took."""
 
@@ -109,7 +110,7 @@ def speed(folder: Path, mails: int, rounds: int) -> Iterator[Result]:
 def ready_mails(port: int, mails: int, folder: Path, ending: ExitStack) -> dict[str, Send]:
     """Return ours: ready bytes through a ledger, by where that is and how many send."""
     sqlite, plan = SqliteLedgers(folder, mails), folder / "plan"
-    whole = SqliteLedgers(folder, mails, made_rows(plan, mails))
+    whole = SqliteLedgers(folder, mails, made_sends(plan, mails))
     postgresql = PostgresqlLedgers(ending.enter_context(running_postgresql()), mails)
     return {
         "SQLite": lambda connections: sent_by(1, sqlite.new(), port, connections)[0],
@@ -174,11 +175,11 @@ def nodemailer_pool(port: int, mails: int, folder: Path) -> Send:
 class SqliteLedgers:
     """Makes ledgers with the mails of a turn: copies of one."""
 
-    def __init__(self, folder: Path, mails: int, rows: list[Row] | None = None) -> None:
-        name = "ready" if rows is None else "whole"
+    def __init__(self, folder: Path, mails: int, made: list[PlannedSend] | None = None) -> None:
+        name = "ready" if made is None else "whole"
         self._filled, self._copy = folder / f"{name}.sqlite", folder / "ledger.sqlite"
         self._filled.unlink(missing_ok=True)
-        fill(f"sqlite:///{self._filled}", mails, rows)
+        fill(f"sqlite:///{self._filled}", mails, made)
 
     def new(self) -> str:
         shutil.copyfile(self._filled, self._copy)
@@ -204,56 +205,53 @@ class PostgresqlLedgers:
                 connection.execute(text(statement))
 
 
-def made_rows(folder: Path, mails: int) -> list[Row]:
-    """Publish a plan and a key in a folder; return the ledger's rows of its sends, all due."""
+def made_sends(folder: Path, mails: int) -> list[PlannedSend]:
+    """Publish a plan and a key in a folder; return the sends of the plan, all due."""
     shutil.rmtree(folder, ignore_errors=True)
     key = generate_private_key(65537, 2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     _key(folder).parent.mkdir(parents=True)
     _key(folder).write_bytes(pem)
-    made = made_plan(_settings(folder), mails, "en", products=1)
-    due = {"state": SendState.PLANNED, "due_at": NOON, "expires_at": MIDNIGHT}
-    names = (
-        "send_id",
-        "campaign_id",
-        "step",
-        "customer_id",
-        "as_of_date",
-        "address",
-        "pseudonym",
-        "send_at",
-        "attempts",
+    made = made_plan(
+        _settings(folder), mails, "en", products=1, templates=plain_templates(folder / "templates")
     )
+    names = [each.name for each in fields(PlannedSend)]
     return [
-        {name: getattr(send, name) for name in names} | due | {"domain": send.address.partition("@")[2]}
+        PlannedSend(**{name: getattr(send, name) for name in names} | {"expires_at": MIDNIGHT})
         for send in made
     ]
 
 
-def fill(url: str, mails: int, rows: list[Row] | None = None) -> None:
+def fill(url: str, mails: int, made: list[PlannedSend] | None = None) -> None:
     """Make a ledger with so many sends that are due, each to somebody else."""
     migrate(url)
     engine = open_ledger(url)
-    for first in range(0, mails, 50_000):
-        with engine.begin() as connection:
-            numbers = range(first, min(mails, first + 50_000))
-            connection.execute(insert(sends), [rows[n] if rows else planned(n) for n in numbers])
+    ledger = Ledger(engine, lambda: NOON)
+    for first in range(0, mails, 250_000):
+        numbers = range(first, min(mails, first + 250_000))
+        ledger.enqueue((made[n] if made else planned(n) for n in numbers), {})
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("vacuum analyze sends"))
     engine.dispose()
 
 
-def planned(number: int) -> dict[str, object]:
-    moments = {"as_of_date": DAY, "send_at": NOON, "due_at": NOON, "expires_at": MIDNIGHT}
+def planned(number: int) -> PlannedSend:
     who = {
         "customer_id": f"c{number}",
         "address": f"reader.{number}@example.com",
-        "domain": "example.com",
         "pseudonym": f"{number:032x}",
     }
-    what = {"send_id": f"{number:032x}", "campaign_id": "winback", "step": 1}
-    return {**what, **who, **moments, "state": SendState.PLANNED, "attempts": 0}
+    send_id = hashlib.sha256(b"%d" % number).hexdigest()[:32]  # in no order, as theirs are
+    return PlannedSend(
+        send_id=send_id,
+        campaign_id="winback",
+        step=1,
+        **who,
+        as_of_date=DAY,
+        send_at=NOON,
+        expires_at=MIDNIGHT,
+    )
 
 
 def sent_by(
@@ -299,6 +297,9 @@ def _send(url: str, port: int, connections: int, plan: Path | None) -> None:
             how: dict[str, Any] = {"message_of": message_of}
             if plan:
                 makers = ending.enter_context(Makers(settings, mailer.server))
+                for _ in range(os.cpu_count() or 1):
+                    makers.make([])
+                    makers.made()  # it is there then
                 how = {"message_of": Messages(settings), "envelop": Envelope(settings), "makers": makers}
             print("ready", flush=True)
             sys.stdin.readline()
@@ -321,7 +322,7 @@ def _key(folder: Path) -> Path:
 BODY = (b"x" * 74 + b"\r\n") * (SIZE // 76)
 
 
-def message_of(send: LedgerSend) -> bytes:
+def message_of(send: DueSend) -> bytes:
     head = (
         f"From: Juniper Market <hello@juniper.example>\r\nTo: {send.address}\r\nSubject: We miss you\r\n"
         f"Date: Mon, 02 Mar 2026 12:00:00 +0000\r\nMessage-ID: <{send.send_id}@juniper.example>\r\n"

@@ -176,6 +176,8 @@ class Brand(_Checked):
     tile_colours: dict[Identifier, Colour]
     tiles: tuple[TileRule, ...] = Field(strict=False)
     default_tile: Tile
+    words_not_used: dict[str, dict[Line, Line]] = Field(default_factory=dict)
+    """locale → word → why no mail says it."""
 
     @field_validator("*")
     @classmethod

@@ -7,16 +7,16 @@ from collections.abc import Callable
 
 from campaigns.dkim import sign, signers_of
 from campaigns.mailers import Mail
-from campaigns.sends import LedgerSend
+from campaigns.sends import DueSend
 from core.logging import get_logger
 from core.settings import Settings
 from core.tokens import Tokens
 
-Envelop = Callable[[LedgerSend, str, bytes], Mail]
+Envelop = Callable[[DueSend, str, bytes], Mail]
 """Makes a mail of a send, the bare address in its From field and its message."""
 
 
-def bare(send: LedgerSend, author: str, message: bytes) -> Mail:
+def bare(send: DueSend, author: str, message: bytes) -> Mail:
     """Return the message as it is; bounces go to the author."""
     return Mail(author, send.address, message)
 
@@ -37,7 +37,7 @@ class Envelope:
         if not self._signers:
             get_logger(__name__).info("mail goes out without a DKIM signature: LAPWING_DKIM_KEYS is empty")
 
-    def __call__(self, send: LedgerSend, author: str, message: bytes) -> Mail:
+    def __call__(self, send: DueSend, author: str, message: bytes) -> Mail:
         returns_to = author
         if self._bounce_domain:
             returns_to = f"{self._tokens.return_path(send.send_id)}@{self._bounce_domain}"

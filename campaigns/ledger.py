@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,9 +19,9 @@ from campaigns.back_off import next_try
 from campaigns.leases import dead_leases, end, lease_of, renew
 from campaigns.ledger_planning import PlanningLedger
 from campaigns.ledger_rows import (
-    COLUMNS,
+    DUE_COLUMNS,
     WAIT,
-    as_send,
+    as_due,
     end_rows,
     is_due,
     may_go,
@@ -29,7 +30,17 @@ from campaigns.ledger_rows import (
     stop,
 )
 from campaigns.limits import Limits
-from campaigns.sends import MAY_BECOME, Claim, Handover, LedgerSend, Outcome, PlannedSend, SendState, Started
+from campaigns.sends import (
+    MAY_BECOME,
+    Claim,
+    DueSend,
+    Handover,
+    LedgerSend,
+    Outcome,
+    PlannedSend,
+    SendState,
+    Started,
+)
 from core.clock import Clock
 from core.errors import LedgerBroken
 from core.ledger_tables import IS_WAITING, sends
@@ -37,6 +48,7 @@ from core.logging import without_addresses
 
 __all__ = [
     "Claim",
+    "DueSend",
     "Evidence",
     "Handover",
     "Ledger",
@@ -115,14 +127,13 @@ class Ledger(PlanningLedger):
                 mine = update(sends).where(sends.c.send_id.in_(ids), IS_WAITING)
                 claimed = mine.where(may_go(now))
                 claimed = claimed.values(state=SendState.CLAIMED, lease_id=lease, claimed_at=now)
-                rows = connection.execute(claimed.returning(*COLUMNS)).all()
+                rows = connection.execute(claimed.returning(*DUE_COLUMNS)).all()
                 if len(rows) < len(ids):
                     suppressed += stop(connection, mine, now, "the claim")
                 if rows:
-                    in_order = sorted(rows, key=lambda row: (row.due_at, row.send_id))
-                    claim = Claim([as_send(row) for row in in_order], suppressed)
-                    self.limits.take(connection, claim.sends, now)
-                    return claim
+                    due_sends = sorted((as_due(row) for row in rows), key=attrgetter("due_at", "send_id"))
+                    self.limits.take(connection, due_sends, now)
+                    return Claim(due_sends, suppressed)
             return Claim([], suppressed, self.limits.wait(connection, due, now))
 
     def due_count(self, as_of: date | None = None) -> int:
@@ -137,9 +148,7 @@ class Ledger(PlanningLedger):
             due = due.where(sends.c.as_of_date == as_of)
         return due.order_by(sends.c.due_at, sends.c.send_id)
 
-    def start(
-        self, group: Sequence[tuple[LedgerSend, Handover]], *, after: Sequence[Outcome] = ()
-    ) -> Started:
+    def start(self, group: Sequence[tuple[DueSend, Handover]], *, after: Sequence[Outcome] = ()) -> Started:
         """Commit that a group of sends is now being handed over; return which may go.
 
         This commit is where a send *begins*: whoever said no before it gets no mail, whoever says no while the

@@ -26,11 +26,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
-from campaigns.sends import EVERYTHING, LedgerSend, SendState
+from campaigns.sends import EVERYTHING, DueSend, LedgerSend, SendState
 from core.ledger_tables import IS_WAITING, audit_log, consents, pauses, sends, suppressions
 from core.logging import without_addresses
 
 COLUMNS = [sends.c[name] for name in LedgerSend.__dataclass_fields__]
+DUE_COLUMNS = [sends.c[name] for name in DueSend.__dataclass_fields__]
+"""What sending needs of a row: reading all of it takes half as long again."""
 
 HAS_SUPPRESSION = or_(
     exists().where(suppressions.c.customer_id == sends.c.customer_id),
@@ -113,7 +115,8 @@ def _move(
     words = statement.format(rows=marks, may_go=_may_go(connection.dialect))
     if connection.dialect.paramstyle == "pyformat":
         words = words.replace("?", "%s")
-    return set[str](connection.exec_driver_sql(words, (*chain.from_iterable(rows), *values)).scalars())
+    moved = connection.exec_driver_sql(words, (*chain.from_iterable(rows), *values))
+    return set[str](moved.scalars().all())
 
 
 @cache
@@ -147,6 +150,11 @@ def is_paused(now: datetime | ColumnElement[Any]) -> ColumnElement[bool]:
 def is_due(now: datetime) -> ColumnElement[bool]:
     """Return whether a send may begin now, as far as it is up to itself: it waits, is due, in time and not paused."""
     return and_(IS_WAITING, sends.c.due_at <= now, not_(is_paused(now)), sends.c.expires_at > now)
+
+
+def as_due(row: Row[Any]) -> DueSend:
+    """Return a row of `DUE_COLUMNS`."""
+    return DueSend(*list[Any](row))
 
 
 def as_send(row: Row[Any]) -> LedgerSend:

@@ -16,7 +16,7 @@ from typing import Self
 
 from sqlalchemy import Connection, Select, func, insert, select, text, update
 
-from campaigns.sends import EVERYTHING, LedgerSend
+from campaigns.sends import EVERYTHING, PlannedSend
 from core.ledger_tables import IS_HELD, IS_SENT, rates, sends
 from core.settings import Settings
 
@@ -124,7 +124,7 @@ class Limits:
         ]
         return [row.send_id for row in sorted(found, key=lambda row: (row.due_at, row.send_id))[:most]]
 
-    def take(self, connection: Connection, claimed: Sequence[LedgerSend], now: datetime) -> None:
+    def take(self, connection: Connection, claimed: Sequence[PlannedSend], now: datetime) -> None:
         """Count what was claimed, in the transaction that picked it."""
         if not self._rates:
             return

@@ -1,19 +1,22 @@
 """Mails from plan rows, and processes that make them ahead of the sender: signing one takes longer than sending it."""
 
+import gc
 import os
 import signal
-from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections import deque
+from contextlib import suppress
 from datetime import date
 from functools import partial
-from multiprocessing import get_context, parent_process
-from threading import Thread
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from operator import attrgetter
 from types import TracebackType
 from typing import Self
 
 from campaigns.dispatch import Ready, make_ready
 from campaigns.envelope import Envelope
-from campaigns.ledger import LedgerSend
+from campaigns.ledger import DueSend, Handover
+from campaigns.mailers import Mail
 from campaigns.message import build_message
 from campaigns.plan import PLAN
 from campaigns.render import LinkAddresses, render
@@ -50,7 +53,7 @@ class Messages:
             }
         return self._rows[day]
 
-    def __call__(self, send: LedgerSend) -> bytes:
+    def __call__(self, send: DueSend) -> bytes:
         row = self.rows_of(send.as_of_date).get(send.send_id)
         if row is None:
             raise LedgerBroken(
@@ -70,20 +73,54 @@ class Messages:
         )
 
 
+# Between processes go tuples: objects like ours take four times as long to pickle.
+_FIELDS = attrgetter(*DueSend.__dataclass_fields__)
+
+
 class Makers:
-    """A process for each core, which make and sign mails; `days` are those of the mails they were given."""
+    """A process for each core, which make and sign mails; `days` are those of the mails they were given.
+
+    They are forked from a process that has done nothing but import this module: forked from the sender, they would share the
+    ledger's connections. Orders go round; a maker whose mails nobody takes makes no more, so memory is bounded.
+    """
 
     def __init__(self, settings: Settings, server: str) -> None:
         self.days: set[date] = set()
-        # forked, they would share the ledger's connections
-        self._pool = ProcessPoolExecutor(
-            os.cpu_count(), get_context("spawn"), initializer=_begin, initargs=(settings, server)
-        )
+        context = get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        self._lines = deque[Connection]()
+        self._open = deque[Connection]()  # of each order under way, the oldest first
+        for _ in range(os.cpu_count() or 1):
+            ours, theirs = context.Pipe()
+            context.Process(target=_make, args=(theirs, settings, server), daemon=True).start()
+            theirs.close()
+            self._lines.append(ours)
 
-    def make(self, sends: list[LedgerSend]) -> Future[dict[str, Ready]]:
-        """Return send_id → mail of sends, in the future."""
+    def make(self, sends: list[DueSend]) -> None:
+        """Have the mails of sends made."""
         self.days.update(send.as_of_date for send in sends)
-        return self._pool.submit(_make, sends)
+        line = self._lines[0]
+        self._lines.rotate(-1)
+        line.send([_FIELDS(send) for send in sends])
+        self._open.append(line)
+
+    def made(self) -> dict[str, Ready]:
+        """Return send_id → mail of the oldest order of which nothing was returned, once they are made.
+
+        Raises
+        ------
+        Exception
+            What making one of them raised.
+        EOFError
+            If their maker has died.
+        """
+        found: list[tuple[str, str, str, bytes, str, str, str]] | Exception = self._open.popleft().recv()
+        if isinstance(found, Exception):
+            raise found
+        return {
+            send_id: Ready(Mail(sender, recipient, message), Handover(server, message_id, digest))
+            for send_id, sender, recipient, message, server, message_id, digest in found
+        }
 
     def __enter__(self) -> Self:
         return self
@@ -91,26 +128,27 @@ class Makers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        for line in self._lines:
+            line.close()  # which ends its maker
 
 
-_ready: Callable[[LedgerSend], Ready]  # of a process of Makers, from its beginning on
+def _plain(ready: Ready) -> tuple[str, str, bytes, str, str, str]:
+    mail, handover = ready.mail, ready.handover
+    return (
+        mail.sender, mail.recipient, mail.message, handover.server, handover.message_id, handover.message_digest
+    )  # fmt: skip
 
 
-def _begin(settings: Settings, server: str) -> None:
+def _make(orders: Connection, settings: Settings, server: str) -> None:
+    """Make what is ordered until the sender hangs up, or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the sender, who ends us
-    Thread(target=_leave_with_the_sender, daemon=True).start()
-    messages, envelope = Messages(settings), Envelope(settings)
-    global _ready  # noqa: PLW0603  # what a pool's initializer leaves, its tasks find nowhere else
-    _ready = partial(make_ready, message_of=messages, server=server, envelop=envelope)
-
-
-def _leave_with_the_sender() -> None:
-    sender = parent_process()
-    if sender is not None:
-        sender.join()
-        os._exit(1)
-
-
-def _make(sends: list[LedgerSend]) -> dict[str, Ready]:
-    return {send.send_id: _ready(send) for send in sends}
+    ready = partial(make_ready, message_of=Messages(settings), server=server, envelop=Envelope(settings))
+    gc.freeze()
+    with suppress(EOFError, ConnectionError):
+        while True:
+            sends = [DueSend(*values) for values in orders.recv()]
+            try:
+                made: object = [(send.send_id, *_plain(ready(send))) for send in sends]
+            except Exception as error:  # the sender raises it
+                made = error
+            orders.send(made)

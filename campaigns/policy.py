@@ -79,7 +79,8 @@ class PolicyWatch:
         of_campaign, of_domain = (send.campaign_id, send.domain), (send.domain,)
         reply = str(answer)
         if isinstance(answer, str):
-            del self._in_a_row[of_campaign], self._in_a_row[of_domain]
+            self._in_a_row.pop(of_campaign, None)
+            self._in_a_row.pop(of_domain, None)
         elif is_about_content(reply):
             self._count(of_campaign, PolicyPause(send.campaign_id, reply, None))
         elif is_about_us(reply):

@@ -99,11 +99,18 @@ class PlannedSend:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerSend(PlannedSend):
+class DueSend(PlannedSend):
+    """What a sender has to know of a send; `attempts` are those before."""
+
+    due_at: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSend(DueSend):
     """A row of the ledger as it was when read; moments are UTC."""
 
     state: SendState
-    due_at: datetime
     lease_id: int | None
     claimed_at: datetime | None
     sending_at: datetime | None
@@ -112,7 +119,6 @@ class LedgerSend(PlannedSend):
     server: str | None
     message_id: str | None
     message_digest: str | None
-    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,7 @@ class Claim:
     `wait`: no sends for now, but mail is due that the rates let go after this time.
     """
 
-    sends: list[LedgerSend]
+    sends: list[DueSend]
     suppressed: int
     wait: timedelta | None = None
 
@@ -151,7 +157,7 @@ class Outcome:
     `suppresses`: the person's mailbox refused for good, so nothing may be sent there again.
     """
 
-    send: LedgerSend
+    send: DueSend
     state: SendState
     reply: str
     suppresses: bool = False

@@ -13,7 +13,7 @@ ADDRESS = re.compile(r"[^\s<>\"'=:;,()\[\]]+@[^\s<>\"'=:;,()\[\]]+")
 
 def without_addresses(text: str) -> str:
     """Replace whatever looks like an e-mail address."""
-    return ADDRESS.sub("[address]", text)
+    return ADDRESS.sub("[address]", text) if "@" in text else text
 
 
 def _scrub(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -81,7 +81,7 @@ def _taken(mail: ReturnedMail, tokens: Tokens) -> TakenNotice | None:
     proven = proven_send(mail.raw, tokens)
     claims = (notice.send_id or "", (notice.message_id or "").partition("@")[0])
     claimed = next((claim for claim in claims if _SEND_ID.fullmatch(claim)), None)
-    mildest = min(notice.recipients, key=lambda each: each.severity is Severity.HARD, default=None)
+    mildest = min(notice.recipients, key=lambda each: each.severity is Severity.HARD, default=notice.failure)
     return TakenNotice(
         digest=hashlib.sha256(first_mib(mail.raw)).hexdigest(),
         kind=notice.kind,

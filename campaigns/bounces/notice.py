@@ -65,6 +65,16 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """What a bounce says of a recipient whom it does not name; the fields are those of `Recipient`."""
+
+    severity: Severity
+    reason: Reason
+    status: str | None
+    diagnostic: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """A mail that came back.
 
@@ -76,12 +86,15 @@ class Notice:
         `Message-ID` of the mail it is about, without angle brackets; None where it shows none.
     send_id
         That mail's `X-Lapwing-Send`. Whoever has seen one of our mails can copy it: it is a claim, no proof.
+    failure
+        Of a bounce without recipients, what it says all the same; None of everything else.
     """
 
     kind: Kind
     recipients: tuple[Recipient, ...] = ()
     message_id: str | None = None
     send_id: str | None = None
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +106,8 @@ class TakenNotice:
     digest
         SHA-256 of the mail's first MiB, its lines ended by LF, in hexadecimal.
     severity, reason
-        None where no recipient is named. Of several those of the one who fares best: we wrote to one address, which
-        leads to all of them.
+        Of several recipients those of the one who fares best: we wrote to one address, which leads to all of them.
+        None of an auto-reply, and of a complaint that names nobody.
     send_id
         32 hex digits: as the mail's token says, else as the copy of our mail in it claims.
     is_proven

@@ -17,7 +17,7 @@ from campaigns.bounces.free_text import (
     notice_lines,
 )
 from campaigns.bounces.mime import Fields, Part, read_fields, read_parts, read_text, read_words
-from campaigns.bounces.notice import Kind, Notice, Reason, Recipient, Severity
+from campaigns.bounces.notice import Failure, Kind, Notice, Reason, Recipient, Severity
 from campaigns.bounces.reasons import find_status, judge
 from campaigns.mailers import last_words
 
@@ -50,7 +50,8 @@ def read_notice(raw: bytes) -> Notice:
     message_id, send_id = _find_original(parts)
     each_once = {recipient.address.lower(): recipient for recipient in reversed(recipients)}
     unique = tuple(reversed(each_once.values()))[:MOST_RECIPIENTS]
-    return Notice(kind, unique, message_id, send_id)
+    failure = _of_nobody(parts) if kind is Kind.BOUNCE and not unique else None
+    return Notice(kind, unique, message_id, send_id, failure)
 
 
 def _read_kind(parts: list[Part]) -> tuple[Kind, list[Recipient]]:
@@ -162,6 +163,14 @@ def _read_lines(parts: list[Part]) -> list[str]:
 
 def _prose(lines: list[str]) -> str:
     return "\n".join(lines)[:LONGEST_LINE]
+
+
+def _of_nobody(parts: list[Part]) -> Failure:
+    """Return what a bounce says that hides the address, or names a mailbox without its domain."""
+    said = f"{_prose(_read_lines(parts))}\n{read_words(parts[0].fields.get('subject', ''))}"
+    status = find_status(said)
+    severity, reason = judge(said, status, is_delayed=bool(_DELAYED.search(said)))
+    return Failure(severity, reason, status, last_words(said[:LONGEST_LINE]))
 
 
 def _by_words(fields: Fields, lines: list[str], subject: str) -> list[Recipient]:

@@ -9,9 +9,7 @@ LONGEST = 2000
 
 _GAP = r"(?:\W+\w+){0,4}?\W+"  # up to four words between two that matter
 _BOX = r"(?:account|addressee|address|e-?mail|mailbox|recipient|user ?(?:id|name)?|alias|person)"
-_NOT_THERE = (
-    r"(?:unknown|not found|not exist|n.t exist|nonexistent|invalid|not (?:known|listed|valid|recogni[sz]ed))"
-)
+_NOT_THERE = r"(?:unknown|not found|not exist|n.t exist|nonexistent|invalid|(?:not|no longer) (?:known|listed|valid|recogni[sz]ed))"
 _CLOSED = r"(?:disabled|inactive|suspended|deactivated|closed|discontinued|terminated|cancell?ed|locked)"
 
 WORDS: tuple[tuple[Reason, tuple[str, ...]], ...] = (
@@ -70,7 +68,7 @@ WORDS: tuple[tuple[Reason, tuple[str, ...]], ...] = (
     (
         Reason.MAILBOX_DISABLED,
         (
-            rf"\b{_BOX}\b{_GAP}(?:{_CLOSED}|no longer|not active|expired|moved)",
+            rf"\b{_BOX}\b{_GAP}(?:{_CLOSED}|no longer(?! valid)|not active|expired|moved)",
             rf"\b{_CLOSED} {_BOX}\b",
         ),
     ),
@@ -78,7 +76,7 @@ WORDS: tuple[tuple[Reason, tuple[str, ...]], ...] = (
         Reason.MAILBOX_UNKNOWN,
         (
             rf"\b(?:unknown|no such|invalid|illegal|bad|unrecognized|unrouteable)(?: \w+){{0,2}} {_BOX}\b",
-            rf"\b{_BOX}\b{_GAP}{_NOT_THERE}|\b{_BOX} unavailable|not (?:exactly )?match",
+            rf"\b{_BOX}\b{_GAP}{_NOT_THERE}|\b{_BOX} unavailable|not (?:exactly )?match|no matches",
             rf"no {_BOX} here|not a (?:known|valid) {_BOX}|n.t have an? \S+ {_BOX}|does not have a",
             r"n.existe pas|no existe|existiert nicht|unbekannt",
         ),
@@ -92,6 +90,8 @@ WORDS: tuple[tuple[Reason, tuple[str, ...]], ...] = (
             r"dmarc|\bspf\b",
         ),
     ),
+    # Postfix, of a program on the server itself: what that could not reach is not the recipient's
+    (Reason.TEMPORARY, (r"temporary failure\. command output",)),
     (
         Reason.UNREACHABLE,
         (
@@ -164,7 +164,8 @@ def judge(words: str, status: str | None, *, is_delayed: bool) -> tuple[Severity
     reply = found[1] if found else ""
     is_temporary = is_delayed or (status or reply).startswith("4")
     reason = _by_words(words) or _by_code(status, reply) or Reason.OTHER
-    if reason is Reason.OTHER and is_temporary:
+    is_still_tried = is_delayed and reason is Reason.EXPIRED  # for hours, and it goes on
+    if is_still_tried or (is_temporary and reason is Reason.OTHER):
         reason = Reason.TEMPORARY
     is_hard = reason in _HARD or (reason is Reason.OTHER and reply == "550")
     return (Severity.HARD if is_hard and not is_temporary else Severity.SOFT), reason

@@ -96,5 +96,6 @@ class Mailer(Protocol):
 
 def last_words(reply: str) -> str:
     """Return a reply as it may be stored: one printable line, without addresses, of bounded length."""
-    printable = "".join(character if character.isprintable() else " " for character in reply)
-    return without_addresses(" ".join(printable.split()))[:WORDS_LIMIT]
+    if not reply.isprintable():
+        reply = "".join(character if character.isprintable() else " " for character in reply)
+    return without_addresses(" ".join(reply.split()))[:WORDS_LIMIT]

@@ -380,8 +380,7 @@ class SmtpMailer:
 def _on_the_wire(message: bytes) -> bytes:
     """Return the body of DATA: dots doubled (RFC 5321 section 4.5.2), a line end, the final dot."""
     end = b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n"
-    if _LEADING_DOT.search(message):  # half of the time that replacing takes
-        message = message.replace(b"\r\n.", b"\r\n..")
+    message = _LEADING_DOT.sub(b"\n..", message)  # half of the time of bytes.replace
     return (b"." if message.startswith(b".") else b"") + message + end
 
 

@@ -188,6 +188,8 @@ class Line:
 
     def _next_reply(self) -> Reply | None:
         """Take a whole reply from what was heard."""
+        if not self._heard:
+            return None
         found = _REPLY.match(self._heard)
         if found is None:
             if len(self._heard) > _REPLY_LIMIT or not _BEGINNING.match(self._heard):

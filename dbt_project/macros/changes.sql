@@ -126,19 +126,18 @@
     where customer_id in ({{ known_sooner(ref("stg_shop__customers"), "customer_id") }})
 {%- endmacro %}
 
-{#- First appearances of products in a customer's purchases, and their disappearances when the
-    last of them is taken back: rows of customer_id, known_date, appeared (1 or -1). Nearly all pairs were never
-    corrected: they appear once, on the first day they are known. -#}
+{#- Appearances of products in a customer's purchases, and their disappearances when the last of them is taken back:
+    rows of customer_id, known_date, appeared_date, appeared (1 or -1). -#}
 {% macro appearances(rows) -%}
-    with corrected as (
-        select distinct
-            customer_id,
-            product_id
-        from {{ rows }}
-        where line_count <= 0
-    ),
-
-    running as (
+    select
+        customer_id,
+        known_date,
+        -- A disappearance takes back the appearance before it, on that one's day.
+        max(case when total > 0 then known_date end) over (
+            partition by customer_id, product_id order by known_date
+        ) as appeared_date,
+        (total > 0)::integer - (before > 0)::integer as appeared
+    from (
         select
             customer_id,
             product_id,
@@ -151,32 +150,11 @@
                 product_id,
                 known_date,
                 sum(line_count) as line_count
-            from {{ rows }}
-            inner join corrected using (customer_id, product_id)
+            from {{ rows }} as rows_of_pairs
             group by all
         ) as days
         window pair as (partition by customer_id, product_id order by known_date)
-    )
-
-    select
-        customer_id,
-        min(known_date) as known_date,
-        min(known_date) as appeared_date,
-        1 as appeared
-    from {{ rows }}
-    left join (select *, true as is_corrected from corrected) as corrected using (customer_id, product_id)
-    where is_corrected is null
-    group by customer_id, product_id
-    union all
-    select
-        customer_id,
-        known_date,
-        -- A disappearance takes back the appearance before it, on that one's day.
-        max(case when total > 0 then known_date end) over (
-            partition by customer_id, product_id order by known_date
-        ) as appeared_date,
-        (total > 0)::integer - (before > 0)::integer as appeared
-    from running
+    ) as running
     where (total > 0) <> (before > 0)
 {%- endmacro %}
 

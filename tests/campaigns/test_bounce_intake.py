@@ -100,6 +100,24 @@ def test_a_soft_bounce_is_noted_and_the_mail_goes_on(shop, maildir):
     assert [(row["severity"], row["reason"]) for row in noticed(shop)] == [("soft", "mailbox_full")]
 
 
+@pytest.mark.parametrize(
+    ("words", "severity", "reason", "who"),
+    [
+        ("userx    No such user here", "hard", "mailbox_unknown", {"c0": "bounced"}),
+        ("Not delivered: mailbox full", "soft", "mailbox_full", {}),
+    ],
+)
+def test_a_bounce_that_names_no_address_is_about_the_person_of_its_token(
+    shop, maildir, words, severity, reason, who
+):
+    sent_by(shop, SENT)
+    head = f"To: {returns_to(0)}\nFrom: MAILER-DAEMON@mx.example.net\nSubject: Returned mail\n\n"
+    deliver(maildir, f"{head}{words}\n".encode())
+    take_notices(shop)
+    assert [(row["severity"], row["reason"]) for row in noticed(shop)] == [(severity, reason)]
+    assert suppressed(shop) == who
+
+
 def test_an_address_that_leads_to_several_is_bad_only_if_all_of_them_are(shop, maildir):
     sent_by(shop, SENT)
     failed = b"Final-Recipient: rfc822; one@example.net\nAction: failed\nStatus: 5.1.1\n"

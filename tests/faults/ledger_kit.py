@@ -4,7 +4,7 @@ import hashlib
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from campaigns.ledger import Ledger, LedgerSend, PlannedSend
+from campaigns.ledger import DueSend, Ledger, PlannedSend
 from campaigns.migrate import migrate
 from core.ledger_tables import open_ledger
 
@@ -46,7 +46,7 @@ def planned(
     )
 
 
-def message_of(send: LedgerSend, *, size: int = 2_000) -> bytes:
+def message_of(send: DueSend, *, size: int = 2_000) -> bytes:
     """A small mail with the headers that every mail of ours carries, and a line that begins with a dot."""
     head = (
         "From: Juniper Market <hello@juniper.example>\r\n"
