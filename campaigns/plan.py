@@ -11,8 +11,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from campaigns.definitions import Campaign, Step, load_campaigns
 from campaigns.coupons import coupon_of
+from campaigns.definitions import Campaign, Step, load_campaigns
 from campaigns.ledger import Ledger, PlannedSend
 from campaigns.migrate import migrate
 from campaigns.outcomes import publish_ledger_state
@@ -44,6 +44,7 @@ DEFINITIONS = pa.schema(
         ("mails_per_week", pa.int32()),
         ("exit_when", pa.list_(pa.string())),
         ("reentry_after_days", pa.int32()),
+        ("ends_mail", pa.bool_()),
         ("offer_discount_percent", pa.int32()),
         ("offer_min_spend_cents", pa.int64()),
         ("offer_valid_days", pa.int32()),
