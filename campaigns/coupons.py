@@ -68,4 +68,4 @@ def valid_coupons(connection: Connection, moment: datetime) -> dict[str, int]:
         .where(coupons.c.issued_at <= moment, coupons.c.expires_at > moment)
         .group_by(coupons.c.campaign_id)
     )
-    return {str(campaign_id): int(count) for campaign_id, count in connection.execute(query)}
+    return {str(row[0]): int(row[1]) for row in connection.execute(query).all()}
