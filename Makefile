@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-servers test-crash-worker test-histories test-bad-rows test-bounces test-spark test-hostile-facts check-mails gallery bench-features bench-render bench-send bench-send-memory bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-servers test-crash-worker test-histories test-bad-rows test-bounces test-spark test-hostile-facts check-mails gallery bench-features bench-plan bench-render bench-send bench-send-memory bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
@@ -105,6 +105,9 @@ bench-recommend-speed: setup ## recommenders against implicit, 200,000 simulated
 bench-recommend-elsewhere: setup ## recommenders on MovieLens and on sequences; appends to benchmarks/RESULTS.md (minutes)
 	@scripts/setup.sh peers
 	@PYTHONPATH=. $(python) -m benchmarks.recommend_elsewhere
+
+bench-plan: setup ## the plan of a day for a million customers and 15 campaigns; appends to benchmarks/RESULTS.md (minutes)
+	@PYTHONPATH=. $(python) -m benchmarks.plan
 
 bench-render: setup ## mails a second from plan rows, beside Jinja and the email package; appends to benchmarks/RESULTS.md (minutes)
 	@PYTHONPATH=. $(python) -m benchmarks.render

@@ -80,6 +80,7 @@ def export(settings: Settings, mart: str, as_of: date) -> Path:
     rows = SELECTIONS.get(mart, mart)
     day = f"where {DAY_COLUMNS[mart]} = date '{as_of}'" if mart in DAY_COLUMNS else ""
     with reading(settings) as connection, published.new_candidate(table, as_of) as path:
+        connection.execute("set memory_limit = '3GB'")  # as in profiles.yml; what does not fit spills
         try:
             connection.execute(f"copy (from {rows} {day} order by {KEYS[mart]}) to '{path}' (format parquet)")
         except duckdb.CatalogException:

@@ -34,11 +34,11 @@ REQUIRED = (
     "propensity",
     "send_at",
     "template_version",
-    "facts",
-    "evidence",
     "locale",
 )
 """Whatever else is asked of a column is asked of its values only: without these, a row of nulls would pass."""
+OF_A_MAIL = ("facts", "evidence")
+"""Required of what is planned."""
 
 
 def audit(candidate: Path, published: Published, as_of: date) -> Audit:
@@ -51,6 +51,10 @@ def expectations(as_of: date) -> list[gxe.Expectation]:
     planned = Column("verdict") == "planned"
     return [
         *(gxe.ExpectColumnValuesToNotBeNull(column=name, severity=CRITICAL) for name in REQUIRED),
+        *(
+            gxe.ExpectColumnValuesToNotBeNull(column=name, row_condition=planned, severity=CRITICAL)
+            for name in OF_A_MAIL
+        ),
         gxe.ExpectColumnValuesToBeUnique(column="send_id", severity=CRITICAL),
         gxe.ExpectColumnValuesToBeBetween(
             column="as_of_date", min_value=as_of, max_value=as_of, severity=CRITICAL
@@ -72,6 +76,6 @@ def expectations(as_of: date) -> list[gxe.Expectation]:
         # No address has a place in a published table.
         *(
             gxe.ExpectColumnValuesToNotMatchRegex(column=name, regex="@[A-Za-z0-9-]+[.]", severity=CRITICAL)
-            for name in ("facts", "evidence")
+            for name in OF_A_MAIL
         ),
     ]

@@ -55,6 +55,10 @@
 {#- A view, replaced by one statement: dbt's own makes it under another name and renames both. -#}
 {% materialization view, adapter="duckdb" %}
     {%- set target = this.incorporate(type="view") -%}
+    {%- set standing = load_cached_relation(this) -%}
+    {%- if standing is not none and not standing.is_view -%}
+        {%- do drop_relation_if_exists(standing) -%}
+    {%- endif -%}
     {{ run_hooks(pre_hooks, inside_transaction=true) }}
     {%- call statement("main") -%} create or replace view {{ target }} as {{ compiled_code }} {%- endcall -%}
     {{ run_hooks(post_hooks, inside_transaction=true) }}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from campaigns.outcomes import LEDGER_SENDS, LEDGER_SUPPRESSIONS
+from campaigns.outcomes import LEDGER_COUPONS, LEDGER_SENDS, LEDGER_SUPPRESSIONS
 from campaigns.plan import DEFINITIONS
 from core.dbt import build
 from core.published import Published
@@ -284,6 +284,7 @@ def publish_by_hand(settings: Settings) -> None:
         ("campaign_definitions", definitions, DEFINITIONS),
         ("ledger_sends", [], LEDGER_SENDS),
         ("ledger_suppressions", [], LEDGER_SUPPRESSIONS),
+        ("ledger_coupons", [], LEDGER_COUPONS),
     ):
         published.write_candidate(table, DAY, pa.Table.from_pylist(rows, schema))
         published.release(table, DAY)

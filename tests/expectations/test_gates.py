@@ -73,7 +73,8 @@ def nulls(*columns: str) -> dict[str, Plant]:
 
 CRITICAL: dict[str, Plant] = {
     **nulls("send_id", "campaign_id", "customer_id", "as_of_date", "verdict", "arm", "propensity"),
-    **nulls("send_at", "template_version", "facts", "evidence", "locale"),
+    **nulls("send_at", "template_version", "locale"),
+    **{f"{name} where planned": plant for name, plant in nulls("facts", "evidence").items()},
     "be_unique send_id": same_as_the_next("send_id"),
     "be_between as_of_date": set_to("as_of_date", date(2017, 12, 5)),
     "be_in_set verdict": set_to("verdict", "approved"),

@@ -1,3 +1,6 @@
+{# A view: with a table, what a mail states would be written once more for every candidate, and few of them win. #}
+{{ config(materialized = "view") }}
+
 -- Of what the audiences propose, the step that each customer stands before. Which audiences take part is asked by an
 -- environment variable: a new campaign needs no change here.
 with proposed as (
