@@ -189,7 +189,12 @@ class Tracker:
             self._logger.error("event not written", kind=kind, send_id=send_id, reason=error.strerror)
 
     def _page(
-        self, request: Request, kind: Page, status: int, headers: Mapping[str, str] | None = None, stars: int = 0
+        self,
+        request: Request,
+        kind: Page,
+        status: int,
+        headers: Mapping[str, str] | None = None,
+        stars: int = 0,
     ) -> Response:
         language = request.headers.get("accept-language", "")
         return page(kind, language, status=status, shop=self._shop, headers=headers, stars=stars)

@@ -23,7 +23,7 @@ ASKS = [
     "().__class__.__mro__[1].__subclasses__()", "brand.link_hosts", "link.__self__.addresses", "unsubscribe_url", "products.clear()",
 ]  # fmt: skip
 PAYLOADS = [syntax % asks for syntax, asks in itertools.product(SYNTAX, ASKS)]
-MAILS = [("picked_for_you", ""), ("order_follow_up", ""), ("greeting", ""), ("back_in_stock", "")]
+MAILS = [("picked_for_you", ""), ("order_follow_up", ""), ("greeting", "")]
 SECRET = "not-for-readers"
 
 
@@ -34,8 +34,8 @@ def test_what_a_customer_or_product_is_called_is_shown_and_never_run(campaign_id
     template, facts = compile_template(campaign_id, step=step), gallery.example(campaign_id, step)
     product = facts["products"][0]
     fields = [key for key, value in facts.items() if isinstance(value, str) and not key.endswith("_date")]
-    of_product = [key for key in product if key not in ("product_id", "url", "currency", "bought_date")]
-    texts = [key for key in of_product if isinstance(product[key], str)]
+    of_product = [key for key in product if key not in ("product_id", "url", "currency")]
+    texts = [key for key in of_product if isinstance(product[key], str) and not key.endswith("_date")]
     assert {"first_name", "name", "category", "size"} <= {*fields, *texts}
     for payload in PAYLOADS:
         for field in fields:

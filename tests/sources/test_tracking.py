@@ -365,7 +365,9 @@ def test_the_stars_of_a_mail_land_as_answers_to_a_survey_and_the_last_counts(set
         moment = MOMENT + timedelta(minutes=minutes)
         log.append(new_event(EventKind.SURVEY, f"{1:032x}", moment, link_id=stars), durable=True)
     log.append(new_event(EventKind.OPEN, f"{0:032x}", MOMENT), durable=True)
-    log.append(new_event(EventKind.SURVEY, f"{9:032x}", MOMENT, link_id="1"), durable=True)  # of a send nobody knows
+    log.append(
+        new_event(EventKind.SURVEY, f"{9:032x}", MOMENT, link_id="1"), durable=True
+    )  # of a send nobody knows
     log.close()
     collect(settings)
     collect(settings)
@@ -378,4 +380,6 @@ def test_the_stars_of_a_mail_land_as_answers_to_a_survey_and_the_last_counts(set
     ]
     assert rows[1]["answered_at"] == "2017-12-04T22:03:00.000000Z"
     mail_events = (settings.landing / "tracking" / "mail_events").glob("*.jsonl")
-    assert [json.loads(line)["kind"] for file in mail_events for line in file.read_text().splitlines()] == ["open"]
+    assert [json.loads(line)["kind"] for file in mail_events for line in file.read_text().splitlines()] == [
+        "open"
+    ]
