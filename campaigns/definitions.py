@@ -99,6 +99,8 @@ class Campaign(_Checked):
     """In order. Without it the campaign is one mail."""
     exit_when: tuple[Exit, ...] = Field((), strict=False)
     """What ends the flow for a customer who has entered it, whatever steps are left."""
+    ends_mail: bool = False
+    """Its last mail says goodbye: no campaign writes again before the customer orders, clicks or agrees anew."""
     reentry_after_days: int = Field(0, ge=0, le=3650, validate_default=True)
     """Days from entering the flow until a customer may enter it again; by then all its steps have had their time."""
 

@@ -44,6 +44,7 @@ DEFINITIONS = pa.schema(
         ("mails_per_week", pa.int32()),
         ("exit_when", pa.list_(pa.string())),
         ("reentry_after_days", pa.int32()),
+        ("ends_mail", pa.bool_()),
         ("offer_discount_percent", pa.int32()),
         ("offer_min_spend_cents", pa.int64()),
         ("offer_valid_days", pa.int32()),

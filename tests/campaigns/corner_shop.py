@@ -269,6 +269,7 @@ def publish_by_hand(settings: Settings) -> None:
             "min_products": 0,
             "exit_when": [],
             "reentry_after_days": 0,
+            "ends_mail": False,
         }
         | (offer if name == "promotion" or (name, step) == ("winback", 3) else {})
         for number, name in enumerate((*LADDERS, "promotion"))

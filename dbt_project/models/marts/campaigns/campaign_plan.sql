@@ -31,13 +31,14 @@ people as (
         coalesce(mails.mail_count, 0) as mails_7d_count,
         case
             when not customers.has_consent then 'no_consent'
-            when suppressions.customer_id is not null then 'suppressed'
+            when suppressions.customer_id is not null or farewells.customer_id is not null then 'suppressed'
             when not customers.has_address then 'not_reachable'
         end as verdict
     from {{ ref("customers") }} as customers
     inner join {{ ref("send_hours") }} as hours on customers.customer_id = hours.customer_id
     left join {{ ref("stg_published__ledger_suppressions") }} as suppressions
         on customers.customer_id = suppressions.customer_id
+    left join {{ ref("campaign_farewells") }} as farewells on customers.customer_id = farewells.customer_id
     left join mails on customers.customer_id = mails.customer_id
 ),
 
