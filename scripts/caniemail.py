@@ -14,6 +14,7 @@ GONE = {("outlook", "windows-mail")}
 
 
 def main() -> None:
+    """Write the extract from the package's data."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("file", type=Path)
     data = json.loads(parser.parse_args().file.read_text(encoding="utf-8"))

@@ -27,6 +27,7 @@ SCALE, TALLEST, GAP, TITLE = 0.32, 1250, 10, 22
 
 
 def main() -> None:
+    """Take the picture."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("file", type=Path, nargs="?", default=PROJECT / "docs" / "img" / "gallery.webp")
     parser.add_argument("--customer", choices=list(gallery.CUSTOMERS), default="example")

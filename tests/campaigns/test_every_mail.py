@@ -5,6 +5,7 @@ In the suite a browser and SpamAssassin look at some of each; `make check-mails`
 
 import json
 import os
+import re
 import subprocess
 from datetime import UTC, datetime
 from functools import cache
@@ -89,6 +90,20 @@ def test_every_mail_is_small_says_only_facts_and_has_text_for_every_picture(camp
             brand = template(campaign_id, step).brand
             wrong = list(faults(found.subject, found.preheader, found.text, facts, locale, brand))
             assert not wrong, f"{customer}, {locale}"
+
+
+@pytest.mark.parametrize("campaign_id", ["greeting", "promotion"])
+def test_a_mail_that_may_come_without_products_does_not_announce_any(campaign_id):
+    facts = gallery.example(campaign_id) | {"products": []}
+    for locale in LOCALES:
+        found = render(template(campaign_id, ""), facts, locale, ADDRESSES)
+        with_products = mail(campaign_id, "", locale)
+        announced = set(with_products.text.splitlines()) - set(found.text.splitlines())
+        assert len(announced) > 3  # the announcement, names, reasons, links
+        assert not list(
+            faults(found.subject, found.preheader, found.text, facts, locale, template(campaign_id, "").brand)
+        )
+        assert not re.search("Picked for you|Below|Unten stehen|Prices", found.text)
 
 
 class Pictures(HTMLParser):

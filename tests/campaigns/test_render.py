@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001  # mails are set with typographic quotes and, in Chinese, full-width stops
 import difflib
 import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -467,7 +468,7 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=int(os.environ.get("TEST_FACTS", "60")))
 @given(
     place=st.sampled_from(MAILS_WITH_PRODUCTS),
     locale=st.sampled_from(LOCALES),
