@@ -49,8 +49,9 @@ strings as a dictionary, which joins and sums by customer read in less time."""
 def writing(settings: Settings) -> duckdb.DuckDBPyConnection:
     """Open the warehouse to change it; the first time makes the file."""
     # As in dbt's profiles.yml: blocks of rows that are not full are not written again to be put together.
-    config = {"storage_compatibility_version": STORAGE, "max_vacuum_tasks": "0"}
-    return duckdb.connect(str(settings.warehouse), config=config)
+    return duckdb.connect(
+        str(settings.warehouse), config={"storage_compatibility_version": STORAGE, "max_vacuum_tasks": "0"}
+    )
 
 
 @contextmanager

@@ -211,7 +211,9 @@ def test_every_price_and_number_in_a_mail_is_a_fact(mails, facts):
             words = words.replace(str(product["reason_product_name"] or ""), "")
         numbers = [each.get(name) for each in [facts[send_id], *products] for name in NUMBERS]
         stated = {round(float(number)) for number in numbers if number is not None}
-        days = [date.fromisoformat(day) for name, day in facts[send_id].items() if name.endswith("_date") and day]
+        days = [
+            date.fromisoformat(day) for name, day in facts[send_id].items() if name.endswith("_date") and day
+        ]
         stated |= {number for day in days for number in (day.day, day.year)}
         assert {int(number) for number in re.findall(r"\d+", MONEY.sub("", words))} <= stated, send_id
     assert checked > 100
