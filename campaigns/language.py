@@ -166,9 +166,8 @@ def environment(speech: NullTranslations, formats: Locale, *, html: bool) -> Imm
     def of_year(first: str, with_year: bool) -> str:
         if with_year:
             return format_skeleton("yMMMM", date.fromisoformat(first), locale=formats)
-        return day(
-            first, "MMMM"
-        )  # of LLLL Babel 2.18 gives every locale the names of whichever was asked first
+        # of LLLL Babel 2.18 gives every locale the names of whichever was asked first
+        return day(first, "MMMM")
 
     def month(value: str, days_ago: int) -> str:
         """Return the month of an ISO date, with its year where the month alone might be this year's."""
