@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 
-.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-servers test-crash-worker test-histories test-bad-rows test-bounces test-replies test-spark bench-features bench-plan bench-render bench-send bench-send-memory bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere bench-sentiment check lock screenshots clean
+.PHONY: help setup demo up test test-crash test-crash-send test-crash-publish test-signatures test-servers test-crash-worker test-histories test-bad-rows test-bounces test-replies test-spark test-hostile-facts check-mails gallery bench-features bench-plan bench-render bench-send bench-send-memory bench-churn bench-churn-profit bench-churn-oracle bench-churn-scale bench-recommend bench-recommend-speed bench-recommend-elsewhere bench-sentiment check lock screenshots clean
 
 help: ## list these commands
 	@printf 'Lapwing. Commands:\n\n'
@@ -55,6 +55,13 @@ test-histories: setup ## check the features' laws on 2,000 made-up histories (te
 
 test-bad-rows: setup ## mix 40,000 bad rows of 40 kinds into 1,000,000 good ones; every one must be found (minutes)
 	@TEST_BAD_ROWS=1000 $(python) -m pytest tests/faults/test_bad_rows.py
+
+test-hostile-facts: setup ## fill mails with 100,000 hostile names; none may act, lead elsewhere or leak (an hour)
+	@TEST_FACTS=100000 $(python) -m pytest tests/campaigns/test_render.py -k markup
+
+check-mails: setup ## look at every mail in every language for every customer: size, facts, contrast, overflow, spam score (minutes)
+	@scripts/system_packages.sh
+	@TEST_EVERY_MAIL=1 $(python) -m pytest tests/campaigns/test_every_mail.py
 
 test-bounces: setup ## read 100,000 mutilated bounces, none may stop the reader; take 10,000 forged ones, none may suppress (minutes)
 	@scripts/setup.sh peers
@@ -129,6 +136,10 @@ lock: ## resolve requirements.in, requirements-peers.in and requirements-spark.i
 screenshots: setup ## take the pictures in docs/ anew (needs chromium)
 	@scripts/system_packages.sh
 	@PYTHONPATH=. $(python) scripts/screenshots.py
+
+gallery: setup ## every mail in every language in one picture, docs/img/gallery.webp (needs chromium)
+	@scripts/system_packages.sh
+	@$(python) -m scripts.gallery
 
 clean: ## remove data/: warehouse, published tables, inbox, ledger, Airflow's and MLflow's stores
 	@rm -rf data

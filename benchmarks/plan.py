@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from benchmarks.features import run_apart, say
 from benchmarks.results import Result, write
-from campaigns.outcomes import LEDGER_SUPPRESSIONS
+from campaigns.outcomes import LEDGER_COUPONS, LEDGER_SUPPRESSIONS
 from campaigns.plan import DEFINITIONS
 from core.dbt import build
 from core.published import Published
@@ -32,8 +32,8 @@ CAMPAIGNS = (
 )  # fmt: skip
 LADDERS = {"cart_abandonment": 3, "welcome": 3, "winback": 4}
 """How many steps a campaign has that has several."""
-PLAN = "campaign_journeys send_hours campaign_candidates campaign_plan stg_published__campaign_definitions "
-PLAN += "stg_published__ledger_sends stg_published__ledger_suppressions stg_shop__consents"
+PLAN = "campaign_journeys campaign_farewells send_hours campaign_candidates campaign_plan stg_published__campaign_definitions "
+PLAN += "stg_published__ledger_sends stg_published__ledger_suppressions stg_published__ledger_coupons stg_shop__consents"
 PROPOSED_BY = 3
 """A customer who has just signed up is not to be won back: nobody is proposed by all."""
 
@@ -138,6 +138,7 @@ def make_shop(folder: Path, customers: int) -> None:
             ],
             LEDGER_SUPPRESSIONS,
         ),
+        "ledger_coupons": pa.Table.from_pylist([], LEDGER_COUPONS),
         "campaign_definitions": pa.Table.from_pylist(list(definitions()), DEFINITIONS),
     }
     for table, rows in tables.items():
@@ -160,6 +161,7 @@ def definitions() -> Iterator[dict[str, object]]:
                 "mails_per_week": 2,
                 "exit_when": ["bought", "entered_stronger_flow"],
                 "reentry_after_days": 30,
+                "ends_mail": False,
                 "template_version": "0123456789ab",
             }
 
@@ -170,7 +172,7 @@ select 'c' || n as customer_id, date '{day}' as as_of_date, 'en' as locale,
     ['America/New_York', 'Europe/Berlin', 'Asia/Tokyo'][1 + n % 3] as time_zone, n % 20 > 0 as has_consent, true as has_address
 from range({count}) as numbers(n);
 create table ml.customer_features as
-select 'c' || n as customer_id, date '{day}' as as_of_date, (n % 90)::bigint as recency_days, (n % 24)::double as usual_hour,
+select 'c' || n as customer_id, date '{day}' as as_of_date, (n % 90)::bigint as recency_days, null::bigint as last_click_days, (n % 24)::double as usual_hour,
     0.5::double as usual_hour_share, (1 + n % 30)::bigint as orders_lifetime_count, ['new', 'active', 'lapsing'][1 + n % 3] as lifecycle_stage
 from range({count}) as numbers(n)"""
 

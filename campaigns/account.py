@@ -46,7 +46,7 @@ def account_of(settings: Settings, send_id: str) -> dict[str, Any]:
         "reasons": [reason["text"] for reason in evidence.get("reasons", [])],
         "why these products": [
             f"{product['name']}: {product['reason']} {product['reason_product_name'] or ''}".strip()
-            for product in facts["products"]
+            for product in facts.get("products", [])
         ],
         "why now": f"send_at {row['send_at']} UTC, before the customer's usual hour",
         "verdict": f"{row['verdict']}, arm {row['arm']}, propensity {row['propensity']:.2f}",

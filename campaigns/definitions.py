@@ -99,6 +99,8 @@ class Campaign(_Checked):
     """In order. Without it the campaign is one mail."""
     exit_when: tuple[Exit, ...] = Field((), strict=False)
     """What ends the flow for a customer who has entered it, whatever steps are left."""
+    ends_mail: bool = False
+    """Its last mail says goodbye: no campaign writes again before the customer orders, clicks or agrees anew."""
     reentry_after_days: int = Field(0, ge=0, le=3650, validate_default=True)
     """Days from entering the flow until a customer may enter it again; by then all its steps have had their time."""
 
@@ -176,6 +178,8 @@ class Brand(_Checked):
     tile_colours: dict[Identifier, Colour]
     tiles: tuple[TileRule, ...] = Field(strict=False)
     default_tile: Tile
+    words_not_used: dict[str, dict[Line, Line]] = Field(default_factory=dict)
+    """locale → word → why no mail says it."""
 
     @field_validator("*")
     @classmethod

@@ -35,6 +35,8 @@ _LOCALE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8}){0,3}")
 _PLACEHOLDER = re.compile(r"%\((\w+)\)")
 ISOLATES = frozenset("\u2068\u2069")
 """FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE: what stands between them has its own direction."""
+RIGHT_TO_LEFT_MARK = "\u200f"
+"""The Unicode CLDR's Arabic puts it before a price; US$ would then stand as $US, so the currency's own letters decide."""
 GAPLESS = {"ja", "zh"}
 """Languages that set no space after a stop."""
 _GETTEXT = ("_", "gettext", "ngettext")
@@ -153,7 +155,7 @@ def environment(speech: NullTranslations, formats: Locale, *, html: bool) -> Imm
     @lru_cache(maxsize=4096)  # prices recur from customer to customer
     def money(minor_units: int, currency: str) -> str:
         amount = Decimal(minor_units).scaleb(-get_currency_precision(currency))
-        return format_currency(amount, currency, locale=formats)
+        return format_currency(amount, currency, locale=formats).replace(RIGHT_TO_LEFT_MARK, "")
 
     def day(value: date | str, form: str = "long") -> str:
         return format_date(
@@ -164,9 +166,8 @@ def environment(speech: NullTranslations, formats: Locale, *, html: bool) -> Imm
     def of_year(first: str, with_year: bool) -> str:
         if with_year:
             return format_skeleton("yMMMM", date.fromisoformat(first), locale=formats)
-        return day(
-            first, "MMMM"
-        )  # of LLLL Babel 2.18 gives every locale the names of whichever was asked first
+        # of LLLL Babel 2.18 gives every locale the names of whichever was asked first
+        return day(first, "MMMM")
 
     def month(value: str, days_ago: int) -> str:
         """Return the month of an ISO date, with its year where the month alone might be this year's."""

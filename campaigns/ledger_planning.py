@@ -4,13 +4,15 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, delete, literal, select, update
 
+from campaigns.coupons import issue_coupons
 from campaigns.ledger_rows import insert_if_absent, record_audit, record_suppression
 from campaigns.ledger_view import LedgerView
-from campaigns.sends import EVERYTHING, Decision, PlannedSend, SendState
+from campaigns.sends import EVERYTHING, Coupon, Decision, PlannedSend, SendState
 from campaigns.standings import RESUMED
 from core.clock import Clock
 from core.errors import LedgerBroken
@@ -29,10 +31,22 @@ class PlanningLedger(LedgerView):
         """Return the moment by the ledger's clock."""
         return self._clock()
 
-    def enqueue(self, planned: Iterable[PlannedSend], targets: Mapping[str, str]) -> int:
-        """Add the sends of a plan and the targets of their links, all or nothing; return how many were new.
+    def enqueue(
+        self,
+        planned: Iterable[PlannedSend],
+        targets: Mapping[str, str],
+        coupons: Iterable[Coupon] = (),
+        limits: Mapping[str, int] = MappingProxyType({}),
+    ) -> int:
+        """Add the sends of a plan, the targets of their links and their coupons, all or nothing; return how many were new.
 
-        A `send_id` the ledger knows stays as it is, whatever became of it. `targets`: link_id → target.
+        A `send_id` the ledger knows stays as it is, whatever became of it, and so does its coupon. `targets`: link_id →
+        target. `limits`: campaign_id → how many of its coupons may be valid at once.
+
+        Raises
+        ------
+        LedgerBroken
+            If a campaign would have more valid coupons than it may.
         """
         # Sends that are claimed together lie together: a commit then writes fewer pages.
         rows = sorted(
@@ -52,6 +66,9 @@ class PlanningLedger(LedgerView):
             ]
             if new:
                 insert_if_absent(connection, sends, new)
+                ids = {row["send_id"] for row in new}
+                issued = [coupon for coupon in coupons if coupon.send_id in ids]
+                issue_coupons(connection, issued, limits, self._clock())
         return len(new)
 
     def remember_links(self, targets: Mapping[str, str]) -> None:

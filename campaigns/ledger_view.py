@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, Engine, TextClause, and_, func, not_, or_, select, tuple_
 
+from campaigns.coupons import valid_coupons
 from campaigns.ledger_rows import COLUMNS, as_send, is_due
 from campaigns.limits import sent_today
 from campaigns.sends import REACHED_NOBODY, LedgerSend, SendState
@@ -210,6 +211,11 @@ class LedgerView:
                 (row.send_id, row.customer_id, row.campaign_id, row.step, row.as_of_date)
                 for row in connection.execute(query)
             ]
+
+    def valid_coupons(self, moment: datetime) -> dict[str, int]:
+        """Return campaign_id → how many of its coupons were issued by a moment and are valid after it."""
+        with self._engine.begin() as connection:
+            return valid_coupons(connection, moment)
 
     def customers_of(self, send_ids: Collection[str]) -> dict[str, str]:
         """Return send_id → customer_id of those sends that are in the ledger."""

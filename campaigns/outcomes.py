@@ -45,6 +45,9 @@ LEDGER_SENDS = pa.schema(
 )
 """One row per send of an earlier day that reached somebody, or may have, by send_id."""
 
+LEDGER_COUPONS = pa.schema([("campaign_id", pa.string()), ("valid_count", pa.int64())])
+"""One row per campaign with coupons that were issued before the day and are valid on it, by campaign_id."""
+
 
 def publish_outcomes(settings: Settings, as_of: date) -> int:
     """Publish `send_outcomes` of a day as the ledger has it now; return the number of rows."""
@@ -65,7 +68,7 @@ def publish_outcomes(settings: Settings, as_of: date) -> int:
 
 
 def publish_ledger_state(settings: Settings, as_of: date, addresses: Mapping[str, str]) -> None:
-    """Publish `ledger_suppressions` and `ledger_sends`: what the plan of a day may know of the ledger.
+    """Publish `ledger_suppressions`, `ledger_sends` and `ledger_coupons`: what the plan of a day may know of the ledger.
 
     `addresses`: customer_id → address as known at the day. Only here can a customer be told to have the address of
     somebody who is suppressed: the warehouse has no key to make pseudonyms with.
@@ -88,8 +91,13 @@ def publish_ledger_state(settings: Settings, as_of: date, addresses: Mapping[str
         earlier = [
             dict(zip(LEDGER_SENDS.names, row, strict=True)) for row in ledger.sends_before(as_of, begin)
         ]
+        coupons = [
+            {"campaign_id": campaign_id, "valid_count": count}
+            for campaign_id, count in sorted(ledger.valid_coupons(begin).items())
+        ]
     _publish(settings, "ledger_suppressions", as_of, pa.Table.from_pylist(suppressed, LEDGER_SUPPRESSIONS))
     _publish(settings, "ledger_sends", as_of, pa.Table.from_pylist(earlier, LEDGER_SENDS))
+    _publish(settings, "ledger_coupons", as_of, pa.Table.from_pylist(coupons, LEDGER_COUPONS))
 
 
 def _with_their_addresses(

@@ -11,11 +11,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from campaigns.coupons import coupon_of
 from campaigns.definitions import Campaign, Step, load_campaigns
 from campaigns.ledger import Ledger, PlannedSend
 from campaigns.migrate import migrate
 from campaigns.outcomes import publish_ledger_state
 from campaigns.render import LinkAddresses, render
+from campaigns.sends import Coupon
 from campaigns.templates import TemplateStore, compile_template
 from core.clock import clock_of
 from core.dbt import build
@@ -42,6 +44,7 @@ DEFINITIONS = pa.schema(
         ("mails_per_week", pa.int32()),
         ("exit_when", pa.list_(pa.string())),
         ("reentry_after_days", pa.int32()),
+        ("ends_mail", pa.bool_()),
         ("offer_discount_percent", pa.int32()),
         ("offer_min_spend_cents", pa.int64()),
         ("offer_valid_days", pa.int32()),
@@ -154,16 +157,18 @@ def expiry(send_at: datetime, as_of: date, hours: int | None) -> datetime:
 def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
     published, store = Published(settings.published), TemplateStore(settings.published / "templates")
     addresses, tokens = _addresses(settings, as_of), Tokens(settings.token_key)
-    hours = {
-        row["campaign_id"]: row.get("expires_after_hours")
-        for row in published.read("campaign_definitions", as_of).to_pylist()
-    }
+    definitions = published.read("campaign_definitions", as_of).to_pylist()
+    hours = {row["campaign_id"]: row.get("expires_after_hours") for row in definitions}
+    limits = {row["campaign_id"]: row["offer_coupons"] for row in definitions if row.get("offer_coupons")}
     planned: list[PlannedSend] = []
+    coupons: list[Coupon] = []
     targets: dict[str, str] = {}
     for row in _planned(pq.ParquetFile(published.newest(PLAN, as_of)).read()):
         template = store.load(row["campaign_id"], row["template_version"])
         links = LinkAddresses.of(row["send_id"], settings.tracking_url, tokens)
         targets |= render(template, row["facts"], row["locale"], links).links
+        if coupon := coupon_of(row, tokens):
+            coupons.append(coupon)
         address = addresses[row["customer_id"]]
         send_at = row["send_at"].replace(tzinfo=UTC)
         planned.append(
@@ -180,7 +185,7 @@ def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
             )
         )
     published.release(PLAN, as_of)
-    ledger.enqueue(planned, targets)
+    ledger.enqueue(planned, targets, coupons, limits)
 
 
 def _addresses(settings: Settings, as_of: date) -> dict[str, str]:

@@ -65,6 +65,20 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Coupon:
+    """A code that a mail gives, and what it is worth; it is valid until `expires_at`, UTC."""
+
+    code: str
+    send_id: str
+    campaign_id: str
+    customer_id: str
+    discount_percent: int
+    min_spend_cents: int
+    currency: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedSend:
     """What the plan tells the ledger. `send_at` is UTC; `repr` leaves the address out."""
 

@@ -20,6 +20,7 @@ from jinja2 import meta
 
 from campaigns.definitions import STEP_FILES, TEMPLATES, Brand, load_brand, load_campaign
 from campaigns.facts import ALWAYS
+from campaigns.guard import faults
 from campaigns.language import (
     SOURCE_LOCALE,
     Message,
@@ -210,9 +211,9 @@ def _read(file: Path, name: str) -> str:
         raise CampaignInvalid(f"{name} is not UTF-8: {error}") from None
 
 
-def _check(template: Template, place: str, example: Path) -> None:
+def _check(template: Template, place: str, file: Path) -> None:
     try:
-        facts = json.loads(_read(example, f"{place}/example.json"))
+        facts = json.loads(_read(file, f"{place}/example.json"))
     except ValueError as error:
         raise CampaignInvalid(f"{place}/example.json is not JSON: {error}") from None
     if not isinstance(facts, dict):
@@ -226,7 +227,12 @@ def _check(template: Template, place: str, example: Path) -> None:
             except CampaignInvalid as error:
                 raise CampaignInvalid(f"campaign {place!r}: {error}") from None
         for first_name in (facts.get("first_name"), None):
-            render(template, facts | {"first_name": first_name}, locale, NOWHERE)
+            example = facts | {"first_name": first_name}
+            rendered = render(template, example, locale, NOWHERE)
+            for fault in faults(
+                rendered.subject, rendered.preheader, rendered.text, example, locale, template.brand
+            ):
+                raise CampaignInvalid(f"campaign {place!r} (locale {locale}): {fault}")
 
 
 NOWHERE = LinkAddresses(

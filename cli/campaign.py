@@ -1,6 +1,5 @@
 """Commands on campaigns: what there are, the plan of a day, a look at a mail before it goes."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -65,12 +64,16 @@ def preview(
     campaign_id: Annotated[str, typer.Argument(help="Folder name, for example winback.")],
     step: Annotated[str, typer.Option(help="Which of its steps; without it, the first.")] = "",
     locale: Annotated[str, typer.Option(help="Language of the mail.")] = "en",
+    customer: Annotated[
+        str, typer.Option(help="Whom for: example, or an awkward one such as no_name, long_name, emoji.")
+    ] = "example",
     html: Annotated[
         bool, typer.Option("--html", help="Print the HTML part instead of the text part.")
     ] = False,
 ) -> None:
-    """Render a campaign's mail with the facts of its example.json; sends nothing."""
-    from campaigns.definitions import TEMPLATES, load_campaigns
+    """Render a campaign's mail with the facts of its example.json, or for an awkward customer; sends nothing."""
+    from campaigns import gallery
+    from campaigns.definitions import load_campaigns
     from campaigns.language import require_locale
     from campaigns.render import render
     from campaigns.templates import NOWHERE, compile_template
@@ -80,6 +83,6 @@ def preview(
     step = step or found.steps[0].name
     template = compile_template(campaign_id, step=step)
     require_locale(locale, [name for name, _ in template.catalogues])
-    facts = json.loads((TEMPLATES / campaign_id / step / "example.json").read_text())
+    facts = gallery.customer(customer, gallery.example(campaign_id, step))
     rendered = render(template, facts, locale, NOWHERE)
     print(rendered.html if html else f"{rendered.subject}\n{rendered.preheader}\n\n{rendered.text}")

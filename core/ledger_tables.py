@@ -244,6 +244,22 @@ links = Table(
     Column("target", Text, nullable=False),
 )
 
+coupons = Table(
+    "coupons",
+    metadata,
+    Column("code", String(16), primary_key=True),
+    Column("send_id", String(32), nullable=False, unique=True, doc="The mail that gives it; none gives two."),
+    Column("campaign_id", String(64), nullable=False),
+    Column("customer_id", String(64), nullable=False),
+    Column("discount_percent", Integer, nullable=False),
+    Column("min_spend_cents", BigInteger, nullable=False, doc="In the minor unit of the currency."),
+    Column("currency", String(3), nullable=False),
+    Column("issued_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, doc="From this moment on it is worth nothing."),
+    Index("ix_coupons_campaign_id", "campaign_id", "expires_at"),
+)
+"""One row per code that a mail gives. Issued as its send is planned; none is taken back."""
+
 audit_log = Table(
     "audit_log",
     metadata,

@@ -1,5 +1,7 @@
 """Collects what is known of mails as landing files of `mail_events`: what readers did, and what was sent.
 
+Answers to the survey in a mail land beside them as `survey_answers`, two points a star.
+
 What readers did is in the tracking service's segments, whose new whole lines land as `tracking/…/<segment>-<start>-<end>.jsonl`
 after the bytes of the segment they hold. What was sent is in the ledger, whose new sends land as
 `ledger/…/<moment>-<send_id>.jsonl` after the last of them. So the folders themselves say how far we are: no other state
@@ -24,6 +26,7 @@ LANDED = re.compile(r"(?P<segment>.+)-(?P<start>\d+)-(?P<end>\d+)\.jsonl")
 LANDED_SENDS = re.compile(r"\d{8}T\d{12}-.+\.jsonl")
 MOMENT_OF_NAME = "%Y%m%dT%H%M%S%f"
 LINES_PER_FILE = 100_000  # about 20 MB
+ANSWER, SURVEY, POINTS_OF_A_STAR = "survey", "after_order", 2
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 COMMITTED_WITHIN = timedelta(hours=1)
 """A send is stamped before it is committed, so one may appear behind another that is landed; seconds are usual."""
@@ -55,6 +58,11 @@ class _Block:
         """The sends that the events answer."""
         return {said for event in self.events if isinstance(said := event.get("send_id"), str)}
 
+    @property
+    def answers(self) -> list[dict[str, object]]:
+        """The answers to surveys, which are no mail events."""
+        return [event for event in self.events if event.get("kind") == ANSWER]
+
 
 def collect(settings: Settings, sends: Sends) -> int:
     """Land every event and every sent mail that is not landed yet; return how many rows those were.
@@ -84,7 +92,7 @@ def _folder(settings: Settings, source: str) -> Path:
 
 def _land_segments(settings: Settings, sends: Sends) -> int:
     log, clock = get_logger(__name__), clock_of(settings)
-    target = _folder(settings, "tracking")
+    target, answers = _folder(settings, "tracking"), settings.landing / "tracking" / "survey_answers"
     ends = _landed_ends(target)
     total = 0
     for segment in sorted(settings.tracking_log.glob("*.jsonl")):
@@ -94,9 +102,10 @@ def _land_segments(settings: Settings, sends: Sends) -> int:
                 log.warning("events of sends the ledger does not know", segment=segment.name, sends=strangers)
             if block.unreadable:
                 log.warning("unreadable events", segment=segment.name, count=block.unreadable)
-            _land(
-                target / f"{segment.stem}-{block.start}-{block.end}.jsonl", _rows(block, customers, clock())
-            )
+            name, known_at = f"{segment.stem}-{block.start}-{block.end}.jsonl", clock()
+            if block.answers and not (answers / name).exists():
+                _land(answers / name, _answers(block, customers, known_at))
+            _land(target / name, _rows(block, customers, known_at))  # last, for it says how far we are
             total += len(block.events)
     return total
 
@@ -131,8 +140,23 @@ def _parse(line: bytes) -> dict[str, object] | None:
 
 def _rows(block: _Block, customers: Mapping[str, str], known_at: datetime) -> Iterator[dict[str, object]]:
     for event in block.events:
-        customer_id = customers.get(str(event.get("send_id")))
-        yield {**event, "customer_id": customer_id, "known_at": _text(known_at)}
+        if event.get("kind") != ANSWER:
+            customer_id = customers.get(str(event.get("send_id")))
+            yield {**event, "customer_id": customer_id, "known_at": _text(known_at)}
+
+
+def _answers(block: _Block, customers: Mapping[str, str], known_at: datetime) -> Iterator[dict[str, object]]:
+    """Yield answers to surveys as `survey_answers` has them; who answers a mail's survey again has changed their mind."""
+    for event in block.answers:
+        if customer_id := customers.get(str(event.get("send_id"))):
+            yield {
+                "answer_id": f"mail-{event['send_id']}",
+                "customer_id": customer_id,
+                "survey": SURVEY,
+                "score": POINTS_OF_A_STAR * int(str(event["link_id"])),
+                "answered_at": event["happened_at"],
+                "known_at": _text(known_at),
+            }
 
 
 # --- what was sent

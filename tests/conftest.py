@@ -37,6 +37,7 @@ TOOLS = {
     "postfix": ("postfix", "/usr/sbin"),
     "exim": ("usr/sbin/exim4", f"{PROJECT}/.tools/exim"),  # made by `scripts/setup.sh exim`
     "dovecot": ("dovecot", "/usr/sbin"),
+    "spamassassin": ("SpamAssassin.pm", "/usr/share/perl5/Mail"),
     "mail-dkim": ("DKIM.pm", "/usr/share/perl5/Mail"),
     "peers": ("peers/bin/python", f"{PROJECT}/.tools"),  # made by `scripts/setup.sh peers`
 }

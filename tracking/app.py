@@ -4,6 +4,8 @@
     GET  /c/{token}      302 to the target the ledger stores for the link; nothing else is ever a target
     GET  /u/{token}      a page with a button; changes nothing, since scanners follow links
     POST /u/{token}      unsubscribes: RFC 8058's one-click body, which the button sends too
+    GET  /s/{token}      a page with the chosen stars and a button; changes nothing
+    POST /s/{token}      notes the answer to a survey
     GET  /health         200 while the ledger can be read and the log written, else 503
 
 GET appends to the log and changes nothing else; HEAD appends nothing. No cookie is set; no IP address and no user
@@ -64,6 +66,7 @@ def create_app(settings: Settings, *, ledger_patience_seconds: float = 5.0) -> F
         Route("/o/{token}.gif", Pixel(settings, tracker.log), methods=["GET"]),
         Route("/c/{token}", tracker.click),
         Route("/u/{token}", tracker.unsubscribe, methods=["GET", "POST"]),
+        Route("/s/{token}", tracker.survey, methods=["GET", "POST"]),
         Route("/health", tracker.health),
     ]
     return app
@@ -121,6 +124,23 @@ class Tracker:
         await run_in_threadpool(self._note, EventKind.UNSUBSCRIBE, request, send_id)
         return self._page(request, Page.DONE, 200)
 
+    async def survey(self, request: Request) -> Response:
+        """Answer `/s/{token}`: a page for GET; for POST 200 once the answer is on the disk, else 4xx or 503."""
+        signed = read_token(self._tokens, TokenKind.SURVEY, request.path_params["token"])
+        if signed is None:
+            return self._page(request, Page.UNKNOWN, 404)
+        send_id, stars = signed
+        if request.method != "POST":
+            return self._page(request, Page.STARS, 200, stars=int(stars))
+        await _form_of(request)  # which says nothing that the token does not say; a body too long is refused
+        event = new_event(EventKind.SURVEY, send_id, self._clock(), link_id=stars)
+        try:
+            await run_in_threadpool(lambda: self.log.append(event, durable=True))
+        except OSError as error:
+            self._logger.error("answer to a survey not written", send_id=send_id, reason=error.strerror)
+            return self._page(request, Page.LATER, 503, COME_AGAIN)
+        return self._page(request, Page.THANKS, 200, stars=int(stars))
+
     async def health(self, _request: Request) -> Response:
         """Answer `/health`: 200, or 503 with the reason."""
         try:
@@ -169,14 +189,23 @@ class Tracker:
             self._logger.error("event not written", kind=kind, send_id=send_id, reason=error.strerror)
 
     def _page(
-        self, request: Request, kind: Page, status: int, headers: Mapping[str, str] | None = None
+        self,
+        request: Request,
+        kind: Page,
+        status: int,
+        headers: Mapping[str, str] | None = None,
+        stars: int = 0,
     ) -> Response:
         language = request.headers.get("accept-language", "")
-        return page(kind, language, status=status, shop=self._shop, headers=headers)
+        return page(kind, language, status=status, shop=self._shop, headers=headers, stars=stars)
 
 
 async def _is_one_click(request: Request) -> bool:
     """Say whether the body is RFC 8058's, in either of the two form encodings."""
+    return (await _form_of(request)).get(ONE_CLICK_FIELD) == ONE_CLICK_VALUE
+
+
+async def _form_of(request: Request) -> Mapping[str, object]:
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await _read_body(request)
@@ -187,7 +216,7 @@ async def _is_one_click(request: Request) -> bool:
         return {"type": "http.request", "body": body, "more_body": False}
 
     async with Request(request.scope, read_again).form(max_files=0, max_fields=8) as form:
-        return form.get(ONE_CLICK_FIELD) == ONE_CLICK_VALUE
+        return dict(form)
 
 
 async def _read_body(request: Request) -> bytes:

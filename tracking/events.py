@@ -8,11 +8,12 @@ from enum import StrEnum
 
 
 class EventKind(StrEnum):
-    """What happened to a mail. `sources/contracts/mail_events.yml` lists the same words."""
+    """What happened to a mail. `sources/contracts/mail_events.yml` lists the same words, but for answers to a survey."""
 
     OPEN = "open"
     CLICK = "click"
     UNSUBSCRIBE = "unsubscribe"
+    SURVEY = "survey"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class MailEvent:
     send_id
         The send the token names.
     link_id
-        16 hex digits of the link that was clicked; None for an open and an unsubscribe.
+        16 hex digits of the link that was clicked; the stars, 1 to 5, of an answer to a survey; None for the others.
     is_machine
         True where a scanner or prefetcher asked, not a person (`tracking.machines`).
     happened_at

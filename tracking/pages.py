@@ -48,9 +48,11 @@ class Page(StrEnum):
     LATER = "later"
     UNKNOWN = "unknown"
     WRONG = "wrong"
+    STARS = "stars"
+    THANKS = "thanks"
 
 
-# page -> language -> (heading, sentence); {shop} is the sender's name
+# page -> language -> (heading, sentence); {shop} is the sender's name, {stars} what the reader chose
 TEXTS: Mapping[Page, Mapping[str, tuple[str, str]]] = {
     Page.ASK: {
         "en": ("Unsubscribe?", "{shop} will send you no more e-mail."),
@@ -109,6 +111,24 @@ TEXTS: Mapping[Page, Mapping[str, tuple[str, str]]] = {
         "ja": ("処理できません", "このご要望にはお応えできません。メール内のリンクをご利用ください。"),
         "ar": ("لم نفهم الطلب", "لا يمكننا تلبية هذا الطلب، يرجى استخدام الرابط في الرسالة."),
     },
+    Page.STARS: {
+        "en": ("{stars}", "Is this your answer about your order?"),
+        "de": ("{stars}", "Ist das Ihre Antwort zu Ihrer Bestellung?"),
+        "zh": ("{stars}", "这是您对订单的评价吗？"),
+        "fr": ("{stars}", "Est-ce votre réponse au sujet de votre commande ?"),
+        "es": ("{stars}", "¿Es esta tu respuesta sobre tu pedido?"),
+        "ja": ("{stars}", "ご注文へのご回答は、こちらでよろしいですか？"),
+        "ar": ("{stars}", "هل هذه إجابتكم عن طلبكم؟"),
+    },
+    Page.THANKS: {
+        "en": ("Thank you", "{shop} has your answer: {stars}"),
+        "de": ("Danke", "{shop} hat Ihre Antwort: {stars}"),
+        "zh": ("谢谢您", "{shop} 已收到您的评价：{stars}"),
+        "fr": ("Merci", "{shop} a bien reçu votre réponse : {stars}"),
+        "es": ("Gracias", "{shop} ha recibido tu respuesta: {stars}"),
+        "ja": ("ありがとうございます", "{shop}にご回答が届きました：{stars}"),
+        "ar": ("شكرًا لكم", "وصلت إجابتكم إلى {shop}: {stars}"),
+    },
 }
 BUTTON = {
     "ar": "إلغاء الاشتراك",
@@ -118,6 +138,15 @@ BUTTON = {
     "fr": "Se désabonner",
     "ja": "配信を停止する",
     "zh": "退订",
+}
+SEND_ANSWER = {
+    "ar": "إرسال",
+    "de": "Absenden",
+    "en": "Send",
+    "es": "Enviar",
+    "fr": "Envoyer",
+    "ja": "送信する",
+    "zh": "提交",
 }
 NO_SENDER = {
     "ar": "المتجر",
@@ -136,18 +165,23 @@ def page(
     *,
     status: int,
     shop: str = "",
+    stars: int = 0,
     headers: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
     """Return a page in the best of our languages, without script, image, cookie or anything from the request."""
     language = language_of(accept_language)
     heading, sentence = TEXTS[kind][language]
-    sentence = sentence.format(shop=shop or NO_SENDER[language])
+    chosen = "★" * stars + "☆" * (5 - stars)
+    heading = heading.format(stars=chosen)
+    sentence = sentence.format(shop=shop or NO_SENDER[language], stars=chosen)
     direction, form = "rtl" if language in RIGHT_TO_LEFT else "ltr", ""
     if kind is Page.ASK:
         form = (
             f'<form method="post"><input type="hidden" name="{ONE_CLICK_FIELD}" value="{ONE_CLICK_VALUE}">'
             f"<button>{escape(BUTTON[language])}</button></form>"
         )
+    if kind is Page.STARS:
+        form = f'<form method="post"><button>{escape(SEND_ANSWER[language])}</button></form>'
     body = (
         f'<!doctype html><html lang="{LANGUAGES[language]}" dir="{direction}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from campaigns.outcomes import LEDGER_SENDS, LEDGER_SUPPRESSIONS
+from campaigns.outcomes import LEDGER_COUPONS, LEDGER_SENDS, LEDGER_SUPPRESSIONS
 from campaigns.plan import DEFINITIONS
 from core.dbt import build
 from core.published import Published
@@ -269,6 +269,7 @@ def publish_by_hand(settings: Settings) -> None:
             "min_products": 0,
             "exit_when": [],
             "reentry_after_days": 0,
+            "ends_mail": False,
         }
         | (offer if name == "promotion" or (name, step) == ("winback", 3) else {})
         for number, name in enumerate((*LADDERS, "promotion"))
@@ -284,6 +285,7 @@ def publish_by_hand(settings: Settings) -> None:
         ("campaign_definitions", definitions, DEFINITIONS),
         ("ledger_sends", [], LEDGER_SENDS),
         ("ledger_suppressions", [], LEDGER_SUPPRESSIONS),
+        ("ledger_coupons", [], LEDGER_COUPONS),
     ):
         published.write_candidate(table, DAY, pa.Table.from_pylist(rows, schema))
         published.release(table, DAY)

@@ -296,15 +296,25 @@ def write_the_past(settings: Settings, cast: Cast) -> None:
     for customer_id, days in days_before.items():
         state = "refused" if customer_id == cast.refused_thrice else "sent"
         for number, days_ago in enumerate(days):
-            add_send(settings, customer_id, as_of=DAY - timedelta(days=days_ago), state=state, number=number)
+            day = DAY - timedelta(days=days_ago)
+            # Of a campaign that nobody is inside of: it may be had on any day.
+            add_send(settings, customer_id, as_of=day, state=state, number=number, campaign_id="restock")
 
 
-def add_send(settings: Settings, customer_id: str, *, as_of: date, state: str, number: int = 0) -> str:
+def add_send(
+    settings: Settings,
+    customer_id: str,
+    *,
+    as_of: date,
+    state: str,
+    number: int = 0,
+    campaign_id: str = "winback",
+) -> str:
     """Write a send into the ledger that no plan has; return its send_id."""
     noon = datetime.combine(as_of, time(12), UTC)
     row = {
         "send_id": hashlib.md5(f"{customer_id}|{number}".encode()).hexdigest(),
-        "campaign_id": "winback",
+        "campaign_id": campaign_id,
         "step": 1,
         "customer_id": customer_id,
         "as_of_date": as_of,

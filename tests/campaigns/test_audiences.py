@@ -5,8 +5,13 @@ from typing import Any
 
 import duckdb
 import pytest
+from pydantic import SecretStr
 
+from campaigns.definitions import load_campaigns
+from campaigns.render import LinkAddresses, render
+from campaigns.templates import compile_template
 from core.settings import Settings
+from core.tokens import Tokens
 from tests.campaigns import corner_shop, small_shop
 
 PROPOSED: dict[str, dict[str, tuple[int, ...]]] = {
@@ -124,6 +129,22 @@ def test_an_offer_is_sized_to_who_gets_it(proposals):
     offers = {name: facts_of(proposals, "promotion", name)["offer"] for name in PROPOSED["promotion"]}
     sizes = {name: (offer["discount_percent"], offer["min_spend_cents"]) for name, offer in offers.items()}
     assert sizes == {"waits_for_discounts": (15, 1000), "likes_discounts": (10, 1000)}
+
+
+@pytest.mark.parametrize("campaign_id", PROPOSED)
+def test_the_facts_of_every_proposal_make_a_mail(proposals, campaign_id):
+    addresses = LinkAddresses.of("5" * 32, "https://t.example", Tokens(SecretStr("k" * 40)))
+    steps = load_campaigns()[campaign_id].steps
+    for (name, step), row in proposals[campaign_id].items():
+        least = steps[step - 1].min_products
+        if row["product_count"] >= (load_campaigns()[campaign_id].min_products if least is None else least):
+            facts = row["facts"]
+            if (
+                campaign_id == "winback"
+            ):  # the campaign as it is may offer elsewhere than the shop made by hand
+                facts |= {"offer": proposals["winback"][name, 3]["facts"]["offer"]}
+            template = compile_template(campaign_id, step=steps[step - 1].name)
+            assert render(template, facts, "en", addresses).subject
 
 
 def test_every_proposal_says_by_which_rule(proposals):

@@ -27,7 +27,8 @@ from core.errors import CampaignInvalid
 from core.tokens import Tokens
 
 CAMPAIGNS = {
-    campaign_id: compile_template(campaign_id) for campaign_id in ("picked_for_you", "restock", "winback")
+    campaign_id: compile_template(campaign_id, step=step)
+    for campaign_id, step in [("picked_for_you", ""), ("restock", ""), ("winback", "care")]
 }
 ADDRESSES = LinkAddresses.of("0123456789abcdef" * 2, "https://t.example", Tokens(SecretStr("k" * 40)))
 TEXTS = st.one_of(

@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from campaigns.definitions import STEP_FILES, TEMPLATES, load_brand, load_campaign, load_campaigns
+from core.dbt import DBT_PROJECT
 from core.errors import CampaignInvalid
 
 
@@ -19,10 +20,22 @@ def rewrite(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def test_the_three_campaigns_are_loaded_with_the_highest_priority_first():
+def test_the_campaigns_are_loaded_with_the_highest_priority_first():
     campaigns = load_campaigns()
-    assert list(campaigns) == ["winback", "restock", "picked_for_you"]
-    assert [campaigns[name].max_products for name in campaigns] == [3, 4, 6]
+    assert len(campaigns) == 16
+    priorities = [campaign.priority for campaign in campaigns.values()]
+    assert priorities == sorted(priorities, reverse=True)
+    assert [step.name for step in campaigns["winback"].steps] == [
+        "care",
+        "reason_to_return",
+        "incentive",
+        "last_word",
+    ]
+
+
+def test_every_campaign_has_an_audience_and_every_audience_a_campaign():
+    audiences = {file.stem.removeprefix("audience_") for file in DBT_PROJECT.glob("models/**/audience_*.sql")}
+    assert audiences == set(load_campaigns())
 
 
 def test_a_campaign_cannot_be_changed_once_loaded():
@@ -31,7 +44,7 @@ def test_a_campaign_cannot_be_changed_once_loaded():
         campaign.priority = 1  # type: ignore[misc]  # that is what is refused
 
 
-# Lines are those of winback's campaign.yml, counted by hand: campaign_id 1, title 2, description 3, owner 4, priority 5, …
+# Lines are those of restock's campaign.yml, counted by hand: campaign_id 1, title 2, description 3, owner 4, priority 5, …
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
@@ -42,8 +55,8 @@ def test_a_campaign_cannot_be_changed_once_loaded():
             "key 'prioritty' is not known; allowed: campaign_id",
         ),
         ("owner: lifecycle\n", "", 1, "key 'owner' is missing"),
-        ("priority: 300", "priority: high", 5, "priority is 'high'; input should be a valid integer"),
-        ("priority: 300", "priority: true", 5, "priority is True; input should be a valid integer"),
+        ("priority: 200", "priority: high", 5, "priority is 'high'; input should be a valid integer"),
+        ("priority: 200", "priority: true", 5, "priority is True; input should be a valid integer"),
         (
             "holdout_share: 0.1",
             "holdout_share: 10",
@@ -51,7 +64,7 @@ def test_a_campaign_cannot_be_changed_once_loaded():
             "holdout_share is 10; input should be less than or equal to 0.5",
         ),
         ("min_products: 1", "min_products: 9", 9, "max_products must be at least min_products, which is 9"),
-        ("campaign_id: winback", "campaign_id: comeback", 1, "campaign_id is 'comeback'; allowed: 'winback'"),
+        ("campaign_id: restock", "campaign_id: refill", 1, "campaign_id is 'refill'; allowed: 'restock'"),
         ("owner: lifecycle", "owner: a\nexpires_after_hours: 0", 5, "expires_after_hours is 0; input should"),
         ("owner: lifecycle", "owner: a\nowner: b", 5, "this is not YAML: key 'owner' is given twice"),
         ("owner: lifecycle", "owner: [", 6, "this is not YAML: expected ',' or ']'"),
@@ -60,10 +73,10 @@ def test_a_campaign_cannot_be_changed_once_loaded():
 def test_a_wrong_campaign_file_is_named_with_line_and_key_and_what_would_be_allowed(
     folder, old, new, line, said
 ):
-    rewrite(folder / "winback" / "campaign.yml", old, new)
+    rewrite(folder / "restock" / "campaign.yml", old, new)
     with pytest.raises(CampaignInvalid) as raised:
         load_campaigns(folder)
-    assert str(raised.value).startswith(f"winback/campaign.yml, line {line}: {said}")
+    assert str(raised.value).startswith(f"restock/campaign.yml, line {line}: {said}")
 
 
 SERIES = """campaign_id: series

@@ -879,7 +879,13 @@ def test_planning_a_day_again_sees_the_ledger_as_it_was_when_the_day_began(setti
         {"customer_id": "c1", "reason": "unsubscribed", "suppressed_at": NOON.replace(tzinfo=None)}
     ]
     assert Published(settings.published).read("ledger_sends", tomorrow).to_pylist() == [
-        {"send_id": send_id_of(0), "customer_id": "c0", "campaign_id": "winback", "as_of_date": DAY}
+        {
+            "send_id": send_id_of(0),
+            "customer_id": "c0",
+            "campaign_id": "winback",
+            "step": 1,
+            "as_of_date": DAY,
+        }
     ]
 
     clock.move(timedelta(days=1))  # now tomorrow itself is sent, refused and unsubscribed from

@@ -16,7 +16,7 @@ import pytest
 
 from campaigns.definitions import load_campaigns
 from campaigns.ledger_view import LedgerView
-from campaigns.plan import build_plan, plan_rows, release_plan
+from campaigns.plan import DEFINITIONS, build_plan, plan_rows, release_plan
 from core.dbt import build
 from core.errors import CampaignInvalid, NotPublished
 from core.ledger_tables import open_ledger
@@ -74,7 +74,10 @@ def verdict_of(row, rivals, settings):
         return next((reason for reason, applies in reasons.items() if applies), None)
 
     def competes(row):
-        return early(row) is None and row["product_count"] >= campaigns[row["campaign_id"]].min_products
+        campaign = campaigns[row["campaign_id"]]
+        own = campaign.steps[row["step"] - 1].min_products
+        least = campaign.min_products if own is None else own
+        return early(row) is None and row["product_count"] >= least
 
     best = max((rival["priority"] for rival in rivals if competes(rival)), default=None)
     if early(row):
@@ -103,11 +106,11 @@ def test_every_candidate_of_an_audience_is_in_the_plan_once(planned, plan):
         proposed = [
             (campaign_id, str(customer_id))
             for campaign_id in load_campaigns()
-            for (customer_id,) in warehouse.sql(
-                f"select customer_id from campaigns.audience_{campaign_id}"
+            for (customer_id,) in warehouse.sql(  # nobody is inside of a campaign yet
+                f"select customer_id from campaigns.audience_{campaign_id} where step = 1"
             ).fetchall()
         ]
-    assert {campaign_id for campaign_id, _ in proposed} == {"winback", "picked_for_you", "restock"}
+    assert {campaign_id for campaign_id, _ in proposed} >= {"winback", "picked_for_you", "restock"}
     assert sorted(proposed) == sorted((row["campaign_id"], row["customer_id"]) for row in plan)
     assert {row["verdict"] for row in plan} <= VERDICTS | {"planned"}
     assert {row["as_of_date"] for row in plan} == {DAY}
@@ -138,8 +141,8 @@ def test_the_verdict_is_the_first_reason_that_applies(planned, plan):
         for key, row in by_key(plan).items()
     }
     assert found == expected
-    # Only the last is rare in this shop; dbt's unit test of the plan has one.
-    assert set(found.values()) | {"not_reachable"} == VERDICTS | {"planned"}
+    # These are rare in this shop; dbt's unit test of the plan has them.
+    assert set(found.values()) | {"not_reachable", "no_content"} == VERDICTS | {"planned"}
 
 
 def test_the_edges_of_each_window_are_where_they_should_be(planned, plan):
@@ -160,7 +163,8 @@ def test_nobody_is_planned_twice_on_a_day(plan):
     mails = Counter(row["customer_id"] for row in plan if row["verdict"] == "planned")
     assert len(mails) > 40
     assert set(mails.values()) == {1}
-    assert {row["campaign_id"] for row in plan if row["verdict"] == "planned"} == set(load_campaigns())
+    planned = {row["campaign_id"] for row in plan if row["verdict"] == "planned"}
+    assert planned >= {"winback", "restock", "picked_for_you"}
 
 
 def test_the_arm_is_a_keyed_draw_and_its_propensity_is_the_share(plan):
@@ -203,8 +207,13 @@ def test_an_arm_is_the_same_on_the_next_day(plan, next_day):
 @pytest.mark.timeout(600)
 def test_the_mails_and_the_unsubscribes_of_a_day_count_on_the_next(sent, next_day):
     cast, verdicts = small_shop.cast_of(sent), {key: row["verdict"] for key, row in by_key(next_day).items()}
-    assert verdicts["winback", cast.mailed_twice] == "frequency_capped"  # its third mail went out
     assert verdicts["winback", cast.mailed_thrice] == "planned"  # the first of three is a week ago now
+    # Its third mail went out, the first of a ladder; of the second, the time comes first.
+    assert verdicts["winback", cast.mailed_twice] == "too_soon"
+    row = by_key(next_day)["winback", cast.mailed_twice]
+    assert (row["step"], row["step_name"], row["entered_date"]) == (2, "reason_to_return", DAY)
+    assert row["due_date"] == DAY + timedelta(hours=load_campaigns()["winback"].steps[1].wait_hours)
+    assert (row["mails_7d_count"], row["campaign_mails_7d_count"]) == (3, 1)
     for customer_id in (cast.stopped_the_day_before, cast.stopped_at_midnight, cast.stopped_at_noon):
         assert verdicts["winback", customer_id] == "suppressed"
 
@@ -286,14 +295,14 @@ def test_a_send_expires_when_the_campaign_said_as_it_was_planned(planned, own):
     file = Published(settings.published).path("campaign_definitions", DAY)
     rows = pq.ParquetFile(file).read().to_pylist()
     hours = {"winback": 3, "restock": None, "picked_for_you": 48}
-    table = pa.Table.from_pylist([row | {"expires_after_hours": hours[row["campaign_id"]]} for row in rows])
-    pq.write_table(table, file)
+    changed = [row | {"expires_after_hours": hours.get(row["campaign_id"])} for row in rows]
+    pq.write_table(pa.Table.from_pylist(changed, DEFINITIONS), file)
     release_plan(settings, DAY)
     sends = LedgerView(open_ledger(settings.ledger)).of_day(DAY)
-    assert {send.campaign_id for send in sends} == hours.keys()
+    assert {send.campaign_id for send in sends} >= hours.keys()
     two_days_on = datetime.combine(DAY + timedelta(days=2), time(), UTC)  # 24 hours after the end of the day
     for send in sends:
-        length = hours[send.campaign_id]
+        length = hours.get(send.campaign_id)
         assert send.expires_at == (send.send_at + timedelta(hours=length) if length else two_days_on)
 
 

@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001  # mails are set with typographic quotes and, in Chinese, full-width stops
 import difflib
 import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -155,9 +156,9 @@ def test_every_part_shows_unsubscribe_link_postal_address_and_why_it_came(place,
     ],
 )
 def test_a_greeting_reads_naturally_with_and_without_a_name(locale, named, nameless):
-    assert named in mail("winback", locale=locale).text.splitlines()
+    assert named in mail("winback/care", locale=locale).text.splitlines()
     for absent in (None, "", "  ", "win.example/prize", "1234", "{{ 7 * 7 }}", "<b>", "A" * 41):
-        text = mail("winback", example("winback", first_name=absent), locale).text
+        text = mail("winback/care", example("winback/care", first_name=absent), locale).text
         assert nameless in text.splitlines()
 
 
@@ -165,7 +166,7 @@ def test_a_greeting_reads_naturally_with_and_without_a_name(locale, named, namel
     "name", ["José María", "O’Neil", "Anne-Marie", "J. R.", "Олег", "अनिल", "小明", "محمد"]
 )
 def test_a_name_of_any_script_greets(name):
-    assert f"It’s been a while, {name}" in mail("winback", example("winback", first_name=name)).text
+    assert f"It’s been a while, {name}" in mail("winback/care", example("winback/care", first_name=name)).text
 
 
 @pytest.mark.parametrize(
@@ -180,8 +181,8 @@ def test_a_name_of_any_script_greets(name):
     ],
 )
 def test_one_and_many_have_their_own_words(locale, once, often):
-    assert once in mail("winback", with_product("winback", times_bought=1), locale).text
-    assert often in mail("winback", with_product("winback", times_bought=7), locale).text
+    assert once in mail("winback/care", with_product("winback/care", times_bought=1), locale).text
+    assert often in mail("winback/care", with_product("winback/care", times_bought=7), locale).text
 
 
 @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ def test_one_and_many_have_their_own_words(locale, once, often):
     ],
 )  # the Unicode CLDR's rules: one, two, few, many
 def test_arabic_counts_in_its_own_forms(count, said):
-    text = mail("winback", with_product("winback", times_bought=count), "ar").text
+    text = mail("winback/care", with_product("winback/care", times_bought=count), "ar").text
     assert said in text.splitlines()
 
 
@@ -215,7 +216,7 @@ def test_a_page_that_reads_from_right_to_left_is_laid_out_so():
 def test_a_latin_name_and_a_price_keep_their_order_between_arabic_words():
     rendered = mail("restock", with_product("restock", name="7-Up (2 L)", price_cents=349), "ar")
     assert "\u20687-Up (2 L)\u2069" in rendered.subject
-    assert "\u20687-Up (2 L)\u2069 · \u2068\u200f3.49\xa0US$\u2069" in rendered.text.splitlines()
+    assert "\u20687-Up (2 L)\u2069 · \u20683.49\xa0US$\u2069" in rendered.text.splitlines()
     assert re.search(r'<div class="name ink" dir="auto"[^>]*><a [^>]*>7-Up \(2 L\)</a>', rendered.html)
 
 
@@ -229,17 +230,17 @@ def test_a_latin_name_and_a_price_keep_their_order_between_arabic_words():
         ("fr", "3,49\xa0$US"),
         ("es", "3,49\xa0US$"),
         ("ja", "$3.49"),
-        ("ar", "\u200f3.49\xa0US$"),
+        ("ar", "3.49\xa0US$"),
     ],
 )  # as the Unicode CLDR writes them
 def test_a_price_is_written_as_the_locale_writes_it(locale, price):
-    rendered = mail("winback", with_product("winback", price_cents=349), locale)
+    rendered = mail("winback/care", with_product("winback/care", price_cents=349), locale)
     assert price in rendered.text
     assert price in rendered.html
 
 
 def test_a_price_without_minor_unit_is_not_divided():
-    assert "¥349" in mail("winback", with_product("winback", price_cents=349, currency="JPY")).text
+    assert "¥349" in mail("winback/care", with_product("winback/care", price_cents=349, currency="JPY")).text
 
 
 def test_what_is_not_a_fact_is_not_said():
@@ -250,7 +251,7 @@ def test_what_is_not_a_fact_is_not_said():
         "usual_gap_days": None,
         "days_since": None,
     }
-    text = mail("winback", with_product("winback", **silent) | {"usual_gap_days": None}).text
+    text = mail("winback/care", with_product("winback/care", **silent) | {"usual_gap_days": None}).text
     assert not re.search(r"\$|Prices|bought this|You used to|None", text)
     text = mail("picked_for_you", with_product("picked_for_you", reason_product_name=None)).text
     assert "Because" not in text
@@ -352,8 +353,8 @@ def test_a_date_is_written_as_the_locale_writes_it(locale, day):
 
 
 def test_a_mail_in_a_locale_without_catalogue_is_english_in_word_and_number():
-    rendered = mail("winback", with_product("winback", price_cents=349), "pt")
-    assert rendered == mail("winback", with_product("winback", price_cents=349), "en")
+    rendered = mail("winback/care", with_product("winback/care", price_cents=349), "pt")
+    assert rendered == mail("winback/care", with_product("winback/care", price_cents=349), "en")
 
 
 # --- links
@@ -362,8 +363,10 @@ def test_a_mail_in_a_locale_without_catalogue_is_english_in_word_and_number():
 def test_links_go_through_tracking_and_lead_to_the_stored_targets():
     tokens = Tokens(SecretStr("k" * 40))
     addresses = LinkAddresses.of("send1", "https://t.example/", tokens)
-    rendered = render(template("winback"), example("winback"), "en", addresses)
-    targets = {product["url"] for product in example("winback")["products"]} | {"https://juniper.example"}
+    rendered = render(template("winback/care"), example("winback/care"), "en", addresses)
+    targets = {product["url"] for product in example("winback/care")["products"]} | {
+        "https://juniper.example"
+    }
     assert set(rendered.links.values()) == targets
     assert all(link_id == link_id_of(target) for link_id, target in rendered.links.items())
     followed = set()
@@ -402,7 +405,7 @@ def test_a_link_id_is_the_first_half_of_the_sha_256_that_a_shell_computes():
 )
 def test_a_link_to_anywhere_but_the_shop_stops_the_mail(url):
     with pytest.raises(CampaignInvalid, match=r"campaign 'winback' \(locale de\): the link"):
-        mail("winback", with_product("winback", url=url), "de")
+        mail("winback/care", with_product("winback/care", url=url), "de")
 
 
 # --- facts that are missing or hostile
@@ -411,28 +414,28 @@ def test_a_link_to_anywhere_but_the_shop_stops_the_mail(url):
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        ({"products": example("winback")["products"]}, r"needs 'days_since_last_order'"),
-        (example("winback", products=[]), r"needs"),
-        (example("winback", days_since_last_order=None), r"cannot use a fact"),
+        ({"products": example("winback/care")["products"]}, r"needs 'days_since_last_order'"),
+        (example("winback/care", products=[]), r"needs"),
+        (example("winback/care", days_since_last_order=None), r"cannot use a fact"),
         (
-            with_product("winback", price_cents="349"),
+            with_product("winback/care", price_cents="349"),
             r"facts: products\.0\.price_cents is '349'; input should be",
         ),
-        (with_product("winback", price_cents=-1), r"products\.0\.price_cents is -1"),
-        (with_product("winback", currency="dollars"), r"products\.0\.currency"),
-        (with_product("winback", name="\u202e"), r"products\.0\.name is ''"),
-        (example("winback", link="x"), r"the fact 'link' has a name that templates use otherwise"),
+        (with_product("winback/care", price_cents=-1), r"products\.0\.price_cents is -1"),
+        (with_product("winback/care", currency="dollars"), r"products\.0\.currency"),
+        (with_product("winback/care", name="\u202e"), r"products\.0\.name is ''"),
+        (example("winback/care", link="x"), r"the fact 'link' has a name that templates use otherwise"),
     ],
 )
 def test_a_fact_that_does_not_fit_names_campaign_fact_and_locale(facts, said):
     with pytest.raises(CampaignInvalid, match=said) as raised:
-        mail("winback", facts, "de")
+        mail("winback/care", facts, "de")
     assert str(raised.value).startswith("campaign 'winback' (locale de)")
 
 
 def test_a_locale_that_is_none_is_refused():
     with pytest.raises(CampaignInvalid, match=r"'de; DROP' is not like 'de' or 'de_AT'"):
-        mail("winback", locale="de; DROP")
+        mail("winback/care", locale="de; DROP")
 
 
 HOSTILE = st.one_of(
@@ -465,7 +468,7 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=int(os.environ.get("TEST_FACTS", "60")))
 @given(
     place=st.sampled_from(MAILS_WITH_PRODUCTS),
     locale=st.sampled_from(LOCALES),
@@ -475,7 +478,10 @@ HOSTILE = st.one_of(
 )
 def test_no_text_of_a_customer_or_product_adds_markup_links_headers_or_syntax(place, locale, hostile):
     product = {"size": "9 zz", "reason_product_name": "Q"}
-    plain = Page(mail(place, with_product(place, **product), locale).html)
+    plain, nameless = (
+        Page(mail(place, with_product(place, **product) | {"first_name": first_name}, locale).html)
+        for first_name in ("Ada", None)
+    )
     facts = with_product(
         place,
         name=f"a{hostile['name']}",
@@ -486,7 +492,7 @@ def test_no_text_of_a_customer_or_product_adds_markup_links_headers_or_syntax(pl
     rendered = mail(place, facts | {"first_name": hostile["first_name"]}, locale)
     page = Page(rendered.html)
 
-    assert page.tags == plain.tags
+    assert page.tags in (plain.tags, nameless.tags)
     assert page.addresses == plain.addresses
     assert len(rendered.subject) <= 150
     for line in (rendered.subject, rendered.preheader):
@@ -503,7 +509,7 @@ def test_no_text_of_a_customer_or_product_adds_markup_links_headers_or_syntax(pl
 
 
 def test_half_a_character_is_dropped_and_the_mail_goes_out():
-    assert "\nab" in mail("winback", with_product("winback", name="a\ud800b")).text
+    assert "\nab" in mail("winback/care", with_product("winback/care", name="a\ud800b")).text
 
 
 def test_an_encoded_word_in_a_product_name_is_shown_as_it_was_typed_but_for_a_space():

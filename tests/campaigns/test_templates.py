@@ -44,14 +44,14 @@ def example(campaign_id: str) -> dict[str, object]:
 
 
 def test_the_same_sources_give_the_same_version():
-    assert compile_template("winback") == compile_template("winback")
+    assert compile_template("winback", step="care") == compile_template("winback", step="care")
 
 
 SOURCES = [
     "winback/campaign.yml",
-    "winback/subject.txt",
-    "winback/body.mjml",
-    "winback/body.txt",
+    "winback/care/subject.txt",
+    "winback/care/body.mjml",
+    "winback/care/body.txt",
     "_base/base.mjml",
     "_base/base.txt",
     "_base/brand.yml",
@@ -62,43 +62,43 @@ SOURCES = [
 
 def test_any_change_to_what_a_mail_is_made_of_is_a_new_version(folder):
     assert len(SOURCES) > 15
-    versions = {compile_template("winback", folder).version}
+    versions = {compile_template("winback", folder, step="care").version}
     for source in SOURCES:
         with (folder / source).open("a", encoding="utf-8") as file:
             file.write("\n")
-        versions.add(compile_template("winback", folder).version)
+        versions.add(compile_template("winback", folder, step="care").version)
     assert len(versions) == len(SOURCES) + 1
 
 
 def test_each_step_of_a_campaign_is_a_template_of_its_own(folder):
-    home = folder / "winback"
-    flat = compile_template("winback", folder)
-    for step in ("care", "last_word"):
+    home = folder / "restock"
+    flat = compile_template("restock", folder)
+    for step in ("first", "last_word"):
         (home / step).mkdir()
         for name in STEP_FILES:
             shutil.copy(home / name, home / step / name)
     for name in STEP_FILES:
         (home / name).unlink()
     with (home / "campaign.yml").open("a") as file:
-        file.write("steps: [{name: care}, {name: last_word, wait_hours: 48}]\nreentry_after_days: 90\n")
+        file.write("steps: [{name: first}, {name: last_word, wait_hours: 48}]\nreentry_after_days: 90\n")
     (home / "last_word" / "subject.txt").write_text('{{ _("Unsubscribe") }}\n{{ _("Unsubscribe") }}\n')
-    care, last = (compile_template("winback", folder, step=step) for step in ("care", "last_word"))
-    assert care.version != last.version != flat.version
-    facts = example("winback") | {"first_name": None}
-    assert render(care, facts, "de", ADDRESSES) == render(flat, facts, "de", ADDRESSES)
+    first, last = (compile_template("restock", folder, step=step) for step in ("first", "last_word"))
+    assert first.version != last.version != flat.version
+    facts = example("restock") | {"first_name": None}
+    assert render(first, facts, "de", ADDRESSES) == render(flat, facts, "de", ADDRESSES)
     assert render(last, facts, "de", ADDRESSES).subject == "Abmelden"
-    with pytest.raises(CampaignInvalid, match="'winback' has no step ''; allowed: care, last_word"):
-        compile_template("winback", folder)
+    with pytest.raises(CampaignInvalid, match="'restock' has no step ''; allowed: first, last_word"):
+        compile_template("restock", folder)
     (home / "last_word" / "example.json").write_text("[]")
-    with pytest.raises(CampaignInvalid, match=r"^winback/last_word/example.json must hold"):
-        compile_template("winback", folder, step="last_word")
+    with pytest.raises(CampaignInvalid, match=r"^restock/last_word/example.json must hold"):
+        compile_template("restock", folder, step="last_word")
 
 
 def test_another_campaign_and_the_example_are_no_part_of_a_version(folder):
-    before = compile_template("winback", folder).version
+    before = compile_template("winback", folder, step="care").version
     rewrite(folder / "restock" / "body.txt", "{% if first_name %}", "Hello {% if first_name %}")
-    rewrite(folder / "winback" / "example.json", '"Ada"', '"Grace"')
-    assert compile_template("winback", folder).version == before
+    rewrite(folder / "winback" / "care" / "example.json", '"Ada"', '"Grace"')
+    assert compile_template("winback", folder, step="care").version == before
 
 
 def test_a_stored_template_renders_the_same_bytes_after_its_sources_are_gone(folder, tmp_path):
@@ -112,7 +112,7 @@ def test_a_stored_template_renders_the_same_bytes_after_its_sources_are_gone(fol
 
 
 def test_saving_twice_leaves_one_file_that_is_not_written_again(tmp_path):
-    store, template = TemplateStore(tmp_path), compile_template("winback")
+    store, template = TemplateStore(tmp_path), compile_template("winback", step="care")
     first = store.save(template)
     before = first.stat()
     assert store.save(template) == first
@@ -121,7 +121,7 @@ def test_saving_twice_leaves_one_file_that_is_not_written_again(tmp_path):
 
 
 def test_a_template_that_was_changed_in_the_store_is_refused(tmp_path):
-    template = compile_template("winback")
+    template = compile_template("winback", step="care")
     path = TemplateStore(tmp_path).save(template)
     rewrite(path, "Unsubscribe", "Do not unsubscribe")
     with pytest.raises(CampaignInvalid, match=f"template winback {template.version} is damaged"):
@@ -129,7 +129,7 @@ def test_a_template_that_was_changed_in_the_store_is_refused(tmp_path):
 
 
 def test_a_version_that_is_not_stored_is_answered_with_those_that_are(tmp_path):
-    template = compile_template("winback")
+    template = compile_template("winback", step="care")
     TemplateStore(tmp_path).save(template)
     with pytest.raises(
         CampaignInvalid, match=f"winback 000000000000 is not stored; stored: {template.version}"
@@ -148,25 +148,25 @@ def test_a_version_that_is_not_stored_is_answered_with_those_that_are(tmp_path):
         (GERMAN, 'msgstr[1] "%(count)s-mal gekauft"\n', "", "locale de lacks a translation of 'You’ve bought this once'"),
         (GERMAN, '-mal gekauft"', '-mal gekauft"\nmsgstr[2] "oft"', "more translations than num_plurals"),
         (GERMAN, 'msgid "Unsubscribe"', 'message "Unsubscribe"', "locales/de/LC_MESSAGES/messages.po cannot be read"),
-        ("winback/body.txt", "{{ link(brand.url) }}", "{{ voucher }}", "'winback' needs 'voucher' in body.txt"),
+        ("winback/care/body.txt", "{{ link(brand.url) }}", "{{ voucher }}", "'winback/care' needs 'voucher' in body.txt"),
         ("_blocks/price.mjml", "product.price_cents", "product.colour", "'winback' (locale ar) needs 'colour'"),
-        ("winback/body.txt", "{% endif %}", "", "winback/body.txt, compiled: line"),
-        ("winback/body.txt", '_("Go to the shop")', "_(first_name)", "_() takes constant text, not an expression"),
-        ("winback/body.txt", '"products.txt"', '"goods.txt"', "includes 'goods.txt', which is no block; allowed:"),
+        ("winback/care/body.txt", "{% endif %}", "", "winback/care/body.txt, compiled: line"),
+        ("winback/care/body.txt", '_("Go to the shop")', "_(first_name)", "_() takes constant text, not an expression"),
+        ("winback/care/body.txt", '"products.txt"', '"goods.txt"', "includes 'goods.txt', which is no block; allowed:"),
         ("_blocks/price.mjml", "<div", '<mj-include path="price.mjml" /><div', "_blocks/price.mjml includes itself"),
-        ("winback/body.mjml", "<mj-text mj", "<mj-txet mj", "'mj-txet' is misplaced or no MJML element"),
-        ("winback/body.mjml", "<mj-column>", "<mj-column", "is not MJML"),
+        ("winback/care/body.mjml", "<mj-text mj", "<mj-txet mj", "'mj-txet' is misplaced or no MJML element"),
+        ("winback/care/body.mjml", "<mj-column>", "<mj-column", "is not MJML"),
         ("_base/base.mjml", "brand.colours.page.light", "brand.colours.paper.light", "is not in brand.yml"),
-        ("winback/subject.txt", "{{ _(\"Here is", "\n{{ _(\"Here is", "must give two lines"),
-        ("winback/example.json", "https://juniper.example/p/1029743", "https://evil.example/", "allowed: juniper.example"),
-        ("winback/example.json", '"days_since_last_order"', '"days"', "needs 'days_since_last_order'"),
-        ("winback/example.json", "{", "[", "winback/example.json is not JSON"),
+        ("winback/care/subject.txt", "{{ _(\"Here is", "\n{{ _(\"Here is", "must give two lines"),
+        ("winback/care/example.json", "https://juniper.example/p/1029743", "https://evil.example/", "allowed: juniper.example"),
+        ("winback/care/example.json", '"days_since_last_order"', '"days"', "needs 'days_since_last_order'"),
+        ("winback/care/example.json", "{", "[", "winback/care/example.json is not JSON"),
     ],
 )  # fmt: skip
 def test_a_broken_source_stops_the_compiler_with_its_place(folder, file, old, new, said):
     rewrite(folder / file, old, new)
     with pytest.raises(CampaignInvalid) as raised:
-        compile_template("winback", folder)
+        compile_template("winback", folder, step="care")
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -190,7 +190,7 @@ def test_no_catalogue_keeps_a_message_that_no_template_uses():
 
 def test_a_template_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        compile_template("winback").html = ""  # type: ignore[misc]  # that is what is refused
+        compile_template("winback", step="care").html = ""  # type: ignore[misc]  # that is what is refused
 
 
 def test_the_campaign_that_the_page_adds_compiles_and_renders(folder):

@@ -16,6 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 import cli.__main__
+from campaigns.definitions import load_campaigns
 from campaigns.ledger import SendState
 from cli.app import app
 from core.ledger_tables import open_ledger
@@ -171,7 +172,7 @@ def test_a_missing_setting_is_wrong_use_too(lapwing, monkeypatch):
         (["recommender", "rules", *DAY], "products is not published for 2017-12-04; none is"),
         (["report", "show", *DAY], "campaign_funnel is not published for 2017-12-04; none is"),
         (["campaign", "preview", "nope"], "there is no campaign 'nope'; `lapwing campaign list` shows them"),
-        (["campaign", "preview", "winback", "--locale", "fr"], "there is no locale 'fr'; there are de, en, zh"),
+        (["campaign", "preview", "winback", "--locale", "it"], "there is no locale 'it'; there are ar, de, en, es, fr, ja, zh"),
         (["campaign", "preview", "winback", "--locale", "french"], "locale 'french' is not like 'de' or 'de_AT'"),
         (["churn", "rollback", "1"], "there is no version of 'churn' yet; `lapwing churn train` makes one"),
         (["churn", "rollback"], "no version of 'churn' was champion before this one"),
@@ -228,11 +229,14 @@ def test_a_sample_is_imported_loaded_and_imported_only_once(lapwing, environment
     )
 
 
-def test_campaigns_are_listed_highest_priority_first(lapwing):
+def test_campaigns_are_listed_highest_priority_first(lapwing, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
     code, out, _ = lapwing("campaign", "list", "--json")
     rows = json.loads(out)
     assert code == 0
-    assert {row["campaign_id"] for row in rows} == {"winback", "picked_for_you", "restock"}
+    steps = [(found.campaign_id, step.name) for found in load_campaigns().values() for step in found.steps]
+    assert [(row["campaign_id"], row["step"]) for row in rows] == steps
+    assert ("winback", "incentive") in steps
     priorities = [row["priority"] for row in rows]
     assert priorities == sorted(priorities, reverse=True)
     assert all(len(row["template_version"]) == 12 for row in rows)
@@ -282,7 +286,7 @@ def test_what_came_back_is_taken_and_listed_word_for_word(lapwing, environment, 
 @pytest.mark.parametrize(
     ("locale", "unsubscribe"), [("en", "Unsubscribe"), ("de", "Abmelden"), ("zh", "退订")]
 )
-@pytest.mark.parametrize("campaign", ["winback", "picked_for_you", "restock"])
+@pytest.mark.parametrize("campaign", ["price_drop", "picked_for_you", "restock"])
 def test_a_preview_shows_a_whole_mail_in_the_readers_language(lapwing, campaign, locale, unsubscribe):
     code, out, _ = lapwing("campaign", "preview", campaign, "--locale", locale)
     assert code == 0
@@ -292,7 +296,7 @@ def test_a_preview_shows_a_whole_mail_in_the_readers_language(lapwing, campaign,
     assert blank == ""
     body = "\n".join(text)
     assert unsubscribe in body
-    assert "#unsubscribe" in body
+    assert "http://127.0.0.1/u" in body
     facts = json.loads((PROJECT / "email_templates" / campaign / "example.json").read_text())
     assert facts["products"][0]["name"] in body
     assert "{{" not in out

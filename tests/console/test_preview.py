@@ -93,7 +93,7 @@ def test_the_preheader_is_the_first_hidden_text_without_its_padding():
     assert preheader_of("<body><p>no hidden text</p>") == ""
 
 
-@pytest.mark.parametrize("campaign", ["winback", "picked_for_you", "restock"])
+@pytest.mark.parametrize("campaign", ["price_drop", "picked_for_you", "restock"])
 def test_the_mails_we_send_keep_their_look_and_lose_every_address(settings: Settings, campaign: str):
     facts = json.loads((TEMPLATES / campaign / "example.json").read_text())
     addresses = LinkAddresses.of(WHY, settings.tracking_url, Tokens(settings.token_key))

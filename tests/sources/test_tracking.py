@@ -356,3 +356,30 @@ def test_collections_at_the_same_time_land_each_sent_mail_once(settings):
         counts = list(threads.map(lambda _: collect(settings), range(8)))
     assert sum(counts) == 500
     assert sent(settings) == list(range(500))
+
+
+def test_the_stars_of_a_mail_land_as_answers_to_a_survey_and_the_last_counts(settings):
+    write_sends(settings, range(2))
+    log = SegmentLog(settings.tracking_log, "a")
+    for stars, minutes in (("2", 0), ("5", 3)):
+        moment = MOMENT + timedelta(minutes=minutes)
+        log.append(new_event(EventKind.SURVEY, f"{1:032x}", moment, link_id=stars), durable=True)
+    log.append(new_event(EventKind.OPEN, f"{0:032x}", MOMENT), durable=True)
+    log.append(
+        new_event(EventKind.SURVEY, f"{9:032x}", MOMENT, link_id="1"), durable=True
+    )  # of a send nobody knows
+    log.close()
+    collect(settings)
+    collect(settings)
+    files = [*(settings.landing / "tracking" / "survey_answers").iterdir()]
+    assert len(files) == 1
+    rows = [json.loads(line) for line in files[0].read_text().splitlines()]
+    assert [(row["answer_id"], row["customer_id"], row["score"]) for row in rows] == [
+        (f"mail-{1:032x}", "c1", 4),
+        (f"mail-{1:032x}", "c1", 10),
+    ]
+    assert rows[1]["answered_at"] == "2017-12-04T22:03:00.000000Z"
+    mail_events = (settings.landing / "tracking" / "mail_events").glob("*.jsonl")
+    assert [json.loads(line)["kind"] for file in mail_events for line in file.read_text().splitlines()] == [
+        "open"
+    ]

@@ -23,10 +23,11 @@ def client(ledger: Settings) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def paths(settings: Settings) -> dict[str, str]:
-    """The three addresses of send 0."""
+    """The addresses of send 0; of its survey that for four stars."""
     tokens, send_id = tokens_of(settings), send_id_of(0)
     return {
         "open": f"/o/{tokens.sign(TokenKind.OPEN, send_id)}.gif",
         "click": f"/c/{tokens.sign(TokenKind.CLICK, send_id, LINK_ID)}",
         "unsubscribe": f"/u/{tokens.sign(TokenKind.UNSUBSCRIBE, send_id)}",
+        "survey": f"/s/{tokens.sign(TokenKind.SURVEY, send_id, '4')}",
     }

@@ -303,3 +303,21 @@ def test_replayed_day_is_the_day_of_its_events(tmp_path):
     (file,) = settings.tracking_log.iterdir()
     assert file.stem.endswith("-2017120423")
     assert json.loads(file.read_text())["happened_at"].startswith("2017-12-04T23:0")
+
+
+def test_a_star_is_an_answer_only_once_its_button_is_pressed(client, paths, settings):
+    asked = client.get(paths["survey"], headers={"Accept-Language": "de"})
+    assert asked.status_code == 200
+    assert "★★★★☆" in asked.text
+    assert "<button>Absenden</button>" in asked.text
+    assert logged(settings) == []
+    answered = client.post(paths["survey"])
+    assert (answered.status_code, "Thank you" in answered.text, "★★★★☆" in answered.text) == (200, True, True)
+    assert [(event["kind"], event["send_id"], event["link_id"]) for event in logged(settings)] == [
+        ("survey", send_id_of(0), "4")
+    ]
+
+
+def test_nobody_is_thanked_for_an_answer_that_is_not_on_the_disk(client, paths, settings):
+    settings.tracking_log.write_text("a file where the folder should be")
+    assert client.post(paths["survey"]).status_code == 503

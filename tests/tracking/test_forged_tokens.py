@@ -86,13 +86,14 @@ def test_ten_thousand_altered_tokens_never_redirect_never_suppress_and_are_never
     async def ask_all() -> int:
         asked = 0
         while asked < 10_000:
-            token = mutated(genuine[asked % 3], chance)
+            token = mutated(genuine[asked % 4], chance)
             if token in genuine:
                 continue
             asked += 1
             assert await status_of(app, "GET", f"/o/{token}.gif") in (200, 404), token
             assert await status_of(app, "GET", f"/c/{token}") == 404, token
             assert await status_of(app, "POST", f"/u/{token}", b"List-Unsubscribe=One-Click") == 404, token
+            assert await status_of(app, "POST", f"/s/{token}") == 404, token
         return asked
 
     assert asyncio.run(ask_all()) == 10_000

@@ -44,7 +44,7 @@ lists as (
     from {{ product_lists(
         "picked",
         product_fact("products", "'back_in_stock'", more={"out_since_date": "picked.out_since_date::varchar"}),
-        "picked.last_looked_date desc", 6
+        "picked.last_looked_date desc", 3
     ) }} as lists
 )
 

@@ -17,7 +17,7 @@ lists as (
     from {{ product_lists(
         "(select * from " ~ ref("int_products_wanted") ~ " where last_looked_date >= " ~ as_of_date() ~ " - 3)",
         product_fact("products", "'looked_at'", days_since="(" ~ as_of_date() ~ " - picked.last_looked_date)::bigint"),
-        "picked.last_looked_date desc", 6
+        "picked.last_looked_date desc", 3
     ) }} as lists
 )
 

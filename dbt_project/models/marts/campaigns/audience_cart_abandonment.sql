@@ -16,7 +16,7 @@ lists as (
     from {{ product_lists(
         "(select * from " ~ ref("int_products_wanted") ~ " where in_cart_since_date >= " ~ as_of_date() ~ " - 7)",
         product_fact("products", "'in_cart'", days_since="(" ~ as_of_date() ~ " - picked.in_cart_since_date)::bigint"),
-        "picked.in_cart_since_date desc", 6
+        "picked.in_cart_since_date desc", 4
     ) }} as lists
 )
 

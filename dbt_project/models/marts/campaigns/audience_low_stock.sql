@@ -21,7 +21,7 @@ lists as (
     from {{ product_lists(
         "picked",
         product_fact("products", "'low_stock'", more={"units_left": "picked.units_left"}),
-        "picked.last_looked_date desc", 6
+        "picked.last_looked_date desc", 3
     ) }} as lists
 )
 

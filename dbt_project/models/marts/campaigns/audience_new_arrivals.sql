@@ -58,7 +58,7 @@ picked as (
 lists as (
     select *
     from {{ product_lists(
-        "picked", product_fact("products", "'new_arrival'"), "picked.shelf_share desc, picked.first_known_date desc", 6
+        "picked", product_fact("products", "'new_arrival'"), "picked.shelf_share desc, picked.first_known_date desc", 4
     ) }} as lists
 )
 

@@ -49,7 +49,7 @@ topics as (
 
 lists as (
     select *
-    from {{ product_lists("bought", product_fact("products", "'just_bought'"), "picked.quantity desc", 6) }} as lists
+    from {{ product_lists("bought", product_fact("products", "'just_bought'"), "picked.quantity desc", 4) }} as lists
 )
 
 select

@@ -39,7 +39,7 @@ lists as (
     from {{ product_lists(
         "picked",
         product_fact("products", "'price_drop'", more={"previous_price_cents": "picked.previous_price_cents"}),
-        "picked.price_ratio", 6
+        "picked.price_ratio", 3
     ) }} as lists
 )
 

@@ -31,13 +31,14 @@ people as (
         coalesce(mails.mail_count, 0) as mails_7d_count,
         case
             when not customers.has_consent then 'no_consent'
-            when suppressions.customer_id is not null then 'suppressed'
+            when suppressions.customer_id is not null or farewells.customer_id is not null then 'suppressed'
             when not customers.has_address then 'not_reachable'
         end as verdict
     from {{ ref("customers") }} as customers
     inner join {{ ref("send_hours") }} as hours on customers.customer_id = hours.customer_id
     left join {{ ref("stg_published__ledger_suppressions") }} as suppressions
         on customers.customer_id = suppressions.customer_id
+    left join {{ ref("campaign_farewells") }} as farewells on customers.customer_id = farewells.customer_id
     left join mails on customers.customer_id = mails.customer_id
 ),
 
@@ -50,6 +51,7 @@ judged as not materialized (
         definitions.priority,
         definitions.holdout_share,
         definitions.template_version,
+        definitions.offer_coupons,
         people.locale,
         people.time_zone,
         people.habit_hour,
@@ -74,16 +76,46 @@ judged as not materialized (
         on candidates.customer_id = campaign_mails.customer_id and candidates.campaign_id = campaign_mails.campaign_id
 ),
 
+-- What the coupons that are left reach for: the mails that are expected to bring most, and by lot among equals.
+asking as (
+    select
+        judged.customer_id,
+        judged.campaign_id,
+        row_number() over (
+            partition by judged.campaign_id
+            order by
+                judged.value_cents desc nulls last,
+                {{ keyed_share("'" ~ var("as_of_date") ~ "'", "judged.customer_id") }},
+                judged.customer_id
+        ) as place,
+        judged.offer_coupons - coalesce(coupons.valid_count, 0) as left_count
+    from judged
+    left join {{ ref("stg_published__ledger_coupons") }} as coupons on judged.campaign_id = coupons.campaign_id
+    where judged.offer_coupons is not null and judged.early_verdict is null and judged.has_content
+),
+
+left_out as (
+    select
+        customer_id,
+        campaign_id
+    from asking
+    where place > left_count
+),
+
 -- One mail a day for a customer: what has something to say and passed every rule before competes.
 winners as (
     select
-        customer_id,
+        judged.customer_id,
         arg_max(
-            campaign_id, struct_pack(priority, value := coalesce(value_cents, '-infinity'::double), campaign_id)
+            judged.campaign_id,
+            struct_pack(
+                judged.priority, value := coalesce(judged.value_cents, '-infinity'::double), judged.campaign_id
+            )
         ) as campaign_id
     from judged
-    where early_verdict is null and has_content
-    group by customer_id
+    left join left_out on judged.customer_id = left_out.customer_id and judged.campaign_id = left_out.campaign_id
+    where judged.early_verdict is null and judged.has_content and left_out.customer_id is null
+    group by judged.customer_id
 )
 
 select
@@ -95,6 +127,7 @@ select
     judged.as_of_date,
     case
         when judged.early_verdict is not null then judged.early_verdict
+        when left_out.customer_id is not null then 'no_coupon'
         when judged.has_content and winners.campaign_id = judged.campaign_id then 'planned'
         when winners.customer_id is not null then 'outranked'
         else 'no_content'
@@ -118,3 +151,4 @@ select
     case when verdict = 'planned' then judged.evidence end as evidence
 from judged
 left join winners on judged.customer_id = winners.customer_id
+left join left_out on judged.customer_id = left_out.customer_id and judged.campaign_id = left_out.campaign_id

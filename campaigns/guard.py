@@ -1,0 +1,150 @@
+"""Guard-rails on what a mail says: nothing but facts, no slot left open, no word we do not use, no wrong language, no line too long.
+
+They judge the text as a reader gets it, whoever wrote it: the compiler goes over every example in every locale, and copy
+that was not written by hand has to pass for each mail.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from gettext import NullTranslations
+from typing import Any
+
+from campaigns.definitions import Brand
+from campaigns.facts import clean_facts
+from campaigns.language import clip, environment, formats_of
+
+LONGEST_SHOWN = {"subject": 110, "preheader": 150}
+"""Columns, of which a Chinese or Japanese character takes two: about what inboxes show on a wide screen."""
+STARS = range(1, 6)
+COUPON = r"\b[0-9A-Z]{5}-[0-9A-Z]{5}\b"
+_KNOWN = "\ue000"  # stands where a fact stood; no font has it
+_OPEN_SLOT = re.compile(r"\{\{|\}\}|\{%|%\}|%\(\w+\)s|\$\{|\b(?:None|NaN|undefined|null)\b")
+_NUMBER = re.compile(r"\d+(?:[., ]\d+)*")
+_CURRENCY = re.compile(r"[$€£¥￥₹]|\b(?:USD|EUR|GBP|JPY|CNY)\b")
+_BLANKS = re.compile("[\u00a0\u202f]")
+_ADDRESS = re.compile(r"https?://\S+")
+_ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_CLIPS = (50, 60, 80)
+_SCRIPTS = {
+    "ar": re.compile(r"[\u0600-\u06ff]"),
+    "ja": re.compile(r"[\u3040-\u30ff]"),
+    "zh": re.compile(r"[\u4e00-\u9fff]"),
+    "latin": re.compile(r"[a-zà-öø-ÿœ]", re.IGNORECASE),
+}
+_COMMON_WORDS = {
+    "de": "der die das und ist nicht sie ihr ihre wir uns mit von für auf ein eine den dem zu im was es noch haben diese weil",
+    "en": "the and is not you your we us with of for on a an to in what it this that these are have because get no",
+    "es": "el la los las y es no tu te nos con de para un una en lo que por tus este esta porque más has si",
+    "fr": "le la les et est ne pas vous votre vos nous avec de du des pour un une en que ce cette il parce qui dans",
+}
+_COMMON = {language: frozenset(words.split()) for language, words in _COMMON_WORDS.items()}
+
+
+def faults(
+    subject: str, preheader: str, text: str, facts: Mapping[str, object] | str, locale: str, brand: Brand
+) -> Iterator[str]:
+    """Yield why a mail must not go out: what it says that it must not, and where.
+
+    `facts` are those of the mail's plan row. A name, price, number or date in the mail has to be one of them, as the locale
+    writes it.
+    """
+    known = _statements(facts, locale, brand)
+    parts = {"subject": subject, "preheader": preheader, "text": text}
+    rest = {name: known.sub(_KNOWN, _ADDRESS.sub(_KNOWN, _plain(part))) for name, part in parts.items()}
+    for name, said in rest.items():
+        for found in _OPEN_SLOT.finditer(said):
+            yield f"the {name} holds {found[0]!r}, a slot that nothing filled"
+        for found in _NUMBER.finditer(said):
+            yield f"the {name} states {found[0]!r}, which is no fact of this mail"
+        for found in _CURRENCY.finditer(said):
+            yield f"the {name} states a price with {found[0]!r}, which is no fact of this mail"
+        for word, why in _banned(brand, locale).items():
+            if (banned := _word(word).search(said)) is not None:
+                yield f"the {name} says {banned[0]!r}: {why}"
+    for name, longest in LONGEST_SHOWN.items():
+        if (shown := _columns(parts[name])) > longest:
+            yield f"the {name} takes {shown} columns; allowed: {longest}"
+    spoken = language_of(" ".join(rest.values()))
+    if spoken != formats_of(locale, [locale]).language:
+        yield f"the mail is in {spoken or 'no language we know'}, and should be in {locale}"
+
+
+def language_of(text: str) -> str | None:
+    """Return the language of a text of some sentences, by its script and its commonest words; None if it shows neither.
+
+    >>> language_of("Das haben Sie am häufigsten gekauft, und es ist noch da.")
+    'de'
+    """
+    letters = {script: len(of.findall(text)) for script, of in _SCRIPTS.items()}
+    if letters["ja"] > 0.1 * (letters["ja"] + letters["zh"]):
+        letters["ja"] += letters.pop("zh")
+    script = max(letters, key=lambda name: letters[name])
+    if not letters[script]:
+        return None
+    if script != "latin":
+        return script
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    hits = {language: sum(word in common for word in words) for language, common in _COMMON.items()}
+    return max(hits, key=lambda language: hits[language]) if any(hits.values()) else None
+
+
+def _statements(facts: Mapping[str, object] | str, locale: str, brand: Brand) -> re.Pattern[str]:
+    """Return what finds every fact of a mail, in any form that a template of the locale gives it."""
+    cleaned = clean_facts(facts)
+    said = {brand.name, brand.postal_address, *_forms(cleaned, _filters(locale), None)}
+    products = len(cleaned["products"])
+    said |= {str(products), str(products - 1)}
+    if "survey" in cleaned:
+        said |= {str(stars) for stars in STARS}
+    longest_first = sorted(map(_plain, filter(None, said)), key=len, reverse=True)
+    forms = [rf"(?<![\d.,]){re.escape(each)}(?![.,]?\d)" for each in longest_first]
+    return re.compile("|".join([*([COUPON] if "offer" in cleaned else []), *forms]))
+
+
+def _plain(text: str) -> str:
+    return _BLANKS.sub(" ", text)
+
+
+def _forms(value: Any, filters: Mapping[str, Any], currency: str | None, key: str = "") -> Iterator[str]:
+    match value:
+        case dict():
+            for name, each in value.items():
+                yield from _forms(each, filters, value.get("currency", currency), name)
+        case list():
+            for each in value:
+                yield from _forms(each, filters, currency, key)
+        case str() if _ISO_DAY.fullmatch(value):
+            yield filters["day"](value)
+            yield from (filters["month"](value, days_ago) for days_ago in (0, 10_000))
+        case str():
+            yield from (clip(value, longest) for longest in _CLIPS)
+            yield from (clip(value, longest).lower() for longest in (30, *_CLIPS))
+        case int() | float() if not isinstance(value, bool):
+            if key.endswith("_cents"):
+                yield filters["money"](int(value), currency or "USD")
+            elif key.endswith("_percent"):
+                yield filters["percent"](value)
+            else:
+                yield from {str(value), str(max(round(value), 1)), filters["number"](value)}
+
+
+@lru_cache(maxsize=64)
+def _filters(locale: str) -> Mapping[str, Any]:
+    return environment(NullTranslations(), formats_of(locale, [locale]), html=False).filters
+
+
+def _banned(brand: Brand, locale: str) -> Mapping[str, str]:
+    return brand.words_not_used.get(locale.replace("-", "_").split("_")[0], {})
+
+
+@lru_cache(maxsize=1024)
+def _word(word: str) -> re.Pattern[str]:
+    edge = "" if unicodedata.east_asian_width(word[0]) == "W" else r"\b"
+    return re.compile(edge + re.escape(word) + edge, re.IGNORECASE)
+
+
+def _columns(text: str) -> int:
+    shown = (each for each in text if unicodedata.category(each) not in ("Cf", "Mn"))
+    return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in shown)

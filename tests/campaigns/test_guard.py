@@ -1,0 +1,95 @@
+# ruff: noqa: RUF001  # mails are set with typographic quotes and, in Chinese, full-width stops
+import pytest
+
+from campaigns.definitions import load_brand
+from campaigns.guard import faults, language_of
+
+BRAND = load_brand()
+FACTS = {
+    "first_name": "Ada",
+    "left_date": "2017-12-03",
+    "days_since_last_order": 41,
+    "offer": {"discount_percent": 15, "min_spend_cents": 3000, "currency": "USD", "valid_until": "2017-12-18"},
+    "products": [
+        {"product_id": "7", "name": "Route 66 Hurry-Up Soup", "price_cents": 349, "currency": "USD", "url": "x", "reason": "due",
+         "usual_gap_days": 12.4}
+    ],
+}  # fmt: skip
+PREHEADER = "You put it into your cart on December 3, 2017."
+TEXT = (
+    "Hello Ada, your last order was 41 days ago, and you used to come by about every 12 days. Route 66 Hurry-Up Soup is $3.49. "
+    "15% off orders of $30.00 or more until December 18, 2017: the code is 7K2QM-9XA4T.\nhttps://t.example/c/123"
+)
+
+
+def found(text: str = TEXT, subject: str = "Still thinking it over?", locale: str = "en") -> list[str]:
+    return list(faults(subject, PREHEADER, text, FACTS, locale, BRAND))
+
+
+def test_a_mail_that_states_its_facts_as_the_locale_writes_them_passes():
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ("Save 20% on the soup.", "the text states '20', which is no fact of this mail"),
+        ("It is $3.50.", "the text states '3.50', which is no fact of this mail"),
+        ("It is $13.49.", "the text states '13.49', which is no fact of this mail"),
+        ("Only until December 19, 2017.", "the text states '19', which is no fact of this mail"),
+        ("We delivered 1,241 of these.", "the text states '1,241', which is no fact of this mail"),
+        ("It is €cheap.", "the text states a price with '€', which is no fact of this mail"),
+        ("Hello {{ name }}!", "the text holds '{{', a slot that nothing filled"),
+        ("It costs None.", "the text holds 'None', a slot that nothing filled"),
+        ("Dear %(name)s!", "the text holds '%(name)s', a slot that nothing filled"),
+        ("Hurry, it sells fast.", "the text says 'Hurry': urgency that is not the reader’s"),
+        ("It is the CHEAPEST soup.", "the text says 'CHEAPEST': a comparison that we cannot prove"),
+    ],
+)
+def test_what_is_no_fact_or_should_not_be_said_is_named_with_the_reason(added, said):
+    assert said.replace("’", "'") in [fault.replace("’", "'") for fault in found(f"{TEXT} {added}")]
+
+
+def test_words_inside_the_name_of_a_product_are_the_shops_own():
+    assert found(TEXT.replace("Hello Ada", "Hurry-Up")) != []
+    assert found() == []
+
+
+def test_a_line_that_no_inbox_shows_whole_is_too_long_and_a_wide_character_counts_twice():
+    assert "the subject takes 111 columns; allowed: 110" in found(subject="and so " * 15 + "on" * 3)
+    assert "the subject takes 112 columns; allowed: 110" in found(subject="茶" * 56)
+    assert not [fault for fault in found(subject="茶" * 55) if "columns" in fault]
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        # Universal Declaration of Human Rights, article 1, in its official translations
+        (
+            "All human beings are born free and equal in dignity and rights. They are endowed with reason.",
+            "en",
+        ),
+        (
+            "Alle Menschen sind frei und gleich an Würde und Rechten geboren. Sie sind mit Vernunft begabt.",
+            "de",
+        ),
+        (
+            "Tous les êtres humains naissent libres et égaux en dignité et en droits. Ils sont doués de raison.",
+            "fr",
+        ),
+        (
+            "Todos los seres humanos nacen libres e iguales en dignidad y derechos, dotados como están de razón.",
+            "es",
+        ),
+        ("すべての人間は、生まれながらにして自由であり、かつ、尊厳と権利とについて平等である。", "ja"),
+        ("人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心。", "zh"),
+        ("يولد جميع الناس أحرارًا متساوين في الكرامة والحقوق.", "ar"),
+        ("12 + 30", None),
+    ],
+)
+def test_a_text_is_known_by_its_language(text, language):
+    assert language_of(text) == language
+
+
+def test_a_mail_in_another_language_than_was_wanted_is_named():
+    assert "the mail is in en, and should be in de" in found(locale="de")
