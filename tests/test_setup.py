@@ -208,7 +208,7 @@ def test_make_alone_lists_every_target_with_its_line(clone):
 
 @pytest.mark.parametrize(
     ("given", "missing", "first"),
-    [([], 7, "chromium"), (["system-packages-spark.txt"], 1, "default-jre-headless")],
+    [([], 8, "chromium"), (["system-packages-spark.txt"], 1, "default-jre-headless")],
 )
 def test_system_packages_that_may_not_be_installed_are_told_not_fatal(clone, given, missing, first):
     stubs = clone / "stubs"
@@ -240,6 +240,7 @@ def test_every_tool_that_tests_may_need_has_its_package_in_the_list():
         "postfix": "postfix",
         "dovecot": "dovecot-imapd",
         "mail-dkim": "libmail-dkim-perl",
+        "spamassassin": "spamassassin",
     }
     assert set(packages) | {"peers", "exim"} == set(TOOLS)  # those scripts/setup.sh makes
     assert set(packages.values()) <= listed

@@ -1,6 +1,8 @@
 """Processes that make mails ahead of the sender: what becomes of their faults, and of them."""
 
 import multiprocessing
+import os
+import signal
 from datetime import UTC, date, datetime
 
 import pytest
@@ -35,9 +37,11 @@ def test_the_sender_hears_what_a_maker_cannot_make(makers):
 def test_a_maker_that_dies_pauses_the_batch(makers):
     makers.make([])
     makers.made()
-    makers.make([SEND])
     found = multiprocessing.active_children()
     assert found
+    for maker in found:  # stopped first, or one might have answered before it is killed
+        os.kill(maker.pid, signal.SIGSTOP)
+    makers.make([SEND])
     for maker in found:
         maker.kill()
         maker.join()

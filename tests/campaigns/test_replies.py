@@ -45,7 +45,7 @@ OWN = "Thanks, but the second one was torn.\n\nAda"
 
 def quoted_mail(language: str) -> str:
     """The text of a golden mail, its stand-ins for tokens replaced by real ones."""
-    mails = (HERE / "golden" / "winback.txt").read_text("utf-8")
+    mails = (HERE / "golden" / "winback.care.txt").read_text("utf-8")
     text = mails.partition(f"======== {language}\n")[2].partition("========")[0].partition("\n\n")[2]
     assert text.count("/c/") == 4
     click = TOKENS.sign(TokenKind.CLICK, send_id_of(0), "a24b2826ed80bf17")

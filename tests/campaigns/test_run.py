@@ -33,6 +33,7 @@ CLICK = re.compile(r"http://127\.0\.0\.1:8180/c/(\S+)")
 URL = re.compile(r"http\S+")
 MONEY = re.compile(r"(?:US)?\$\s?(\d+\.\d\d)|(\d+,\d\d)\s\$")
 
+COUPON = re.compile(r"\b[0-9A-Z]{5}-[0-9A-Z]{5}\b")
 NUMBERS = ("days_since_last_order", "usual_gap_days", "times_bought", "days_since")  # facts beside prices
 
 
@@ -200,7 +201,8 @@ def test_every_price_and_number_in_a_mail_is_a_fact(mails, facts):
     for send_id, text in mails.items():
         products = facts[send_id]["products"]
         words = URL.sub("", text.partition("-----")[0])  # what follows is the footer, the same in every mail
-        prices = {product["price_cents"] for product in products}
+        offer = facts[send_id].get("offer") or {}
+        prices = {product["price_cents"] for product in products} | {offer.get("min_spend_cents")}
         shown = {int(re.sub(r"\D", "", first or second)) for first, second in MONEY.findall(words)}
         assert shown == prices - {None}, send_id
         checked += len(shown)
@@ -209,12 +211,16 @@ def test_every_price_and_number_in_a_mail_is_a_fact(mails, facts):
             # Its own words may hold numbers ("100% Pure Juice", "12 oz"): what is left must not.
             words = words.replace(product["name"], "").replace(str(product["size"] or "").lower(), "")
             words = words.replace(str(product["reason_product_name"] or ""), "")
+        words = COUPON.sub("", words)
         numbers = [each.get(name) for each in [facts[send_id], *products] for name in NUMBERS]
+        numbers.append(offer.get("discount_percent"))
         stated = {round(float(number)) for number in numbers if number is not None}
         days = [
-            date.fromisoformat(day) for name, day in facts[send_id].items() if name.endswith("_date") and day
+            date.fromisoformat(day)
+            for name, day in [*facts[send_id].items(), *offer.items()]
+            if name.endswith(("_date", "_until")) and day
         ]
-        stated |= {number for day in days for number in (day.day, day.year)}
+        stated |= {number for day in days for number in (day.day, day.month, day.year)}
         assert {int(number) for number in re.findall(r"\d+", MONEY.sub("", words))} <= stated, send_id
     assert checked > 100
 

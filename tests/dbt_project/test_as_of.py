@@ -204,6 +204,13 @@ def test_the_key_of_each_exported_mart_fixes_the_order_of_its_rows(trained, tmp_
                 'a' as source_file, n as source_row, 1 as load_number
             from range(4) as numbers(n)"""
         )
+        db.execute(
+            """insert into landing.reviews by name
+            select 'r' || n as review_id, 'c' || n as customer_id, 'p' || n as product_id, 5 as rating, 'Well made.' as body,
+                timestamp '2017-09-21' as reviewed_at, timestamp '2017-09-21' as known_at,
+                'a' as source_file, n as source_row, 1 as load_number
+            from range(4) as numbers(n)"""
+        )
         # And no mail of earlier days.
         plan = Published(settings.published).path("campaign_plan", DAY)
         earlier = Published(settings.published).path("campaign_plan", DAY - timedelta(days=14))
@@ -216,8 +223,8 @@ def test_the_key_of_each_exported_mart_fixes_the_order_of_its_rows(trained, tmp_
                 'a' as source_file, row_number() over () as source_row, 1 as load_number
             from '{plan}' where verdict = 'planned'"""
         )
-    # The first is of the watch, which no day needs.
-    marts = "touched_customers product_objections product_views stg_published__earlier_plans product_showings"
+    # The first is of the watch, which no day needs, the last of training.
+    marts = "touched_customers product_objections product_views stg_published__earlier_plans product_showings review_texts"
     build(settings, marts, as_of=DAY)
     for mart, key in KEYS.items():
         with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
