@@ -13,9 +13,11 @@ from typing import NamedTuple
 _PLAIN = re.compile(r"[\w:/.~-]+", re.ASCII)
 _LINE = 75  # characters, and the = of a soft line break
 _END = b"\r\n"
-_STOPS = ["".join(f"={byte:X}" for byte in stop.encode()).encode() for stop in "\u3002\uff1f\uff01"]  # . ? !
+_STOPS = [  # of sentences in Chinese and Japanese; a line may end within one
+    "(?:=\r\n)?".join(f"={byte:X}" for byte in stop.encode()).encode() for stop in "\u3002\uff1f\uff01"
+]
 _BLANKS = rb"(?:=\r\n)*(?:=20|=09|[ \t]|\r\n)(?:=\r\n|=20|=09|[ \t]|\r\n)*+"
-_GAPS = [(stop, re.compile(stop + _BLANKS + rb"(?=[^<])")) for stop in _STOPS]
+_GAPS = [re.compile(b"(" + stop + b")" + _BLANKS + rb"(?=[^<])") for stop in _STOPS]
 _TOO_LONG = re.compile(rb"([^\r\n]{74})(=20|=09)\r\n")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
@@ -82,9 +84,8 @@ def _in_lines(content: bytes) -> bytes:
 
 def without_gaps(lines: bytes) -> bytes:
     """Return pieces of HTML without white space between a full-width stop and the words after it."""
-    for stop, gap in _GAPS:
-        if stop in lines:
-            lines = gap.sub(stop + b"=\r\n", lines)
+    for gap in _GAPS:
+        lines = gap.sub(rb"\1=\r\n", lines)
     return lines
 
 

@@ -252,6 +252,12 @@ def test_gaps_close_in_pieces_as_they_do_in_text(texts):
     assert max(map(len, lines.split(b"\r\n"))) <= 76
 
 
+@pytest.mark.parametrize("before", range(60, 78))
+def test_a_gap_closes_also_where_a_line_ends_within_the_stop(before):
+    lines = without_gaps(quoted("a" * before + "？ b"))
+    assert Body("quoted-printable", lines).text == "a" * before + "？b"
+
+
 @pytest.mark.parametrize("length", [1, 74, 75, 76, 150, 151, 400])
 def test_an_address_has_its_piece_and_one_that_needs_encoding_has_none(length):
     address = Address.under("https://t.example/c/", "x" * length)

@@ -40,6 +40,7 @@ def test_a_maker_that_dies_pauses_the_batch(makers):
     found = multiprocessing.active_children()
     assert found
     for maker in found:  # stopped first, or one might have answered before it is killed
+        assert maker.pid
         os.kill(maker.pid, signal.SIGSTOP)
     makers.make([SEND])
     for maker in found:
