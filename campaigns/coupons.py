@@ -20,7 +20,7 @@ def coupon_of(row: Mapping[str, str], tokens: Tokens) -> Coupon | None:
     The code is made from the send_id: the same mail always gives the same. It is valid to the end of the day (UTC) that the
     mail states.
     """
-    offer = json.loads(row["facts"]).get("offer") if '"offer":{' in row["facts"] else None
+    offer = json.loads(row["facts"]).get("offer") if '"offer"' in row["facts"] else None
     if offer is None:
         return None
     return Coupon(
@@ -51,8 +51,9 @@ def issue_coupons(
         return
     if connection.dialect.name == "postgresql":  # SQLite's transaction has the whole ledger to itself
         connection.execute(text("lock table coupons in share row exclusive mode"))
+    still_valid = valid_coupons(connection, now)
     for campaign_id, count in Counter(coupon.campaign_id for coupon in issued).items():
-        valid = valid_coupons(connection, now).get(campaign_id, 0)
+        valid = still_valid.get(campaign_id, 0)
         if (limit := limits.get(campaign_id)) is not None and valid + count > limit:
             raise LedgerBroken(
                 f"campaign {campaign_id!r} has {valid} valid coupons and may have {limit}; {count} more are planned. "

@@ -88,7 +88,6 @@ class Campaign(_Checked):
     """Campaigns with the same key hold out the same customers."""
     min_products: int = Field(ge=0, le=12)
     """A candidate with fewer products gets the verdict `no_content`."""
-    max_products: int = Field(ge=0, le=12)
     expires_after_hours: int | None = Field(None, ge=1, le=240)
     """How long after its planned moment a mail may still begin; without it, until 24 hours after the end of its day."""
     mails_per_week: int | None = Field(None, ge=1, le=7)
@@ -103,14 +102,6 @@ class Campaign(_Checked):
     """Its last mail says goodbye: no campaign writes again before the customer orders, clicks or agrees anew."""
     reentry_after_days: int = Field(0, ge=0, le=3650, validate_default=True)
     """Days from entering the flow until a customer may enter it again; by then all its steps have had their time."""
-
-    @field_validator("max_products")
-    @classmethod
-    def _products_in_order(cls, most: int, others: ValidationInfo) -> int:
-        least = others.data.get("min_products", 0)
-        if least > most:
-            raise ValueError(f"max_products must be at least min_products, which is {least}")
-        return most
 
     @field_validator("steps")
     @classmethod

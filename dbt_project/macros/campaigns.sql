@@ -53,17 +53,35 @@
     )
 {%- endmacro %}
 
-{#- The day's recommendations of what a customer never bought, as facts, at most so many per customer. -#}
+{#- The day's recommendations of what a customer never bought, as facts, at most so many per customer. What a mail may not
+    name is no reason to state, nor is a product of the same name; and a product is not popular for want of a reason. -#}
 {% macro recommended(most) -%}
-    {{ product_lists(
-        "(select * from " ~ ref("stg_published__recommendations") ~ " where question = 'new')",
-        product_fact("products", "case when picked.because_product_id is null then picked.reason else 'history' end"),
-        "picked.rank", most
-    ) }}
+    {%- set picked -%}
+    (
+        select
+            recommendations.*,
+            because.name as because_name
+        from {{ ref("stg_published__recommendations") }} as recommendations
+        left join {{ ref("products") }} as because
+            on recommendations.because_product_id = because.product_id and because.is_recommendable
+        where recommendations.question = 'new'
+    )
+    {%- endset -%}
+    {%- set fact -%}
+    case
+        when picked.because_product_id is not null and coalesce(picked.because_name = products.name, true)
+            then {{ product_fact("products", "'history'") }}
+        else
+            {{ product_fact("products", "picked.reason", reason_product_name="picked.because_name",
+                            bought_date="picked.last_bought_date",
+                            days_since="(" ~ as_of_date() ~ " - picked.last_bought_date)::bigint") }}
+    end
+    {%- endset -%}
+    {{ product_lists(picked, fact, "picked.rank", most) }}
 {%- endmacro %}
 
-{#- Why somebody is proposed: the rule, and a name and value per feature. -#}
-{% macro evidence(rule, features={}) -%}
+{#- Why somebody is proposed: the rule, a name and value per feature, and scores, each with the table that it comes from. -#}
+{% macro evidence(rule, features={}, scores={}) -%}
     to_json(struct_pack(
         audience_rule := '{{ rule | replace("'", "''") }}',
         features := struct_pack(
@@ -71,8 +89,34 @@
             {{ name }} := {{ value }}{% if not loop.last %},{% endif %}
             {%- endfor %}
         ),
-        scores := []::struct(name varchar, value double, model_name varchar, model_version varchar, run_id varchar)[]
+        scores := [
+            {%- for name, (value, table) in scores.items() %}
+            struct_pack(
+                name := '{{ name }}', value := {{ value }}, model_name := {{ table }}.model_name,
+                model_version := {{ table }}.model_version, run_id := {{ table }}.run_id
+            ){% if not loop.last %},{% endif %}
+            {%- endfor %}
+        ]{% if not scores %}::struct(name varchar, value double, model_name varchar, model_version varchar, run_id varchar)[]{% endif %}
+
     ))::varchar
+{%- endmacro %}
+
+{#- Ends an audience whose one mail shows the products of a relation called `lists` and says nothing else. -#}
+{% macro shows_lists(rule, features) -%}
+select
+    lists.customer_id,
+    1 as step,
+    null::double as value_cents,
+    len(lists.facts) as product_count,
+    to_json(struct_pack(
+        first_name := customers.first_name,
+        products := lists.facts
+    ))::varchar as facts,
+    {{ evidence(rule, features) }} as evidence
+from lists
+inner join {{ ref("customers") }} as customers on lists.customer_id = customers.customer_id
+left join {{ ref("customer_features") }} as features
+    on lists.customer_id = features.customer_id and features.as_of_date = {{ as_of_date() }}
 {%- endmacro %}
 
 {#- The steps of a campaign, as campaign.yml has them. -#}

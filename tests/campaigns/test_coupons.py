@@ -63,6 +63,7 @@ def test_the_coupon_of_a_mail_is_what_the_mail_states_and_always_the_same():
     facts = json.dumps({"first_name": "Ada", "offer": OFFER}, separators=(",", ":"))
     found = coupon_of(row | {"facts": facts}, tokens)
     assert found == coupon_of(row | {"facts": facts}, tokens)
+    assert found == coupon_of(row | {"facts": json.dumps(json.loads(facts), indent=1)}, tokens)
     assert found is not None
     assert found.code == tokens.coupon_code("5" * 32)
     assert (found.discount_percent, found.min_spend_cents, found.currency) == (10, 2500, "USD")

@@ -206,8 +206,8 @@ def test_every_price_and_number_in_a_mail_is_a_fact(mails, facts):
         shown = {int(re.sub(r"\D", "", first or second)) for first, second in MONEY.findall(words)}
         assert shown == prices - {None}, send_id
         checked += len(shown)
+        assert all(product["name"] in words for product in products)
         for product in products:
-            assert product["name"] in words
             # Its own words may hold numbers ("100% Pure Juice", "12 oz"): what is left must not.
             words = words.replace(product["name"], "").replace(str(product["size"] or "").lower(), "")
             words = words.replace(str(product["reason_product_name"] or ""), "")
@@ -223,6 +223,16 @@ def test_every_price_and_number_in_a_mail_is_a_fact(mails, facts):
         stated |= {number for day in days for number in (day.day, day.month, day.year)}
         assert {int(number) for number in re.findall(r"\d+", MONEY.sub("", words))} <= stated, send_id
     assert checked > 100
+
+
+def test_a_mail_shows_no_name_twice_and_explains_no_product_by_one_of_its_name(facts):
+    explained = 0
+    for send_id, said in facts.items():
+        names = [each["name"] for each in said["products"]]
+        assert len(set(names)) == len(names), send_id
+        assert all(each["reason_product_name"] != each["name"] for each in said["products"]), send_id
+        explained += sum(each["reason_product_name"] is not None for each in said["products"])
+    assert explained > 20
 
 
 def test_a_mail_names_no_product_but_those_of_its_plan_row(sent, mails, facts):

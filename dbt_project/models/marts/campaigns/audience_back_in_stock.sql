@@ -48,20 +48,7 @@ lists as (
     ) }} as lists
 )
 
-select
-    lists.customer_id,
-    1 as step,
-    null::double as value_cents,
-    len(lists.facts) as product_count,
-    to_json(struct_pack(
-        first_name := customers.first_name,
-        products := lists.facts
-    ))::varchar as facts,
-    {{ evidence(rule, {
-        "recency_days": "features.recency_days",
-        "views_30d_count": "features.views_30d_count",
-    }) }} as evidence
-from lists
-inner join {{ ref("customers") }} as customers on lists.customer_id = customers.customer_id
-left join {{ ref("customer_features") }} as features
-    on lists.customer_id = features.customer_id and features.as_of_date = {{ as_of_date() }}
+{{ shows_lists(rule, {
+    "recency_days": "features.recency_days",
+    "views_30d_count": "features.views_30d_count",
+}) }}

@@ -16,33 +16,26 @@ reasons as (
     group by customer_id
 ),
 
--- Products that share a name look like the same thing twice in a mail: the one bought more often stands for both.
 habits as (
-    select
-        rhythms.*,
-        row_number() over (
-            partition by rhythms.customer_id, products.name order by rhythms.times_bought desc, rhythms.product_id
-        ) as namesake
+    select rhythms.*
     from {{ ref("int_product_rhythms") }} as rhythms
     inner join {{ ref("products") }} as products on rhythms.product_id = products.product_id
-    where products.is_recommendable and products.sold_90d_count > 0
+    where products.sold_90d_count > 0
 ),
 
 favourites as (
     select
-        habits.customer_id,
-        list(
-            {{ product_fact("products", "'favourite'", times_bought="habits.times_bought",
-                            usual_gap_days="round(habits.usual_gap_days, 1)", days_since="habits.days_since") }}
-            order by habits.times_bought desc, habits.product_id
-        )[1:3] as facts
-    from habits
-    inner join {{ ref("products") }} as products on habits.product_id = products.product_id
-    where habits.namesake = 1
-    group by habits.customer_id
+        *,
+        list_transform(facts, lambda fact: fact['name']) as names
+    from {{ product_lists(
+        "habits",
+        product_fact("products", "'favourite'", times_bought="picked.times_bought",
+                     usual_gap_days="round(picked.usual_gap_days, 1)", days_since="picked.days_since"),
+        "picked.times_bought desc", 3
+    ) }} as favourites
 ),
 
--- What else there is, for the step that gives a reason to return.
+-- What else there is, for the step that gives a reason to return. A product called like a favourite looks like it.
 recommendations as (
     select *
     from {{ recommended(3) }} as recommendations
@@ -60,7 +53,13 @@ select
         offer := {{ offer_fact("steps") }},
         products := case
             when steps.step_name = 'reason_to_return'
-                then list_concat(coalesce(favourites.facts, []), coalesce(recommendations.facts, []))
+                then list_concat(
+                    coalesce(favourites.facts, []),
+                    list_filter(
+                        coalesce(recommendations.facts, []),
+                        lambda fact: not coalesce(list_contains(favourites.names, fact['name']), false)  -- noqa: RF02
+                    )
+                )
             else coalesce(favourites.facts, [])
         end
     ))::varchar as facts,
