@@ -21,8 +21,10 @@ from campaigns.envelope import Envelope
 from campaigns.ledger import DueSend, Handover
 from campaigns.mailers import Mail
 from campaigns.message import build_message
+from campaigns.payload import build_payload
 from campaigns.plan import PLAN
 from campaigns.render import LinkAddresses, render
+from campaigns.sends import MAIL
 from campaigns.templates import TemplateStore
 from core.errors import LedgerBroken, SendingPaused
 from core.published import Published
@@ -65,8 +67,11 @@ class Messages:
         self.days.add(send.as_of_date)
         version, locale, facts = row
         addresses = LinkAddresses.of(send.send_id, self._settings.tracking_url, self._tokens)
+        rendered = render(self._templates.load(send.campaign_id, version), facts, locale, addresses)
+        if send.channel != MAIL:
+            return build_payload(send, rendered.text.strip(), locale, facts, addresses.unsubscribe)
         return build_message(
-            render(self._templates.load(send.campaign_id, version), facts, locale, addresses),
+            rendered,
             send_id=send.send_id,
             campaign_id=send.campaign_id,
             sender=self._settings.from_address,

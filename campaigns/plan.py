@@ -17,11 +17,11 @@ from campaigns.ledger import Ledger, PlannedSend
 from campaigns.migrate import migrate
 from campaigns.outcomes import publish_ledger_state
 from campaigns.render import LinkAddresses, render
-from campaigns.sends import Coupon
+from campaigns.sends import MAIL, Coupon
 from campaigns.templates import TemplateStore, compile_template
 from core.clock import clock_of
 from core.dbt import build
-from core.errors import NotPublished
+from core.errors import NotPublished, SettingsError
 from core.ledger_tables import open_ledger
 from core.logging import get_logger
 from core.pseudonyms import pseudonym
@@ -36,6 +36,7 @@ DEFINITIONS = pa.schema(
         ("campaign_id", pa.string()),
         ("step", pa.int32()),
         ("step_name", pa.string()),
+        ("channel", pa.string()),
         ("wait_days", pa.int32()),
         ("priority", pa.int32()),
         ("holdout_share", pa.float64()),
@@ -75,6 +76,8 @@ def build_plan(settings: Settings, as_of: date) -> None:
     ------
     CampaignInvalid
         If a campaign folder or a template is not what it must be; nothing is planned then.
+    SettingsError
+        If a step goes out by another channel than mail, and there is no webhook.
     NotPublished
         If the day's features were never built.
     BuildFailed
@@ -124,6 +127,7 @@ def _publish_definitions(settings: Settings, as_of: date) -> None:
     store, published = TemplateStore(settings.published / "templates"), Published(settings.published)
     rows = []
     for campaign in load_campaigns().values():
+        require_webhook(settings, campaign)
         about = campaign.model_dump(include=set(DEFINITIONS.names))
         for number, step in enumerate(campaign.steps, start=1):
             template = compile_template(campaign.campaign_id, step=step.name)
@@ -133,9 +137,20 @@ def _publish_definitions(settings: Settings, as_of: date) -> None:
     published.release("campaign_definitions", as_of)
 
 
+def require_webhook(settings: Settings, campaign: Campaign) -> None:
+    """See that what is no mail has somewhere to go, or raise SettingsError."""
+    for step in campaign.steps:
+        if step.channel != MAIL and not settings.webhook_url:
+            raise SettingsError(
+                f"step {step.name} of campaign {campaign.campaign_id} has channel {step.channel}, which needs"
+                " LAPWING_WEBHOOK_URL (docs/campaigns.md)"
+            )
+
+
 def _of_step(campaign: Campaign, number: int, step: Step) -> dict[str, object]:
     """Return what a step says itself, beside its campaign."""
     own: dict[str, object] = {"step": number, "step_name": step.name or None, "wait_days": step.wait_days}
+    own["channel"] = step.channel
     if step.min_products is not None:
         own["min_products"] = step.min_products
     if offer := step.offer or campaign.offer:
@@ -159,6 +174,7 @@ def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
     addresses, tokens = _addresses(settings, as_of), Tokens(settings.token_key)
     definitions = published.read("campaign_definitions", as_of).to_pylist()
     hours = {row["campaign_id"]: row.get("expires_after_hours") for row in definitions}
+    channels = {(row["campaign_id"], row["step"]): row.get("channel", MAIL) for row in definitions}
     limits = {row["campaign_id"]: row["offer_coupons"] for row in definitions if row.get("offer_coupons")}
     planned: list[PlannedSend] = []
     coupons: list[Coupon] = []
@@ -170,6 +186,7 @@ def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
         if coupon := coupon_of(row, tokens):
             coupons.append(coupon)
         address = addresses[row["customer_id"]]
+        channel = channels[row["campaign_id"], row["step"]]
         send_at = row["send_at"].replace(tzinfo=UTC)
         planned.append(
             PlannedSend(
@@ -178,10 +195,11 @@ def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
                 step=row["step"],
                 customer_id=row["customer_id"],
                 as_of_date=as_of,
-                address=address,
+                address=address if channel == MAIL else "",
                 pseudonym=pseudonym(address, settings.token_key),
                 send_at=send_at,
                 expires_at=expiry(send_at, as_of, hours[row["campaign_id"]]),
+                channel=channel,
             )
         )
     published.release(PLAN, as_of)

@@ -12,11 +12,12 @@ from campaigns.dispatch import send_batch
 from campaigns.envelope import Envelope
 from campaigns.ledger import Ledger, SendState
 from campaigns.limits import Limits
-from campaigns.mailers.choice import mailer_of
+from campaigns.mailers.choice import mailer_of, webhook_of
 from campaigns.mailers.local_inbox import LocalInbox
 from campaigns.making import WORTH_MAKERS, Makers, Messages
 from campaigns.migrate import migrate
 from core.clock import clock_of
+from core.errors import SendingPaused
 from core.ledger_tables import open_ledger
 from core.logging import get_logger
 from core.settings import Settings
@@ -34,7 +35,7 @@ class SendReport:
 
 
 def send_due(settings: Settings, as_of: date | None = None, progress: Progress | None = None) -> SendReport:
-    """Hand over every planned send that is due, of one day or of all.
+    """Hand over every planned send that is due, of one day or of all: first what goes to the webhook, then mail.
 
     Senders that died before are cleared up after first: what they had in flight becomes `uncertain`, and where the
     server is our own local inbox, its Maildir settles what became of it. On PostgreSQL several may send at once.
@@ -44,7 +45,7 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
     SendingPaused
         After `pause_after_errors` errors in a row; what is left stays planned.
     SettingsError
-        If a key that mail is to be signed with cannot be used.
+        If a key that mail is to be signed with, or the webhook, cannot be used.
     LedgerBroken
         If another sender is at work on a SQLite ledger, a send is in no plan, or the accounts do not add up.
     """
@@ -65,6 +66,7 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
             log.warning("sends expired: their time has passed, or they were deferred too long", count=expired)
         due = ledger.due_count(as_of)
         is_worth_it = settings.dkim_key_files and due >= WORTH_MAKERS and not current_process().daemon
+        others, paused = _send_by_webhook(settings, ledger, messages, as_of)
         makers = ending.enter_context(Makers(settings, mailer.server)) if is_worth_it else None
         counts = send_batch(
             ledger,
@@ -76,11 +78,33 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
             progress=partial(progress, due) if progress else None,
             makers=makers,
         )
+        counts += others
         ledger.settle(mailer)  # a line lost just now may have an answer already
     for day in sorted(messages.days | (makers.days if makers else set())):
         ledger.check_identity(day, len(messages.rows_of(day)))
+    if paused is not None:
+        raise paused
     states = ledger.states(as_of) if as_of else Counter[SendState]()
     return SendReport(_plain(counts), _plain(states))
+
+
+def _send_by_webhook(
+    settings: Settings, ledger: Ledger, messages: Messages, as_of: date | None
+) -> tuple[Counter[SendState], SendingPaused | None]:
+    """Hand over what is no mail, and first again what a sender that died left; a webhook that is down keeps no mail waiting."""
+    webhook = webhook_of(settings)
+    if webhook is None:
+        return Counter(), None
+    with closing(webhook):
+        ledger.settle(webhook)
+        pause_after = settings.pause_after_errors
+        try:
+            counts = send_batch(
+                ledger, webhook, messages, pause_after_errors=pause_after, as_of=as_of, is_mail=False
+            )
+        except SendingPaused as error:
+            return Counter(), error
+    return counts, None
 
 
 def open_sending_ledger(settings: Settings) -> Ledger:

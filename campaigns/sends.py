@@ -48,6 +48,9 @@ MAY_BECOME: dict[SendState, frozenset[SendState]] = {
 REACHED_NOBODY = frozenset({SendState.REFUSED, SendState.SUPPRESSED, SendState.EXPIRED})
 """End states in which no mailbox has the mail; they use up nobody's frequency cap."""
 
+MAIL = "mail"
+"""The channel of what goes out as mail; everything else goes to the shop's webhook."""
+
 EVERYTHING = "*"
 """What is paused when everything is, and what the overall rate limits."""
 
@@ -80,7 +83,7 @@ class Coupon:
 
 @dataclass(frozen=True, slots=True)
 class PlannedSend:
-    """What the plan tells the ledger. `send_at` is UTC; `repr` leaves the address out."""
+    """What the plan tells the ledger. `send_at` is UTC; `repr` leaves the address out, which only mail has."""
 
     send_id: str
     campaign_id: str
@@ -91,6 +94,7 @@ class PlannedSend:
     pseudonym: str
     send_at: datetime
     expires_at: datetime
+    channel: str
 
     @property
     def domain(self) -> str:

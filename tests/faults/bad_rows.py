@@ -125,7 +125,7 @@ CONSENT_KINDS = csv_kinds(
     CONSENTS,
     {"customer_id": "bad{n}", "purpose": "marketing", "is_given": "true", "proof": "form", "decided_at": KNOWN, "known_at": KNOWN},
     [
-        ("purpose", "newsletter", "is none of 'marketing'"),
+        ("purpose", "newsletter", "is none of 'marketing', 'sms', 'push', 'call'"),
         ("is_given", "perhaps", "is not a boolean"),
         ("is_given", "none", "is not a boolean"),
         ("is_given", "", "is missing"),
