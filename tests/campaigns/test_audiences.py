@@ -25,7 +25,7 @@ PROPOSED: dict[str, dict[str, tuple[int, ...]]] = {
     "review_request": {"first_cheese": (1,)},
     "satisfaction_survey": {"ordered_6_days_ago": (1,)},
     "winback": {"is_leaving": (1, 2, 3, 4)},
-    "greeting": {"reads_chinese": (1,)},
+    "greeting": {"reads_chinese": (1,), "gardens": (1,)},
     "promotion": {"waits_for_discounts": (1,), "likes_discounts": (1,)},
     "new_arrivals": {"gardens": (1,)},
     "sunset": {"reads_no_mail": (1, 2)},
@@ -110,6 +110,7 @@ def test_a_mail_to_a_stranger_or_a_reader_lost_states_what_is_known_of_them(prop
     assert [name for name, _ in shown(hello)] == ["tea", "soap", "cheese", "peas"]
     greeting = facts_of(proposals, "greeting", "reads_chinese")
     assert (greeting["occasion"], shown(greeting)) == ("lunar_new_year", [("sorbet", "popular")])
+    assert facts_of(proposals, "greeting", "gardens")["occasion"] == "birthday"
     assert facts_of(proposals, "sunset", "reads_no_mail", 2)["last_read_date"] == "2025-09-01"
 
 
