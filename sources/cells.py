@@ -66,10 +66,8 @@ def cell(column: Column, rule: Rule, table: Table, shop: dict[str, ShopColumn]) 
     text = _meant(origin.text, rule)
     if column.type == "timestamp":
         return _moment(origin, text, rule.dates or table.dates, rule.time_zone or table.time_zone)
-    if column.type == "integer" and rule.dates:
-        return _part_of_date(origin, text, rule.dates, "%Y")
-    if column.format == "month_day" and rule.dates:
-        return _part_of_date(origin, text, rule.dates, "%m-%d")
+    if rule.dates and (column.type == "integer" or column.format == "month_day"):
+        return _part_of_date(origin, text, rule.dates, "%Y" if column.type == "integer" else "%m-%d")
     if column.type in ("integer", "decimal"):
         return _number(column, origin, text, rule, table, shop)
     return text
