@@ -1,6 +1,6 @@
 -- Customers who ordered in the last year, on their birthday or a holiday most who read their language keep; of two on a
 -- day, the birthday.
-{% set rule = "their birthday, or a holiday that most who read their language keep, and an order in the last 365 days" %}
+{% set rule = "a birthday, or a holiday that most who read the customer's language keep; an order in the last 365 days" %}
 
 with occasions as (
     select
@@ -15,8 +15,8 @@ kept as (
         customer_id,
         'birthday' as occasion
     from {{ ref("customers") }}
-    -- Who was born on 29 February is greeted on the day after the 28th: in most years on 1 March, since wishes that come
-    -- early mean bad luck to some.
+    -- Who was born on 29 February is greeted on the day after the 28th: in most years on 1 March, since to some early
+    -- wishes mean bad luck.
     where
         case
             when birthday = '02-29' then strftime({{ as_of_date() }} - 1, '%m-%d') = '02-28'
