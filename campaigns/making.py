@@ -60,6 +60,9 @@ class Messages:
 
     def __call__(self, send: DueSend) -> bytes:
         row = self.rows_of(send.as_of_date).get(send.send_id)
+        if row is None and send.as_of_date in self.days:  # since we read it, the plan may have grown
+            del self._rows[send.as_of_date]
+            row = self.rows_of(send.as_of_date).get(send.send_id)
         if row is None:
             raise LedgerBroken(
                 f"send '{send.send_id}' is in the ledger but not in the plan of {send.as_of_date}"

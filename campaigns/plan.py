@@ -2,13 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from campaigns.coupons import coupon_of
@@ -21,6 +23,7 @@ from campaigns.sends import MAIL, Coupon
 from campaigns.templates import TemplateStore, compile_template
 from core.clock import clock_of
 from core.dbt import build
+from core.durable import locked
 from core.errors import NotPublished, SettingsError
 from core.ledger_tables import open_ledger
 from core.logging import get_logger
@@ -110,7 +113,7 @@ def release_plan(settings: Settings, as_of: date) -> PlanReport:
     if is_frozen:
         get_logger(__name__).info("the ledger has this day's plan already: it stays", as_of_date=str(as_of))
     else:
-        _enqueue(settings, ledger, as_of)
+        enqueue(settings, ledger, as_of)
     verdicts = Counter(published.read(PLAN, as_of, ["verdict"])["verdict"].to_pylist())
     ledger.check_identity(as_of, verdicts["planned"])
     return PlanReport(dict(sorted(verdicts.items())), 0 if is_frozen else verdicts["planned"])
@@ -169,7 +172,21 @@ def expiry(send_at: datetime, as_of: date, hours: int | None) -> datetime:
     return send_at + timedelta(hours=hours)
 
 
-def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
+def planned_count(settings: Settings, as_of: date) -> int:
+    """Return how many sends the published plan of a day has."""
+    verdicts = Published(settings.published).read(PLAN, as_of, ["verdict"])["verdict"]
+    return int(pc.sum(pc.equal(verdicts, "planned")).as_py() or 0)
+
+
+@contextmanager
+def plan_and_ledger_agree(settings: Settings) -> Iterator[None]:
+    """Hold what keeps the plan of a day and its sends from growing: they do so one after the other."""
+    with locked(settings.data_dir / "plan.lock"):
+        yield
+
+
+def enqueue(settings: Settings, ledger: Ledger, as_of: date, known: Collection[str] = ()) -> None:
+    """Render each planned mail of the newest plan that is not `known` (send_ids), publish the plan, hand its sends to the ledger."""
     published, store = Published(settings.published), TemplateStore(settings.published / "templates")
     addresses, tokens = _addresses(settings, as_of), Tokens(settings.token_key)
     definitions = published.read("campaign_definitions", as_of).to_pylist()
@@ -180,6 +197,8 @@ def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
     coupons: list[Coupon] = []
     targets: dict[str, str] = {}
     for row in _planned(pq.ParquetFile(published.newest(PLAN, as_of)).read()):
+        if row["send_id"] in known:
+            continue
         template = store.load(row["campaign_id"], row["template_version"])
         links = LinkAddresses.of(row["send_id"], settings.tracking_url, tokens)
         targets |= render(template, row["facts"], row["locale"], links).links
@@ -202,8 +221,9 @@ def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
                 channel=channel,
             )
         )
-    published.release(PLAN, as_of)
-    ledger.enqueue(planned, targets, coupons, limits)
+    with plan_and_ledger_agree(settings):
+        published.release(PLAN, as_of)
+        ledger.enqueue(planned, targets, coupons, limits)
 
 
 def _addresses(settings: Settings, as_of: date) -> dict[str, str]:

@@ -16,6 +16,7 @@ from campaigns.mailers.choice import mailer_of, webhook_of
 from campaigns.mailers.local_inbox import LocalInbox
 from campaigns.making import WORTH_MAKERS, Makers, Messages
 from campaigns.migrate import migrate
+from campaigns.plan import plan_and_ledger_agree, planned_count
 from core.clock import clock_of
 from core.errors import SendingPaused
 from core.ledger_tables import open_ledger
@@ -81,7 +82,8 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
         counts += others
         ledger.settle(mailer)  # a line lost just now may have an answer already
     for day in sorted(messages.days | (makers.days if makers else set())):
-        ledger.check_identity(day, len(messages.rows_of(day)))
+        with plan_and_ledger_agree(settings):  # a plan may have grown meanwhile
+            ledger.check_identity(day, planned_count(settings, day))
     if paused is not None:
         raise paused
     states = ledger.states(as_of) if as_of else Counter[SendState]()

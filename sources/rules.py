@@ -189,8 +189,8 @@ def _text_rules(column: Column) -> list[tuple[str, str]]:
     if column.format == "time_zone":
         found.append((f"{name} not in (select name from pg_timezone_names())", "is no time zone"))
     if column.format == "month_day":  # of a leap year, which has all of them
-        is_day = f"regexp_full_match({name}, '[0-9]{{2}}-[0-9]{{2}}') and try_cast('2000-' || {name} as date) is not null"
-        found.append((f"not ({is_day})", "is no day of a year (MM-DD)"))
+        day = f"case when regexp_full_match({name}, '[0-9]{{2}}-[0-9]{{2}}') then try_cast('2000-' || {name} as date) end"
+        found.append((f"{name} is not null and {day} is null", "is no day of a year (MM-DD)"))
     if column.format == "country":
         listed = ", ".join(quoted(code) for code in COUNTRIES)
         found.append((f"{name} not in ({listed})", "is no country's code (ISO 3166-1 alpha-2)"))

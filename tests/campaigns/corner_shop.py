@@ -294,6 +294,11 @@ def publish_by_hand(settings: Settings) -> None:
         published.release(table, DAY)
 
 
+def land_rows(folder: Path, table: str, rows: Iterable[Row]) -> None:
+    """Write a landing file of a table."""
+    _write(folder / table / f"{table}.csv", rows)
+
+
 def _write(path: Path, rows: Iterable[Row]) -> None:
     rows = list(rows)
     path.parent.mkdir(parents=True)

@@ -1,6 +1,6 @@
 -- Customers who ordered in the last year, on their birthday or a holiday most who read their language keep; of two on a
 -- day, the birthday.
-{% set rule = "a birthday, or a holiday that most who read the customer's language keep; an order in the last 365 days" %}
+{% set rule = "a birthday, or a holiday that most who read their language keep; an order in the last 365 days" %}
 
 with occasions as (
     select
