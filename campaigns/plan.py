@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from campaigns.approvals import batches_of
 from campaigns.coupons import coupon_of
 from campaigns.definitions import Campaign, Step, load_campaigns
 from campaigns.ledger import Ledger, PlannedSend
@@ -91,7 +92,7 @@ def release_plan(settings: Settings, as_of: date) -> PlanReport:
 
     Every planned mail is rendered once before that, so that a fact a template cannot use stops the day before its
     first mail; the candidate then stays where it is. A day whose sends the ledger holds already keeps the plan it
-    has: mail of it may be out.
+    has: mail of it may be out. What a person is to be asked about waits in the ledger (`campaigns.approvals`).
 
     Raises
     ------
@@ -108,6 +109,10 @@ def release_plan(settings: Settings, as_of: date) -> PlanReport:
         get_logger(__name__).info("the ledger has this day's plan already: it stays", as_of_date=str(as_of))
     else:
         _enqueue(settings, ledger, as_of)
+    if settings.approver:
+        for batch in ledger.approvals(as_of):
+            if batch.answer is None:
+                ledger.answer(batch, 100, actor=settings.approver, why="LAPWING_APPROVER says so")
     verdicts = Counter(published.read(PLAN, as_of, ["verdict"])["verdict"].to_pylist())
     ledger.check_identity(as_of, verdicts["planned"])
     return PlanReport(dict(sorted(verdicts.items())), 0 if is_frozen else verdicts["planned"])
@@ -163,7 +168,8 @@ def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
     planned: list[PlannedSend] = []
     coupons: list[Coupon] = []
     targets: dict[str, str] = {}
-    for row in _planned(pq.ParquetFile(published.newest(PLAN, as_of)).read()):
+    rows = list(_planned(pq.ParquetFile(published.newest(PLAN, as_of)).read()))
+    for row in rows:
         template = store.load(row["campaign_id"], row["template_version"])
         links = LinkAddresses.of(row["send_id"], settings.tracking_url, tokens)
         targets |= render(template, row["facts"], row["locale"], links).links
@@ -184,8 +190,9 @@ def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
                 expires_at=expiry(send_at, as_of, hours[row["campaign_id"]]),
             )
         )
+    batches = batches_of(rows, ledger.approved_templates(), settings.approve_above)
     published.release(PLAN, as_of)
-    ledger.enqueue(planned, targets, coupons, limits)
+    ledger.enqueue(planned, targets, coupons, limits, batches)
 
 
 def _addresses(settings: Settings, as_of: date) -> dict[str, str]:

@@ -90,14 +90,17 @@ def open_sending_ledger(settings: Settings) -> Ledger:
 
 
 def rehearse(settings: Settings, as_of: date) -> dict[str, int]:
-    """Make the mail of every send of a day that is still planned; hand over none.
+    """Make the mail of every send of a day that is planned or waits for an approval; hand over none.
 
     Raises
     ------
     CampaignInvalid
         If one of them cannot be made.
     """
-    planned = open_sending_ledger(settings).in_state(SendState.PLANNED, as_of)
+    ledger = open_sending_ledger(settings)
+    planned = [
+        send for state in (SendState.PLANNED, SendState.AWAITING) for send in ledger.in_state(state, as_of)
+    ]
     message_of = Messages(settings)
     return {"mails": len(planned), "bytes": sum(len(message_of(send)) for send in planned)}
 
