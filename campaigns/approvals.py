@@ -29,8 +29,8 @@ SAMPLES = 3
 DIFF_LINES = 60
 """Lines of a difference that a question shows at most: a person reads it in Airflow."""
 PLAN = "campaign_plan"
-GENERATED = "has_generated_copy"
-"""Column of the plan that says so of a row, where there is one."""
+GENERATED = "generated"
+"""The origin, in the plan's column `copy`, of what a model wrote."""
 
 
 def batches_of(
@@ -43,7 +43,7 @@ def batches_of(
     keys = Counter(
         (row["as_of_date"], row["campaign_id"], row["step"], row["template_version"]) for row in rows
     )
-    generated = {(row["campaign_id"], row["step"]) for row in rows if row.get(GENERATED)}
+    generated = {(row["campaign_id"], row["step"]) for row in rows if _is_generated(row)}
     batches = []
     for (as_of, campaign_id, step, version), count in sorted(keys.items()):
         reasons = []
@@ -55,6 +55,10 @@ def batches_of(
             reasons.append("a model wrote part of it")
         batches.append(Batch(as_of, campaign_id, step, version, count, "; ".join(reasons) or None))
     return batches
+
+
+def _is_generated(row: Mapping[str, Any]) -> bool:
+    return any(choice["origin"] == GENERATED for choice in row.get("copy") or ())
 
 
 def questions(settings: Settings, as_of: date) -> list[dict[str, str]]:

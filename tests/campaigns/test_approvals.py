@@ -122,14 +122,19 @@ def test_a_batch_waits_for_its_size_its_template_or_a_model_s_words():
         ] * count
 
     plan = rows("large", 4) + rows("small", 3) + rows("changed", 1, template_version="v2")
-    plan += [*rows("written", 2), *rows("written", 1, has_generated_copy=True)]
-    approved = {(name, 1, "v1") for name in ("large", "small", "changed", "written")}
+    plan += [
+        *rows("written", 2, copy=None),
+        *rows("written", 1, copy=[{"origin": "authored"}, {"origin": "generated"}]),
+    ]
+    plan += rows("chosen", 1, copy=[{"origin": "grammar"}])
+    approved = {(name, 1, "v1") for name in ("large", "small", "changed", "written", "chosen")}
     found = {batch.campaign_id: (batch.send_count, batch.reason) for batch in batches_of(plan, approved, 3)}
     assert found == {
         "large": (4, "4 mails are more than 3"),
         "small": (3, None),
         "changed": (1, "the template is new"),
         "written": (3, "a model wrote part of it"),
+        "chosen": (1, None),
     }
 
 
