@@ -7,16 +7,17 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, TextClause, delete, literal, select, update
 
 from campaigns.coupons import issue_coupons
+from campaigns.ledger_approvals import answer_batch, close_unanswered, record_batches
 from campaigns.ledger_rows import insert_if_absent, record_audit, record_suppression
 from campaigns.ledger_view import LedgerView
-from campaigns.sends import EVERYTHING, Coupon, Decision, PlannedSend, SendState
+from campaigns.sends import EVERYTHING, Approval, Batch, Coupon, Decision, PlannedSend, SendState
 from campaigns.standings import RESUMED
 from core.clock import Clock
 from core.errors import LedgerBroken
-from core.ledger_tables import IS_WAITING, consent_files, consents, links, pauses, sends
+from core.ledger_tables import IS_AWAITING, IS_WAITING, consent_files, consents, links, pauses, sends
 from core.logging import without_addresses
 
 
@@ -37,11 +38,13 @@ class PlanningLedger(LedgerView):
         targets: Mapping[str, str],
         coupons: Iterable[Coupon] = (),
         limits: Mapping[str, int] = MappingProxyType({}),
+        batches: Sequence[Batch] = (),
     ) -> int:
         """Add the sends of a plan, the targets of their links and their coupons, all or nothing; return how many were new.
 
         A `send_id` the ledger knows stays as it is, whatever became of it, and so does its coupon. `targets`: link_id →
-        target. `limits`: campaign_id → how many of its coupons may be valid at once.
+        target. `limits`: campaign_id → how many of its coupons may be valid at once. `batches`: those with a reason to
+        ask a person for begin as `awaiting`, which no sender sees.
 
         Raises
         ------
@@ -59,8 +62,9 @@ class PlanningLedger(LedgerView):
             known: set[str] = set(
                 connection.scalars(select(sends.c.send_id).where(sends.c.as_of_date.in_(days)))
             )
+            asked = {(each.as_of_date, each.campaign_id, each.step) for each in batches if each.reason}
             new = [
-                row | {"state": SendState.PLANNED, "due_at": row["send_at"], "attempts": 0}
+                row | {"state": _first_state(row, asked), "due_at": row["send_at"], "attempts": 0}
                 for row in rows
                 if row["send_id"] not in known
             ]
@@ -69,6 +73,7 @@ class PlanningLedger(LedgerView):
                 ids = {row["send_id"] for row in new}
                 issued = [coupon for coupon in coupons if coupon.send_id in ids]
                 issue_coupons(connection, issued, limits, self._clock())
+            record_batches(connection, batches, self._clock())
         return len(new)
 
     def remember_links(self, targets: Mapping[str, str]) -> None:
@@ -82,20 +87,40 @@ class PlanningLedger(LedgerView):
         So does what was deferred and waits longer than `give_up_after` after the moment it was planned for.
         """
         now = self._clock()
+        too_late = "its time has passed"
         given_up = (sends.c.state == SendState.DEFERRED) & (sends.c.send_at <= now - give_up_after)
         with self._engine.begin() as connection:
-            return _expire(
+            count = _expire(
                 connection, given_up, now, literal("given up; the last word was ") + sends.c.reply
-            ) + (_expire(connection, sends.c.expires_at <= now, now, "its time has passed"))
+            )
+            count += _expire(connection, sends.c.expires_at <= now, now, too_late)
+            count += _expire(connection, sends.c.expires_at <= now, now, too_late, among=IS_AWAITING)
+            close_unanswered(connection, now)
+        return count
 
     def withdraw(self, as_of: date, campaign_id: str, *, actor: str, reason: str) -> int:
         """Take back what still waits of a campaign's day; return how many. They never go out."""
         with self._engine.begin() as connection:
             its_day = (sends.c.as_of_date == as_of) & (sends.c.campaign_id == campaign_id)
-            count = _expire(connection, its_day, self._clock(), without_addresses(f"withdrawn: {reason}"))
+            words, now = without_addresses(f"withdrawn: {reason}"), self._clock()
+            count = _expire(connection, its_day, now, words)
+            count += _expire(connection, its_day, now, words, among=IS_AWAITING)
             detail = {"as_of_date": str(as_of), "count": count, "reason": reason}
             self._audit(connection, actor, "sends withdrawn", campaign_id, detail)
         return count
+
+    def answer(self, batch: Batch, share_percent: int, *, actor: str, why: str) -> Approval:
+        """Let so much of a batch that waits go, and none of the rest ever; return the answer that stands: the first.
+
+        `share_percent`: 1 to 100; 0 rejects all. Which mails go is decided by their send_id, which is a hash.
+
+        Raises
+        ------
+        LedgerBroken
+            If the ledger has no such batch.
+        """
+        with self._engine.begin() as connection:
+            return answer_batch(connection, batch, share_percent, self._clock(), actor=actor, why=why)
 
     def pause(
         self, subject: str = EVERYTHING, *, actor: str, reason: str, lasts: timedelta | None = None
@@ -163,11 +188,21 @@ class PlanningLedger(LedgerView):
         record_audit(connection, self._clock(), actor=actor, action=action, subject=subject, detail=detail)
 
 
+def _first_state(row: Mapping[str, Any], asked: set[tuple[date, str, int]]) -> SendState:
+    is_asked = (row["as_of_date"], row["campaign_id"], row["step"]) in asked
+    return SendState.AWAITING if is_asked else SendState.PLANNED
+
+
 def _expire(
-    connection: Connection, which: ColumnElement[bool], now: datetime, reply: str | ColumnElement[str]
+    connection: Connection,
+    which: ColumnElement[bool],
+    now: datetime,
+    reply: str | ColumnElement[str],
+    *,
+    among: TextClause = IS_WAITING,
 ) -> int:
     """Expire what waits and is like that; what a sender is claiming just now is left to it."""
-    waiting = select(sends.c.send_id).where(IS_WAITING, which).with_for_update(skip_locked=True)
+    waiting = select(sends.c.send_id).where(among, which).with_for_update(skip_locked=True)
     return connection.execute(
         update(sends)
         .where(sends.c.send_id.in_(waiting))

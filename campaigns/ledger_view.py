@@ -8,9 +8,10 @@ from datetime import date, datetime
 from sqlalchemy import ColumnElement, Engine, TextClause, and_, func, not_, or_, select, tuple_
 
 from campaigns.coupons import valid_coupons
+from campaigns.ledger_approvals import approved_before, approved_templates, list_approvals
 from campaigns.ledger_rows import COLUMNS, as_send, is_due
 from campaigns.limits import sent_today
-from campaigns.sends import MAIL, REACHED_NOBODY, LedgerSend, SendState
+from campaigns.sends import MAIL, REACHED_NOBODY, Approval, Batch, LedgerSend, SendState
 from campaigns.standings import Standing, standings
 from core.errors import LedgerBroken
 from core.ledger_tables import (
@@ -211,6 +212,21 @@ class LedgerView:
                 (row.send_id, row.customer_id, row.campaign_id, row.step, row.as_of_date)
                 for row in connection.execute(query)
             ]
+
+    def approvals(self, as_of: date | None = None) -> list[Approval]:
+        """Return the batches of a day, or those of all days that wait for an answer, by day, campaign and step."""
+        with self._engine.begin() as connection:
+            return list_approvals(connection, as_of)
+
+    def approved_before(self, batch: Batch) -> Approval | None:
+        """Return the batch of the same campaign and step that was approved last, on an earlier day."""
+        with self._engine.begin() as connection:
+            return approved_before(connection, batch)
+
+    def approved_templates(self) -> set[tuple[str, int, str]]:
+        """Return (campaign_id, step, template_version) of what was approved, all of it, on some day."""
+        with self._engine.begin() as connection:
+            return approved_templates(connection)
 
     def valid_coupons(self, moment: datetime) -> dict[str, int]:
         """Return campaign_id → how many of its coupons were issued by a moment and are valid after it."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from campaigns.approvals import batches_of
 from campaigns.coupons import coupon_of
 from campaigns.definitions import Campaign, Step, load_campaigns
 from campaigns.ledger import Ledger, PlannedSend
@@ -97,7 +98,7 @@ def release_plan(settings: Settings, as_of: date) -> PlanReport:
 
     Every planned mail is rendered once before that, so that a fact a template cannot use stops the day before its
     first mail; the candidate then stays where it is. A day whose sends the ledger holds already keeps the plan it
-    has: mail of it may be out.
+    has: mail of it may be out. What a person is to be asked about waits in the ledger (`campaigns.approvals`).
 
     Raises
     ------
@@ -114,9 +115,18 @@ def release_plan(settings: Settings, as_of: date) -> PlanReport:
         get_logger(__name__).info("the ledger has this day's plan already: it stays", as_of_date=str(as_of))
     else:
         enqueue(settings, ledger, as_of)
+    answer_unattended(settings, ledger, as_of)
     verdicts = Counter(published.read(PLAN, as_of, ["verdict"])["verdict"].to_pylist())
     ledger.check_identity(as_of, verdicts["planned"])
     return PlanReport(dict(sorted(verdicts.items())), 0 if is_frozen else verdicts["planned"])
+
+
+def answer_unattended(settings: Settings, ledger: Ledger, as_of: date) -> None:
+    """Approve what a person would be asked about, where `LAPWING_APPROVER` says that nobody is there."""
+    if settings.approver:
+        for batch in ledger.approvals(as_of):
+            if batch.answer is None:
+                ledger.answer(batch, 100, actor=settings.approver, why="LAPWING_APPROVER says so")
 
 
 def plan_rows(settings: Settings, as_of: date) -> Iterator[dict[str, Any]]:
@@ -196,7 +206,8 @@ def enqueue(settings: Settings, ledger: Ledger, as_of: date, known: Collection[s
     planned: list[PlannedSend] = []
     coupons: list[Coupon] = []
     targets: dict[str, str] = {}
-    for row in _planned(pq.ParquetFile(published.newest(PLAN, as_of)).read()):
+    rows = list(_planned(pq.ParquetFile(published.newest(PLAN, as_of)).read()))
+    for row in rows:
         if row["send_id"] in known:
             continue
         template = store.load(row["campaign_id"], row["template_version"])
@@ -221,9 +232,10 @@ def enqueue(settings: Settings, ledger: Ledger, as_of: date, known: Collection[s
                 channel=channel,
             )
         )
+    batches = batches_of(rows, ledger.approved_templates(), settings.approve_above)
     with plan_and_ledger_agree(settings):
         published.release(PLAN, as_of)
-        ledger.enqueue(planned, targets, coupons, limits)
+        ledger.enqueue(planned, targets, coupons, limits, batches)
 
 
 def _addresses(settings: Settings, as_of: date) -> dict[str, str]:

@@ -24,7 +24,7 @@ VERDICTS = (
     "no_content",
     "planned",
 )
-END_STATES = ("sent", "refused", "deferred", "uncertain", "suppressed_late", "expired")
+END_STATES = ("sent", "refused", "deferred", "uncertain", "suppressed_late", "expired", "rejected")
 
 
 def build_report(settings: Settings, as_of: date) -> None:

@@ -1,5 +1,8 @@
 """One message to one customer: its states, and what the ledger is told and tells about it and about consent.
 
+awaiting ─► planned               a person approved it
+   ├─► rejected        a person did not, did not approve all of it, or did not answer in time
+   └─► expired         its day has passed, or it was withdrawn
 planned ─► claimed ─► sending ─► sent | refused | uncertain
    │          │          ├─► deferred      the server said "not now": due again later
    │          │          └─► planned       nothing reached the server
@@ -19,6 +22,7 @@ from enum import StrEnum
 class SendState(StrEnum):
     """Where a send stands; the words of `docs/runbooks/send.md`."""
 
+    AWAITING = "awaiting"
     PLANNED = "planned"
     CLAIMED = "claimed"
     SENDING = "sending"
@@ -28,9 +32,11 @@ class SendState(StrEnum):
     SUPPRESSED = "suppressed"
     UNCERTAIN = "uncertain"
     EXPIRED = "expired"
+    REJECTED = "rejected"
 
 
 MAY_BECOME: dict[SendState, frozenset[SendState]] = {
+    SendState.AWAITING: frozenset({SendState.PLANNED, SendState.REJECTED, SendState.EXPIRED}),
     SendState.PLANNED: frozenset({SendState.CLAIMED, SendState.SUPPRESSED, SendState.EXPIRED}),
     SendState.DEFERRED: frozenset({SendState.CLAIMED, SendState.SUPPRESSED, SendState.EXPIRED}),
     SendState.CLAIMED: frozenset({SendState.SENDING, SendState.SUPPRESSED, SendState.PLANNED}),
@@ -42,10 +48,11 @@ MAY_BECOME: dict[SendState, frozenset[SendState]] = {
     SendState.REFUSED: frozenset(),
     SendState.SUPPRESSED: frozenset(),
     SendState.EXPIRED: frozenset(),
+    SendState.REJECTED: frozenset(),
 }
 """Every transition there is. Anything else raises `LedgerBroken`."""
 
-REACHED_NOBODY = frozenset({SendState.REFUSED, SendState.SUPPRESSED, SendState.EXPIRED})
+REACHED_NOBODY = frozenset({SendState.REFUSED, SendState.SUPPRESSED, SendState.EXPIRED, SendState.REJECTED})
 """End states in which no mailbox has the mail; they use up nobody's frequency cap."""
 
 MAIL = "mail"
@@ -79,6 +86,34 @@ class Coupon:
     min_spend_cents: int
     currency: str
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The sends of one campaign and step on one day. `reason`: why a person is asked first; None: nobody is."""
+
+    as_of_date: date
+    campaign_id: str
+    step: int
+    template_version: str
+    send_count: int
+    reason: str | None
+
+    @property
+    def name(self) -> str:
+        """How people name it: `winback 2, 2026-03-02`."""
+        return f"{self.campaign_id} {self.step}, {self.as_of_date}"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval(Batch):
+    """A batch and what was answered, when, by whom and why; `answer` None: it is waited for. Moments are UTC."""
+
+    answer: str | None
+    share_percent: int | None
+    answered_at: datetime | None
+    answered_by: str | None
+    why: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import typer
 
 from cli import (
+    approval,
     bounces,
     campaign,
     data,
@@ -40,6 +41,7 @@ app.add_typer(segments.segments, name="segments")
 app.add_typer(sentiment.sentiment, name="sentiment")
 app.command("score")(models.score)
 app.add_typer(campaign.campaign, name="campaign")
+app.add_typer(approval.approval, name="approval")
 app.add_typer(send.send, name="send")
 app.add_typer(bounces.bounces, name="bounces")
 app.add_typer(replies.replies, name="replies")

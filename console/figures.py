@@ -16,7 +16,7 @@ from console.words import VERDICTS
 from core.stages import stages
 
 STEPS = ("planned", "sent", "opened", "clicked", "unsubscribed")
-END_STATES = ("sent", "refused", "deferred", "uncertain", "suppressed_late", "expired")
+END_STATES = ("sent", "refused", "deferred", "uncertain", "suppressed_late", "expired", "rejected")
 LOWER_IS_BETTER = ("brier", "loss", "error", "ece", "mae", "mse")
 """Parts of the names of errors."""
 

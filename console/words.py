@@ -32,6 +32,7 @@ VERDICTS: Mapping[str, tuple[str, str]] = {
 """Title and sentence of each verdict, in the order in which they are given."""
 
 STATES: Mapping[str, str] = {
+    "awaiting": "Waiting for a person to approve it.",
     "planned": "Waiting for its send time.",
     "claimed": "Claimed by a sender, not yet handed over.",
     "sending": "Being handed over to the mail server.",
@@ -42,6 +43,7 @@ STATES: Mapping[str, str] = {
     "suppressed_late": "Stopped before sending: the customer unsubscribed, complained or bounced after planning.",
     "uncertain": "The connection broke after hand-over; it is not repeated, one mail too few can be put right.",
     "expired": "Its day passed before it could be sent, it was withdrawn, or the server put it off for too long.",
+    "rejected": "A person did not approve it, or nobody answered in time.",
 }
 
 

@@ -4,7 +4,10 @@ SQLite or PostgreSQL. Beside one dbt staging model this is the only place that h
 """
 
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -46,6 +49,15 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        return _read if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+@lru_cache(maxsize=1024)
+def _read(stored: str | None) -> datetime | None:
+    """Return a moment of SQLite's; those of a plan are few, and a sender reads three a mail."""
+    return None if stored is None else datetime.fromisoformat(stored).replace(tzinfo=UTC)
+
 
 metadata = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"}
@@ -53,6 +65,7 @@ metadata = MetaData(
 
 # Spelled out, not bound: SQLite uses a partial index only where the query repeats the index's own words.
 IS_WAITING = text("state in ('planned', 'deferred')")
+IS_AWAITING = text("state = 'awaiting'")
 IS_HELD = text("state in ('claimed', 'sending')")
 IS_SENT = text("state = 'sent'")
 IS_REFUSED = text("state = 'refused'")
@@ -97,6 +110,7 @@ sends = Table(
     Index("ix_sends_as_of_date", "as_of_date"),
     Index("ix_sends_customer_id", "customer_id"),
     Index("ix_sends_due", "due_at", "send_id", sqlite_where=IS_WAITING, postgresql_where=IS_WAITING),
+    Index("ix_sends_awaiting", "as_of_date", sqlite_where=IS_AWAITING, postgresql_where=IS_AWAITING),
     # A few rows at any moment: what a sender that ends, or has died, leaves behind.
     Index("ix_sends_held", "lease_id", sqlite_where=IS_HELD, postgresql_where=IS_HELD),
     # In the order in which they were sent: feedback asks every 15 minutes what is new.
@@ -260,6 +274,23 @@ coupons = Table(
     Index("ix_coupons_campaign_id", "campaign_id", "expires_at"),
 )
 """One row per code that a mail gives. Issued as its send is planned; none is taken back."""
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("as_of_date", Date, primary_key=True),
+    Column("campaign_id", String(64), primary_key=True),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("template_version", String(12), nullable=False),
+    Column("send_count", Integer, nullable=False, doc="How many sends were planned."),
+    Column("reason", Text, doc="Why a person is asked. Null: nobody is."),
+    Column("answer", String(16), doc="approved | rejected; null: it is waited for."),
+    Column("share_percent", Integer, doc="How much of it may go, 1 to 100; 0 where it is rejected."),
+    Column("answered_at", UtcDateTime),
+    Column("answered_by", String(64), doc="A person, `rule` where nobody is asked, or `time-out`."),
+    Column("why", Text, doc="The words of who answered."),
+)
+"""One row per campaign, step and day that the ledger took over: its *batch*. The first answer stands."""
 
 audit_log = Table(
     "audit_log",

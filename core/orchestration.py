@@ -11,6 +11,9 @@ RUN_DAY = "{{ dag_run.run_after | ds }}"
 MOMENT = "{{ dag_run.run_after | ts }}"
 WAREHOUSE_POOL = "warehouse"  # one slot: while one process writes a DuckDB file, no other opens it
 
+APPROVE, REJECT = "Approve", "Reject"
+ANSWER_WITHIN = timedelta(hours=12)  # the next day's run waits for this one, so it ends before that begins
+
 TASK_DEFAULTS = {
     "owner": "lifecycle",
     "retries": 1,

@@ -88,6 +88,10 @@ class Settings(BaseSettings):
     """A campaign of which servers refused more than this share in the last 7 days is paused; 1: never."""
     give_up_after_hours: int = Field(24, ge=1)
     """How long after its planned moment mail that the server defers is still tried."""
+    approve_above: int = Field(10_000, ge=0)
+    """Mails of one campaign's step on a day above which a person is asked before they go."""
+    approver: str = Field("", max_length=64)
+    """Who approves, at once, whatever a person would be asked about; empty: a person is asked. The demo's is `demo`."""
     tracking_url: str = "http://127.0.0.1:8180"
     """Where customers' mail programs reach the tracking service: links, pixel, unsubscribe."""
     console_url: str = "http://127.0.0.1:8190"

@@ -209,6 +209,8 @@ lines = [
     "# The demo's shop is of 2017: past days are replayed, and mail stays on this machine. Remove the line when you",
     "# bring your own shop.",
     "LAPWING_REPLAY=true",
+    "# Who approves what a person would be asked about: nobody sits beside the demo. Remove this line with the other.",
+    "LAPWING_APPROVER=demo",
     "# docker-compose.yml only:",
     f"AIRFLOW_ADMIN_PASSWORD={secrets.token_urlsafe(12)}",
     f"POSTGRES_PASSWORD={secrets.token_urlsafe(24)}",

@@ -6,6 +6,8 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
+from campaigns.render import LinkAddresses, render
+from campaigns.templates import TemplateStore
 from console.explain import explain, plan_row
 from console.history import history
 from console.ledger import SendRecord
@@ -15,6 +17,7 @@ from console.readers import Readers
 from console.rendering import Pages
 from console.words import local_time
 from core.logging import without_addresses
+from core.tokens import Tokens
 
 PREVIEW_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
@@ -89,12 +92,25 @@ def router(readers: Readers, pages: Pages) -> APIRouter:
     def preview(send_id: str) -> HTMLResponse:
         _require_form(send_id)
         found = readers.mailbox.read(send_id)
-        if found is None:
-            raise HTTPException(404, f"The inbox has no mail of send {send_id}.")
-        html = safe_html(found.html, readers.addresses.leads_to(found.html))
+        mail = found.html if found else _planned_html(readers, send_id)
+        html = safe_html(mail, readers.addresses.leads_to(mail))
         return HTMLResponse(html, headers={"Content-Security-Policy": PREVIEW_POLICY})
 
     return routes
+
+
+def _planned_html(readers: Readers, send_id: str) -> str:
+    """Return the mail of a planned send as it would go: what a person looks at before approving it."""
+    record = readers.ledger.send(send_id)
+    plan = plan_row(readers, send_id, record.as_of_date) if record else None
+    if plan is None:
+        raise HTTPException(404, f"The inbox has no mail of send {send_id}.")
+    settings = readers.settings
+    template = TemplateStore(settings.published / "templates").load(
+        plan["campaign_id"], plan["template_version"]
+    )
+    links = LinkAddresses.of(send_id, settings.tracking_url, Tokens(settings.token_key))
+    return render(template, plan["facts"], plan["locale"], links).html
 
 
 def _require_form(send_id: str) -> None:

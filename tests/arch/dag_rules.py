@@ -24,6 +24,7 @@ MAY_CALL = {
 }
 MAY_IMPORT_TOP = {"airflow", "datetime", "core.orchestration", "collections", "typing", "__future__"}
 COUNTS = {"dict[str, str]", "None", "int", "dict[str, int]", "dict[str, float]", "list[str]", "str", "bool"}
+COUNTS |= {"list[dict[str, str]]"}  # what a person is asked
 
 PAGE = '"""\n# good\n\nSends.\n\n**When it fails.** docs/runbooks/send_mail.md\n"""\n'
 GOOD = (

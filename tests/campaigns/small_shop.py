@@ -75,7 +75,7 @@ def settings_of(folder: Path, **more: object) -> Settings:
         data_dir=folder,
         token_key="k" * 40,
         replay=True,
-        **more,  # type: ignore[arg-type]  # pydantic checks the values
+        **({"approver": "tests"} | more),  # type: ignore[arg-type]  # pydantic checks the values
     )
 
 

@@ -1,9 +1,7 @@
 # ruff: noqa: RUF001  # mails are set with typographic quotes
 import dataclasses
 import json
-import re
 import shutil
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -191,21 +189,3 @@ def test_no_catalogue_keeps_a_message_that_no_template_uses():
 def test_a_template_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         compile_template("winback", step="care").html = ""  # type: ignore[misc]  # that is what is refused
-
-
-def test_the_campaign_that_the_page_adds_compiles_and_renders(folder):
-    page = (Path(__file__).parents[2] / "docs" / "campaigns.md").read_text(encoding="utf-8")
-    steps = re.findall(
-        r"^   `email_templates/(\S+)`\n\n   ```\w+\n(.*?)^   ```", page, re.DOTALL | re.MULTILINE
-    )
-    assert len(steps) == 11
-    for name, content in steps:
-        file = folder / name
-        file.parent.mkdir(exist_ok=True)
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write("\n" + textwrap.dedent(content))
-    assert "first_order" in load_campaigns(folder)
-    facts = json.loads((folder / "first_order" / "example.json").read_text(encoding="utf-8"))
-    rendered = render(compile_template("first_order", folder), facts, "de", ADDRESSES)
-    assert rendered.subject == "Danke für Ihre erste Bestellung"
-    assert rendered.preheader == "Wir hoffen, Ihnen gefällt: Sourdough Bread."

@@ -78,6 +78,7 @@ def test_the_commands_are_those_we_know_of():
         ("recommender", "train"), ("recommender", "rollback"), ("recommender", "rules"), ("recommender", "show"), ("score",),
         ("lifetime", "train"), ("lifetime", "rollback"), ("lifetime", "show"),
         ("campaign", "list"), ("campaign", "plan"), ("campaign", "publish"), ("campaign", "preview"),
+        ("approval", "list"), ("approval", "show"), ("approval", "approve"), ("approval", "reject"),
         ("send", "run"), ("send", "status"), ("send", "show"), ("send", "resolve"), ("send", "withdraw"), ("send", "pause"), ("send", "resume"),
         ("sentiment", "train"), ("sentiment", "ask"), ("replies", "list"), ("replies", "show"), ("replies", "honour"), ("replies", "close"),
         ("bounces", "take"), ("bounces", "list"), ("feedback", "collect"), ("feedback", "simulate"), ("report", "build"), ("report", "show"),

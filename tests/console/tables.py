@@ -163,6 +163,7 @@ _FUNNEL = (
     "uncertain",
     "suppressed_late",
     "expired",
+    "rejected",
 )
 FUNNEL = pa.schema(
     [("campaign_id", pa.string()), ("as_of_date", pa.date32()), *[(n, pa.int64()) for n in _FUNNEL]]

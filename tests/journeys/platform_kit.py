@@ -133,6 +133,7 @@ def make_platform(data_dir: Path) -> Platform:
         smtp_port=free_port(),
         tracking_url=f"http://127.0.0.1:{free_port()}",
         replay=True,
+        approver="tests",
     )
     from cli.services import airflow_environment
 

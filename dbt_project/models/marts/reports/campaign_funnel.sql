@@ -27,6 +27,7 @@ select
     count(*) filter (outcomes.state = 'uncertain') as uncertain,
     count(*) filter (outcomes.state = 'suppressed') as suppressed_late,
     count(*) filter (outcomes.state = 'expired') as expired,
+    count(*) filter (outcomes.state = 'rejected') as rejected,
     -- A click proves that the mail was seen, whether or not its pixel was fetched.
     count(*) filter (reactions.is_opened or reactions.is_clicked) as opened,
     count(*) filter (reactions.is_clicked) as clicked,
