@@ -194,7 +194,7 @@ TEXT_TABLES: dict[str, tuple[str, list[Kind], float, Callable[[int], str]]] = {
     "order_lines": (ORDER_LINES, LINE_KINDS, 0.5, lambda n: f'o{n},1,"p{n % 97}",{n % 9},{n % 50}.99,0.5,{KNOWN}'),
     "orders": (ORDERS, ORDER_KINDS, 0.15, lambda n: f"o{n},c{n},s{n % 7},{KNOWN},{KNOWN}"),
     "consents": (CONSENTS, CONSENT_KINDS, 0.1, lambda n: f"c{n},marketing,{n % 2 == 0},form,{KNOWN},{KNOWN}"),
-    "customers": (CUSTOMERS, CUSTOMER_KINDS, 0.1, lambda n: f"c{n},reader.{n}@example.com,Käthe {n},de,DE,1985,Europe/Berlin,{KNOWN},{KNOWN}"),
+    "customers": (CUSTOMERS, CUSTOMER_KINDS, 0.1, lambda n: f"c{n},reader.{n}@example.com,Käthe {n},de,DE,1985,07-14,Europe/Berlin,{KNOWN},{KNOWN}"),
     "events": ("", EVENT_KINDS, 0.1, lambda n: json.dumps({"event_id": f"e{n}", "customer_id": f"c{n}", "kind": "search", "search_text": f"oat\nmilk {n}", "happened_at": KNOWN, "known_at": KNOWN})),
 }  # fmt: skip
 
