@@ -37,6 +37,7 @@ DEFINITIONS = pa.schema(
         ("step", pa.int32()),
         ("step_name", pa.string()),
         ("wait_days", pa.int32()),
+        ("kind", pa.string()),
         ("priority", pa.int32()),
         ("holdout_share", pa.float64()),
         ("holdout_key", pa.string()),
@@ -185,6 +186,7 @@ def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
             )
         )
     published.release(PLAN, as_of)
+    ledger.remember_kinds({row["campaign_id"]: row["kind"] for row in definitions})
     ledger.enqueue(planned, targets, coupons, limits)
 
 
