@@ -187,7 +187,9 @@ def test_each_language_has_every_word_of_its_own(client, path):
     for language, tag in LANGUAGES.items():
         page = client.get(path, headers={"Accept-Language": language}).text
         assert f'<html lang="{tag}" dir="{"rtl" if language == "ar" else "ltr"}">' in page
-        seen[language] = re.findall(r"<span>([^<]+)</span>|<h1>([^<]+)|<legend>([^<]+)|<button>([^<]+)", page)
+        seen[language] = re.findall(
+            r"<span>([^<]+)</span>|<h1>([^<]+)|<legend>(.*?)</legend>|<button>([^<]+)", page
+        )
         assert len(seen[language]) == 1 + 2 + 6 + 3 + 2  # heading, legends, kinds, paces, buttons
     assert len(seen) == 7
     words = [word for language in seen for word in set(seen[language])]
