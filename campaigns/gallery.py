@@ -10,7 +10,7 @@ from typing import Any
 from campaigns.definitions import TEMPLATES, load_campaigns
 from campaigns.guard import faults
 from campaigns.language import require_locale
-from campaigns.render import Rendered, render
+from campaigns.render import LinkAddresses, Rendered, render
 from campaigns.templates import NOWHERE, Template, compile_template
 from core.errors import CampaignInvalid
 
@@ -35,8 +35,8 @@ class Look:
     findings: tuple[str, ...]
 
 
-def look(campaign_id: str, step: str, facts: Facts, locale: str) -> Look:
-    """Return a mail as the templates make it now. It leads nowhere, and nobody is sent it.
+def look(campaign_id: str, step: str, facts: Facts, locale: str, addresses: LinkAddresses = NOWHERE) -> Look:
+    """Return a mail as the templates make it now.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def look(campaign_id: str, step: str, facts: Facts, locale: str) -> Look:
     """
     template = _template(campaign_id, step, _newest_change())
     require_locale(locale, [name for name, _ in template.catalogues])
-    made = render(template, facts, locale, NOWHERE)
+    made = render(template, facts, locale, addresses)
     found = faults(made.subject, made.preheader, made.text, facts, locale, template.brand)
     return Look(made, tuple(found))
 

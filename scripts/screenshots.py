@@ -79,7 +79,9 @@ def report(page: Page, places: Places) -> None:
 
 def gallery(page: Page, places: Places) -> None:
     """Show a mail in Arabic, in the dark, as a phone does."""
-    page.goto(f"{places.console}/gallery?mail=restock&locale=ar&width=375&scheme=dark&customer=right_to_left_name")
+    page.goto(
+        f"{places.console}/gallery?mail=restock&locale=ar&width=375&scheme=dark&customer=right_to_left_name"
+    )
     page.frame_locator(".look iframe").locator("body").wait_for()
 
 
