@@ -35,8 +35,7 @@ def test_it_is_marked_as_a_test_leads_past_the_tracking_service_and_the_ledger_h
     assert message["subject"].startswith("[Test] ")
     assert message["x-lapwing-test"] == "yes"
     assert message["to"].lower() == "ben@juniper.example"
-    text = message.get_body(("plain",)).get_content()
-    html = message.get_body(("html",)).get_content()
+    text, html = (part.get_content() for part in message.iter_parts())
     assert "Abmelden" in text
     assert "https://juniper.example" in text
     for tracked in ("/c/", "/o/"):

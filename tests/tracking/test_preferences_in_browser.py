@@ -1,6 +1,9 @@
 """The page of preferences as a person uses it: on a phone, with no script, in each language."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,13 @@ from tracking.pages import LANGUAGES
 pytestmark = pytest.mark.needs("chromium")
 
 
+@contextmanager
+def on_a_phone(browser: Any, language: str) -> Iterator[Any]:
+    size = {"width": 375, "height": 740}
+    with browser.new_context(viewport=size, java_script_enabled=False, locale=language) as context:
+        yield context.new_page()
+
+
 def test_the_page_fits_a_phone_and_is_used_without_a_script(settings, tool_path):
     from playwright.sync_api import sync_playwright
 
@@ -20,14 +30,11 @@ def test_the_page_fits_a_phone_and_is_used_without_a_script(settings, tool_path)
         program: Path = tool_path("chromium")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         link = f"{url}/p/{tokens_of(settings).sign(TokenKind.UNSUBSCRIBE, send_id_of(0))}"
-        phone = {"viewport": {"width": 375, "height": 740}, "java_script_enabled": False}
         for language in LANGUAGES:
-            with browser.new_context(**phone, locale=language) as context:
-                page = context.new_page()
+            with on_a_phone(browser, language) as page:
                 page.goto(link)
                 assert page.evaluate("document.documentElement.scrollWidth") == 375, language
-        with browser.new_context(**phone, locale="en") as context:
-            page = context.new_page()
+        with on_a_phone(browser, "en") as page:
             page.goto(link)
             page.get_by_label("Offers and coupons").uncheck()
             page.get_by_label("Less often").check()
