@@ -22,6 +22,7 @@ from core.ledger_tables import (
     leases,
     pauses,
     preferences,
+    replies,
     sends,
     suppressions,
 )
@@ -49,6 +50,19 @@ class Preference:
     mails_per_week: int | None
     paused_until: datetime | None
     locale: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a proven reply wants, and of whom it is. `closed_at`: when it was done; None: it waits for a person."""
+
+    reply_id: str
+    intent: str
+    send_id: str
+    customer_id: str
+    received_at: datetime
+    taken_at: datetime
+    closed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +269,25 @@ class LedgerView:
         """Return campaign_id → how many of its coupons were issued by a moment and are valid after it."""
         with self._engine.begin() as connection:
             return valid_coupons(connection, moment)
+
+    def answers_since(self, moment: datetime) -> list[Answer]:
+        """Return the proven complaints and wishes for no more mail that were taken or closed since a moment, in that order."""
+        columns = (
+            sends.c.customer_id,
+            *(replies.c[name] for name in Answer.__dataclass_fields__ if name != "customer_id"),
+        )
+        query = (
+            select(*columns)
+            .join_from(replies, sends, sends.c.send_id == replies.c.send_id)
+            .where(
+                replies.c.is_proven,
+                replies.c.intent.in_(["complaint", "unsubscribe"]),
+                or_(replies.c.taken_at >= moment, replies.c.closed_at >= moment),
+            )
+            .order_by(replies.c.taken_at, replies.c.reply_id)
+        )
+        with self._engine.begin() as connection:
+            return [Answer(**row._asdict()) for row in connection.execute(query)]
 
     def customers_of(self, send_ids: Collection[str]) -> dict[str, str]:
         """Return send_id → customer_id of those sends that are in the ledger."""

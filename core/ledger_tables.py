@@ -15,6 +15,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     Engine,
+    Float,
     Index,
     Integer,
     MetaData,
@@ -196,6 +197,7 @@ replies = Table(
     Column(
         "text", Text, doc="The writer's own words, without addresses; null once erased. Data, never markup."
     ),
+    Column("sentiment", Float, doc="How content its words are, -1 to 1; null: no model, or no words."),
     Column("received_at", UtcDateTime, nullable=False, doc="When it came into the mailbox."),
     Column("taken_at", UtcDateTime, nullable=False),
     Column("closed_at", UtcDateTime, doc="Null: it waits for a person."),

@@ -1,4 +1,4 @@
-"""What readers chose about our mail, and which kind each campaign is."""
+"""What readers chose about our mail, which kind each campaign is, and how content replies are."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -30,7 +30,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("campaign_id", name="pk_campaign_kinds"),
     )
 
+    op.add_column("replies", sa.Column("sentiment", sa.Float()))
+
 
 def downgrade() -> None:
+    op.drop_column("replies", "sentiment")
     op.drop_table("campaign_kinds")
     op.drop_table("preferences")
