@@ -2,7 +2,7 @@
 
 Everybody sends mails of 15 kB to the same smtp-sink, by turns, each with the number of connections that suits it best. Ours are
 ready bytes that go through a ledger whose every commit is on disk. Figures are medians; what counts are ratios within the run.
-The whole path makes each mail from its plan row and signs it (RSA-2048) besides; all programs, and the processes that sign,
+The whole path makes each mail from its plan row and signs it (RSA-2048) besides; all programs, and the couriers of a sender,
 are there before a turn begins.
 `--step memory` sends a million mails instead and watches the sender's memory.
 """
@@ -25,6 +25,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from datetime import UTC, date, datetime
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,11 +35,11 @@ from sqlalchemy import create_engine, text
 
 from benchmarks.mails import made_plan, plain_templates
 from benchmarks.results import Result, write
-from campaigns.dispatch import make_ready, send_batch
-from campaigns.envelope import Envelope
+from campaigns.couriers import Couriers, signed_mails
+from campaigns.dispatch import Ready, make_ready, send_batch
+from campaigns.envelope import Envelope, bare
 from campaigns.ledger import DueSend, Ledger, PlannedSend, SendState
-from campaigns.mailers.smtp import SmtpMailer
-from campaigns.making import Makers, Messages
+from campaigns.making import Messages
 from campaigns.migrate import migrate
 from core.ledger_tables import open_ledger
 from core.logging import configure_logging
@@ -301,21 +302,23 @@ def _send(url: str, port: int, connections: int, plan: Path | None) -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as ending:
         settings = _settings(plan or Path(folder), smtp_port=port, smtp_connections=connections)
         ending.enter_context(ledger.sender(Path(folder) / "lock"))
-        with SmtpMailer(settings) as mailer:
-            how: dict[str, Any] = {"message_of": message_of}
-            if plan:
-                makers = ending.enter_context(Makers(settings, mailer.server))
-                for _ in range(os.cpu_count() or 1):
-                    makers.make([])
-                    makers.made()  # it is there then
-                how = {"message_of": Messages(settings), "envelop": Envelope(settings), "makers": makers}
-            print("ready", flush=True)
-            sys.stdin.readline()
-            began = time.process_time()
-            counts = send_batch(ledger, mailer, **how, pause_after_errors=3, progress=progress)
-            spent = time.process_time() - began
-            sent = counts[SendState.SENT]
-            print(json.dumps({"sent": sent, "cpu_seconds": spent, "memory_mb": memory_mb}), flush=True)
+        couriers = ending.enter_context(Couriers(settings, signed_mails if plan else ready_mails_of))
+        for _ in range(os.cpu_count() or 1):
+            couriers.make([])
+            couriers.made()  # it is there then
+        print("ready", flush=True)
+        sys.stdin.readline()
+        began = time.process_time()
+        counts = send_batch(
+            ledger, couriers, message_of, pause_after_errors=3, progress=progress, makers=couriers
+        )
+        spent = time.process_time() - began
+        sent = counts[SendState.SENT]
+        print(json.dumps({"sent": sent, "cpu_seconds": spent, "memory_mb": memory_mb}), flush=True)
+
+
+def ready_mails_of(_settings: Settings, server: str) -> Callable[[DueSend], Ready]:
+    return partial(make_ready, message_of=message_of, server=server, envelop=bare)
 
 
 def _settings(folder: Path, **more: Any) -> Settings:
@@ -353,7 +356,9 @@ def memory(folder: Path, mails: int) -> Iterator[Result]:
 
 
 def _resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    """Return what the sender and its couriers hold."""
+    processes = [os.getpid(), *(courier.pid for courier in active_children())]
+    pages = sum(int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in processes)
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 

@@ -76,15 +76,16 @@ class PolicyWatch:
 
     def note(self, send: PlannedSend, answer: str | MailerError) -> None:
         """Hear what a server said to a mail."""
-        of_campaign, of_domain = (send.campaign_id, send.domain), (send.domain,)
-        reply = str(answer)
         if isinstance(answer, str):
-            self._in_a_row.pop(of_campaign, None)
-            self._in_a_row.pop(of_domain, None)
-        elif is_about_content(reply):
-            self._count(of_campaign, PolicyPause(send.campaign_id, reply, None))
+            if self._in_a_row:
+                self._in_a_row.pop((send.campaign_id, send.domain), None)
+                self._in_a_row.pop((send.domain,), None)
+            return
+        reply = str(answer)
+        if is_about_content(reply):
+            self._count((send.campaign_id, send.domain), PolicyPause(send.campaign_id, reply, None))
         elif is_about_us(reply):
-            self._count(of_domain, PolicyPause(f"@{send.domain}", reply, DOMAIN_PAUSE))
+            self._count((send.domain,), PolicyPause(f"@{send.domain}", reply, DOMAIN_PAUSE))
 
     def pauses(self) -> list[PolicyPause]:
         """Return what is to be paused now, once."""

@@ -8,13 +8,15 @@ from datetime import date, timedelta
 from functools import partial
 from multiprocessing import current_process
 
+from campaigns.couriers import WORTH_COURIERS, Couriers
 from campaigns.dispatch import send_batch
 from campaigns.envelope import Envelope
 from campaigns.ledger import Ledger, SendState
 from campaigns.limits import Limits
 from campaigns.mailers.choice import mailer_of
 from campaigns.mailers.local_inbox import LocalInbox
-from campaigns.making import WORTH_MAKERS, Makers, Messages
+from campaigns.mailers.smtp import SmtpMailer
+from campaigns.making import Messages
 from campaigns.migrate import migrate
 from core.clock import clock_of
 from core.ledger_tables import open_ledger
@@ -64,20 +66,21 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
         if expired := ledger.expire(timedelta(hours=settings.give_up_after_hours)):
             log.warning("sends expired: their time has passed, or they were deferred too long", count=expired)
         due = ledger.due_count(as_of)
-        is_worth_it = settings.dkim_key_files and due >= WORTH_MAKERS and not current_process().daemon
-        makers = ending.enter_context(Makers(settings, mailer.server)) if is_worth_it else None
+        is_worth_it = due >= WORTH_COURIERS and isinstance(mailer, SmtpMailer) and not inbox
+        may_fork = not current_process().daemon
+        couriers = ending.enter_context(Couriers(settings)) if is_worth_it and may_fork else None
         counts = send_batch(
             ledger,
-            mailer,
+            couriers or mailer,
             messages,
             pause_after_errors=settings.pause_after_errors,
             envelop=envelope,
             as_of=as_of,
             progress=partial(progress, due) if progress else None,
-            makers=makers,
+            makers=couriers,
         )
         ledger.settle(mailer)  # a line lost just now may have an answer already
-    for day in sorted(messages.days | (makers.days if makers else set())):
+    for day in sorted(messages.days | (couriers.days if couriers else set())):
         ledger.check_identity(day, len(messages.rows_of(day)))
     states = ledger.states(as_of) if as_of else Counter[SendState]()
     return SendReport(_plain(counts), _plain(states))

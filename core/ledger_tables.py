@@ -4,7 +4,10 @@ SQLite or PostgreSQL. Beside one dbt staging model this is the only place that h
 """
 
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -46,6 +49,15 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        return _read if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+@lru_cache(maxsize=1024)
+def _read(stored: str | None) -> datetime | None:
+    """Return a moment of SQLite's; those of a plan are few, and a sender reads three a mail."""
+    return None if stored is None else datetime.fromisoformat(stored).replace(tzinfo=UTC)
 
 
 metadata = MetaData(

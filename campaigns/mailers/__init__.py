@@ -64,8 +64,10 @@ class Mail:
     message: bytes = field(repr=False)
 
 
-More = Callable[[int], Sequence[Mail]]
-"""Gives up to so many mails that are to go now. None: ask again when one that is under way is answered, if one is."""
+More = Callable[[int], Sequence[Mail] | None]
+"""Gives up to so many mails that are to go now. Empty: ask again when one that is under way is answered, if one is.
+
+None: ask again at once; mails are being made."""
 
 Answered = Callable[[Mail, str | MailerError], None]
 """Gets what became of a mail: the server's reply, or what went wrong."""

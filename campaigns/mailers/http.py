@@ -105,7 +105,7 @@ class HttpMailer(ABC):
         while (left := until - time.monotonic()) > 0:
             free = self.connections - len(self._under_way)
             if 2 * free >= self.connections:
-                for mail in more(free):
+                for mail in more(free) or ():
                     self._under_way[self._loop.create_task(self._answer(mail))] = mail
             if not self._under_way:
                 return

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Generator
 from email.utils import parseaddr
+from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Self
 
@@ -103,13 +104,16 @@ class SmtpMailer:
     def was_delivered(self, message_id: str) -> bool | None:
         return None if self._evidence is None else self._evidence.was_delivered(message_id)
 
-    def hand_over(self, more: More, answered: Answered) -> None:
+    def hand_over(self, more: More, answered: Answered, caller: Connection | None = None) -> None:
         """Hand over what `more` gives, each mail on a connection of its own; stale connections are renewed once.
 
         While half of the connections are busy the other half may be given mail: a server has always something to do.
+        Where there is a `caller`, whom `more` is to hear, it is asked whenever anything happened.
         """
+        if caller is not None:
+            self._selector.register(caller, selectors.EVENT_READ)
         try:
-            self._hand_over(more, answered, math.inf)
+            self._hand_over(more, answered, math.inf, has_caller=caller is not None)
         except BaseException:  # stopped: what is in flight gets a moment
             self._hand_over(lambda _: [], answered, time.monotonic() + GRACE_SECONDS)
             raise
@@ -118,6 +122,8 @@ class SmtpMailer:
                 line.hang_up()
             self._busy.clear()
             self._given.clear()
+            if caller is not None:
+                self._selector.unregister(caller)
 
     def close(self) -> None:
         """Say goodbye on every connection and let them go."""
@@ -134,28 +140,28 @@ class SmtpMailer:
     ) -> None:
         self.close()
 
-    def _hand_over(self, more: More, answered: Answered, until: float) -> None:
+    def _hand_over(self, more: More, answered: Answered, until: float, *, has_caller: bool = False) -> None:
         while time.monotonic() < until:
             free = self.connections - len(self._busy) - len(self._given)
-            if 2 * free >= self.connections:
-                self._given.extend(more(free))
-            is_done = not self._given and not self._busy
+            group = more(free) if has_caller or 2 * free >= self.connections else ()
+            self._given.extend(group or ())
+            is_done = group is not None and not self._given and not self._busy
             while self._given:
                 mail = self._given.popleft()
                 self._begin(mail, self._idle.pop() if self._idle else Line(self._selector), answered)
             if is_done:
                 return
             if self._busy:
-                self._listen(until, answered)
+                self._listen(0 if group is None else until, answered)
 
     def _listen(self, until: float, answered: Answered) -> None:
         """Wait until something is heard or overdue, and go on with those conversations."""
         first = min(until, *(line.deadline for line in self._busy))
         for key, _ in self._selector.select(max(0.0, first - time.monotonic())):
-            line: Line = key.data
+            line: Line | None = key.data
             if line in self._busy:
                 self._go_on(line, answered)
-            else:  # idle, and the server hangs up or speaks out of turn
+            elif line is not None:  # idle, and the server hangs up or speaks out of turn
                 line.hang_up()
                 self._idle.remove(line)
         if (now := time.monotonic()) >= first:
@@ -380,8 +386,8 @@ class SmtpMailer:
 def _on_the_wire(message: bytes) -> bytes:
     """Return the body of DATA: dots doubled (RFC 5321 section 4.5.2), a line end, the final dot."""
     end = b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n"
-    if b"\n." in message:
-        message = _LEADING_DOT.sub(b"\n..", message)  # half of the time that bytes.replace takes
+    if _LEADING_DOT.search(message):  # half of the time that `in` takes
+        message = _LEADING_DOT.sub(b"\n..", message)  # and of bytes.replace
     return (b"." if message.startswith(b".") else b"") + message + end
 
 

@@ -10,7 +10,7 @@ import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from core.errors import LapwingError
@@ -196,11 +196,7 @@ class Line:
                 raise LineLost("the reply makes no sense: " + self._heard[:200].decode("utf-8", "replace"))
             return None
         self._heard = self._heard[found.end() :]
-        words = found.group().decode("utf-8", "surrogateescape")
-        if found.start(1) == 0:
-            return Reply(int(found.group(1)), words[4:].rstrip("\r\n"))
-        lines = words.rstrip("\r\n").split("\n")
-        return Reply(int(found.group(1)), "\n".join(line[4:].rstrip("\r") for line in lines))
+        return _reply_of(found.group())
 
     def _wait_for(self, events: int) -> None:
         if events != self._waits_for:
@@ -211,3 +207,10 @@ class Line:
         if self._socket is None:
             raise LineLost("the connection is closed")
         return self._socket
+
+
+@lru_cache(maxsize=64)
+def _reply_of(words: bytes) -> Reply:
+    """Return a whole reply; a server says the same to every mail."""
+    lines = words.decode("utf-8", "surrogateescape").rstrip("\r\n").split("\n")
+    return Reply(int(lines[-1][:3]), "\n".join(line[4:].rstrip("\r") for line in lines))

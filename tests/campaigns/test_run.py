@@ -288,11 +288,13 @@ def test_no_published_file_and_no_log_holds_an_address(sent, planned, own, caplo
     assert not ADDRESS.search(json.dumps(events, default=str) + caplog.text)
 
 
-@pytest.mark.parametrize("worth_makers", [1, 10_000])
+@pytest.mark.parametrize("by_couriers", [True, False])
 def test_a_signed_mail_arrives_whole_whoever_makes_it_and_its_account_needs_no_key(
-    planned, own, monkeypatch, worth_makers
+    planned, own, monkeypatch, by_couriers
 ):
-    monkeypatch.setattr("campaigns.run.WORTH_MAKERS", worth_makers)
+    if by_couriers:
+        monkeypatch.setattr("campaigns.run.WORTH_COURIERS", 1)
+        monkeypatch.setattr("campaigns.run.LocalInbox", lambda _: None)  # to them it is any server
     settings, keys = own(planned), signers()
     for key in keys:
         (settings.data_dir / f"{key.selector}.pem").write_bytes(pem(key.key))

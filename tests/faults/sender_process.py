@@ -1,7 +1,7 @@
 """Senders to be killed. `python -m tests.faults.sender_process DATA_DIR PORT LEDGER_URL SENDS` obeys lines.
 
 "start COUNT POINT" forks a sender, which does what the task that sends does: take over from dead senders, settle, send,
-settle. At the COUNT-th time it comes to the crash point it kills itself with SIGKILL, so that nothing it might still do
+settle. With the point "couriers" it leaves making and handing over to those. At the COUNT-th time it comes to the crash point it kills itself with SIGKILL, so that nothing it might still do
 is done. "wait PID" waits for its end. The answers are "started PID" and "ended STATUS"; the parent only exists to import
 once what costs a second. Without a LEDGER_URL ("") the ledger is a SQLite file and the server our inbox, which is asked
 what became of uncertain mail.
@@ -10,10 +10,14 @@ what became of uncertain mail.
 import os
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from campaigns.dispatch import send_batch
-from campaigns.ledger import Ledger
+from campaigns.couriers import Couriers
+from campaigns.dispatch import Ready, make_ready, send_batch
+from campaigns.envelope import bare
+from campaigns.ledger import DueSend, Ledger
 from campaigns.mailers.local_inbox import LocalInbox
 from campaigns.mailers.smtp import SmtpMailer, _on_the_wire
 from campaigns.migrate import migrate
@@ -102,6 +106,12 @@ def send(settings: Settings, sends: int, killer: Killer) -> None:
     ledger = DoomedLedger(open_ledger(settings.ledger), MovableClock())
     ledger.killer = killer
     inbox = None if settings.ledger_url else LocalInbox(settings.inbox)
+    if killer.point == "couriers":
+        with ledger.sender(settings.data_dir / "sender.lock"), Couriers(settings, ready_of) as couriers:
+            ledger.recover()
+            send_batch(ledger, couriers, message_of, pause_after_errors=3, as_of=DAY, makers=couriers)
+        ledger.check_identity(DAY, sends)
+        return
     with ledger.sender(settings.data_dir / "sender.lock"), DoomedMailer(settings, evidence=inbox) as mailer:
         mailer.killer = killer
         killer.at("before enqueue")
@@ -112,6 +122,11 @@ def send(settings: Settings, sends: int, killer: Killer) -> None:
         send_batch(ledger, mailer, message_of, pause_after_errors=3, as_of=DAY)
         ledger.settle(mailer)
     ledger.check_identity(DAY, sends)
+
+
+def ready_of(_settings: Settings, server: str) -> Callable[[DueSend], Ready]:
+    """Return what makes the mails of couriers."""
+    return partial(make_ready, message_of=message_of, server=server, envelop=bare)
 
 
 def main(data_dir: str, port: str, ledger_url: str, sends: str) -> None:

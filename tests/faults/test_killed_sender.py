@@ -42,6 +42,7 @@ RANDOM_KILLS = 6
 MAILS = int(os.environ.get("TEST_MAILS", "1200"))
 """More than four senders claim at once: what the dead ones hold, the next cannot have before their connections are gone."""
 KILLS = int(os.environ.get("TEST_KILLS", "8"))
+COURIER_KILLS = max(2, KILLS // 10)  # their start takes seconds
 SEND_ID = re.compile(rb"^X-Lapwing-Send: (\w+)\r$", re.MULTILINE)
 
 
@@ -184,6 +185,32 @@ def test_of_several_senders_killed_at_any_moment_none_repeats_a_mail_and_none_is
     assert sent <= received.counts.keys() <= states.keys()
     assert len(states) == MAILS
     assert 0 < MAILS - len(sent) <= kills * CONNECTIONS
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_couriers_end_with_their_sender_and_no_mail_comes_twice_or_is_lost(ledger_url, tmp_path):
+    received, chance = Received(), random.Random(20260303)
+    with serving(lambda: SMTP(received, hostname="mail.test")) as port:
+        settings = Settings(
+            _env_file=None, data_dir=tmp_path, token_key="k" * 40, smtp_port=port, ledger_url=ledger_url
+        )
+        with sender_processes(settings, MAILS) as senders:
+            senders.ledger.enqueue([planned(number) for number in range(MAILS)], {})
+            for kill in range(COURIER_KILLS):
+                pid = senders.start("couriers")
+                enough = MAILS * (kill + chance.uniform(0.2, 0.9)) / (COURIER_KILLS + 1)
+                wait_until(lambda enough=enough: received.counts.total() >= enough)
+                senders.kill(pid)
+                senders.states()
+            assert senders.states()[SendState.PLANNED] > 0
+            assert senders.exit_code(senders.start("couriers")) == 0
+            states = {send.send_id: send.state for send in senders.ledger.of_day(DAY)}
+    assert set(received.counts.values()) == {1}, "a mail came twice"
+    assert set(states.values()) == {SendState.SENT, SendState.UNCERTAIN}
+    assert {send_id for send_id, state in states.items() if state is SendState.SENT} <= received.counts.keys()
+    uncertain = sum(state is SendState.UNCERTAIN for state in states.values())
+    assert uncertain <= COURIER_KILLS * CONNECTIONS
 
 
 def wait_until(holds):
