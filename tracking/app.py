@@ -111,7 +111,7 @@ class Tracker:
         if signed is None:
             return self._page(request, Page.UNKNOWN, 404)
         if request.method != "POST":
-            return self._page(request, Page.ASK, 200)
+            return self._page(request, Page.ASK, 200, token=request.path_params["token"])
         if not await _is_one_click(request):
             return self._page(request, Page.WRONG, 400)
         return await self._suppress(request, signed[0])
@@ -225,9 +225,10 @@ class Tracker:
         status: int,
         headers: Mapping[str, str] | None = None,
         stars: int = 0,
+        token: str = "",
     ) -> Response:
         language = request.headers.get("accept-language", "")
-        return page(kind, language, status=status, shop=self._shop, headers=headers, stars=stars)
+        return page(kind, language, status=status, shop=self._shop, headers=headers, stars=stars, token=token)
 
 
 async def _is_one_click(request: Request) -> bool:

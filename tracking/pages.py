@@ -21,6 +21,8 @@ button{margin-top:1.6rem;padding:.75rem 1.6rem;border:0;border-radius:9px;backgr
 font-weight:600;cursor:pointer}
 button:focus-visible{outline:3px solid #8cc7a9;outline-offset:2px}
 p+p,p+form{margin-top:1rem}
+.else{margin-top:1.4rem}
+a{color:inherit}
 .saved{padding:.7rem 1rem;border-radius:9px;background:#e3f1e9}
 fieldset{margin:1.4rem 0 0;padding:0;border:0;text-align:start}
 legend{padding:0;font-weight:600}
@@ -161,6 +163,15 @@ SEND_ANSWER = {
     "ja": "送信する",
     "zh": "提交",
 }
+CHOOSE = {
+    "ar": "أو اختاروا ما يصلكم",
+    "de": "Oder auswählen, was kommt",
+    "en": "Or choose what you get",
+    "es": "O elige lo que recibes",
+    "fr": "Ou choisissez ce que vous recevez",
+    "ja": "または、受け取るメールを選ぶ",
+    "zh": "或者选择要接收的邮件",
+}
 NO_SENDER = {
     "ar": "المتجر",
     "de": "Der Shop",
@@ -179,9 +190,10 @@ def page(
     status: int,
     shop: str = "",
     stars: int = 0,
+    token: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
-    """Return a page in the best of our languages, without script, image, cookie or anything from the request."""
+    """Return a page in the best of our languages, without script, image or cookie, or anything from the request but its token."""
     language = language_of(accept_language)
     heading, sentence = TEXTS[kind][language]
     chosen = "★" * stars + "☆" * (5 - stars)
@@ -192,6 +204,7 @@ def page(
         form = (
             f'<form method="post"><input type="hidden" name="{ONE_CLICK_FIELD}" value="{ONE_CLICK_VALUE}">'
             f"<button>{escape(BUTTON[language])}</button></form>"
+            f'<p class="else"><a href="../p/{escape(token)}">{escape(CHOOSE[language])}</a></p>'
         )
     if kind is Page.STARS:
         form = f'<form method="post"><button>{escape(SEND_ANSWER[language])}</button></form>'

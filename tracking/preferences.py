@@ -98,7 +98,8 @@ def read_preferences(ledger: Connection, send_id: str, now: datetime) -> Prefere
 def record_wish(ledger: Connection, send_id: str, wish: Wish, now: datetime) -> None:
     """Add what a wish changes for the customer a send went to, the send as proof; nothing for whom all mail is stopped.
 
-    A pause that is on goes on to its end, however often it is saved.
+    A pause that is on goes on to its end, however often it is saved. Consents are written before preferences, in the order
+    in which a sender on PostgreSQL locks them: neither then waits for the other for ever.
     """
     held, person = read_preferences(ledger, send_id, now), _person(ledger, send_id)
     if held is None or person is None or held.is_stopped:

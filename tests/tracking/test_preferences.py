@@ -108,6 +108,13 @@ def test_one_mail_a_week_counts_from_the_last_mail(client, path, settings):
     )  # the kit's send is of 4 December, 23:00
 
 
+def test_who_is_about_to_leave_is_offered_to_choose_instead(client, paths, path):
+    page = client.get(paths["unsubscribe"])
+    (link,) = re.findall('href="([^"]+)"', page.text)
+    assert page.url.join(link).path == path
+    assert client.get(page.url.join(link)).status_code == 200
+
+
 def test_a_form_that_is_not_ours_changes_nothing(client, path, settings):
     strange = [
         {},
