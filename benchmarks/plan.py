@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from benchmarks.features import run_apart, say
 from benchmarks.results import Result, write
-from campaigns.outcomes import LEDGER_COUPONS, LEDGER_SUPPRESSIONS
+from campaigns.outcomes import LEDGER_COUPONS, LEDGER_PREFERENCES, LEDGER_SUPPRESSIONS
 from campaigns.plan import DEFINITIONS
 from core.dbt import build
 from core.published import Published
@@ -33,7 +33,8 @@ CAMPAIGNS = (
 LADDERS = {"cart_abandonment": 3, "welcome": 3, "winback": 4}
 """How many steps a campaign has that has several."""
 PLAN = "campaign_journeys campaign_farewells send_hours campaign_candidates campaign_plan stg_published__campaign_definitions "
-PLAN += "stg_published__ledger_sends stg_published__ledger_suppressions stg_published__ledger_coupons stg_shop__consents"
+PLAN += "stg_published__ledger_sends stg_published__ledger_suppressions stg_published__ledger_coupons "
+PLAN += "stg_published__ledger_preferences stg_shop__consents"
 PROPOSED_BY = 3
 """A customer who has just signed up is not to be won back: nobody is proposed by all."""
 
@@ -139,6 +140,7 @@ def make_shop(folder: Path, customers: int) -> None:
             LEDGER_SUPPRESSIONS,
         ),
         "ledger_coupons": pa.Table.from_pylist([], LEDGER_COUPONS),
+        "ledger_preferences": pa.Table.from_pylist([], LEDGER_PREFERENCES),
         "campaign_definitions": pa.Table.from_pylist(list(definitions()), DEFINITIONS),
     }
     for table, rows in tables.items():
@@ -154,6 +156,7 @@ def definitions() -> Iterator[dict[str, object]]:
                 "step": step,
                 "step_name": f"step{step}",
                 "wait_days": 3 if step > 1 else 0,
+                "kind": "suggestions",
                 "priority": 900 - 50 * number,
                 "holdout_share": 0.1,
                 "holdout_key": campaign_id,

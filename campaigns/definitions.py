@@ -20,6 +20,7 @@ from pydantic import (
 
 from campaigns.sends import MAIL
 from core.errors import CampaignInvalid
+from core.preferences import MailKind
 from core.settings import PROJECT
 
 TEMPLATES = PROJECT / "email_templates"
@@ -91,6 +92,8 @@ class Campaign(_Checked):
     title: Annotated[Line, Field(max_length=80)]
     description: Line
     owner: Line
+    kind: MailKind = Field(MailKind.SUGGESTIONS, strict=False)
+    """What a reader switches off who wants no more of it."""
     priority: int = Field(ge=0, le=1000)
     """Where a customer qualifies for several campaigns on a day, the highest wins; of equals, the mail that is expected
     to bring most."""

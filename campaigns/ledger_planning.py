@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, TextClause, delete, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, TextClause, delete, insert, literal, select, update
 
 from campaigns.coupons import issue_coupons
 from campaigns.ledger_approvals import (
@@ -23,7 +23,16 @@ from campaigns.sends import EVERYTHING, Approval, Batch, Coupon, Decision, Plann
 from campaigns.standings import RESUMED
 from core.clock import Clock
 from core.errors import LedgerBroken
-from core.ledger_tables import IS_AWAITING, IS_WAITING, consent_files, consents, links, pauses, sends
+from core.ledger_tables import (
+    IS_AWAITING,
+    IS_WAITING,
+    campaign_kinds,
+    consent_files,
+    consents,
+    links,
+    pauses,
+    sends,
+)
 from core.logging import without_addresses
 
 
@@ -81,6 +90,13 @@ class PlanningLedger(LedgerView):
                 issued = [coupon for coupon in coupons if coupon.send_id in ids]
                 issue_coupons(connection, issued, limits, self._clock())
         return len(new)
+
+    def remember_kinds(self, kinds: Mapping[str, str]) -> None:
+        """Store which kind of mail each campaign's are (campaign_id → kind), so that a kind switched off stops them."""
+        rows = [{"campaign_id": campaign_id, "kind": kind} for campaign_id, kind in sorted(kinds.items())]
+        with self._engine.begin() as connection:
+            connection.execute(delete(campaign_kinds).where(campaign_kinds.c.campaign_id.in_(kinds)))
+            connection.execute(insert(campaign_kinds), rows)
 
     def remember_links(self, targets: Mapping[str, str]) -> None:
         """Store where links lead (link_id → target), so that tracking redirects there and nowhere else."""

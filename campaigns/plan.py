@@ -42,6 +42,7 @@ DEFINITIONS = pa.schema(
         ("step_name", pa.string()),
         ("channel", pa.string()),
         ("wait_days", pa.int32()),
+        ("kind", pa.string()),
         ("priority", pa.int32()),
         ("holdout_share", pa.float64()),
         ("holdout_key", pa.string()),
@@ -115,6 +116,7 @@ def release_plan(settings: Settings, as_of: date) -> PlanReport:
         get_logger(__name__).info("the ledger has this day's plan already: it stays", as_of_date=str(as_of))
     else:
         enqueue(settings, ledger, as_of)
+    approve_at_once(settings, ledger, as_of)
     verdicts = Counter(published.read(PLAN, as_of, ["verdict"])["verdict"].to_pylist())
     ledger.check_identity(as_of, verdicts["planned"])
     return PlanReport(dict(sorted(verdicts.items())), 0 if is_frozen else verdicts["planned"])
@@ -224,18 +226,19 @@ def enqueue(settings: Settings, ledger: Ledger, as_of: date, known: Collection[s
             )
         )
     grown = {(send.campaign_id, send.step) for send in planned}
-    batches = [
-        batch
-        for batch in batches_of(rows, ledger.approved_templates(), settings.approve_above)
-        if (batch.campaign_id, batch.step) in grown
-    ]
+    batches = batches_of(rows, ledger.approved_templates(), settings.approve_above)
     with plan_and_ledger_agree(settings):
         published.release(PLAN, as_of)
-        ledger.enqueue(planned, targets, coupons, limits, batches)
-    if settings.approver:
-        for waiting in ledger.approvals(as_of):
-            if waiting.answer is None:
-                ledger.answer(waiting, 100, actor=settings.approver, why="LAPWING_APPROVER says so")
+        ledger.remember_kinds({row["campaign_id"]: row["kind"] for row in definitions})
+        its_own = [batch for batch in batches if (batch.campaign_id, batch.step) in grown]
+        ledger.enqueue(planned, targets, coupons, limits, its_own)
+
+
+def approve_at_once(settings: Settings, ledger: Ledger, as_of: date) -> None:
+    """Let go what waits, in the name of `settings.approver`, if there is one."""
+    for batch in ledger.approvals(as_of) if settings.approver else ():
+        if batch.answer is None:
+            ledger.answer(batch, 100, actor=settings.approver, why="LAPWING_APPROVER says so")
 
 
 def _addresses(settings: Settings, as_of: date) -> dict[str, str]:

@@ -251,6 +251,7 @@ NOWHERE = LinkAddresses(
     click=lambda link_id: f"http://127.0.0.1/c/{link_id}",
     pixel="http://127.0.0.1/o",
     unsubscribe="http://127.0.0.1/u",
+    preferences="http://127.0.0.1/p",
     survey=lambda stars: f"http://127.0.0.1/s/{stars}",
     coupon=lambda: "CODE0-CODE0",
 )

@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     """Locale of customers of whom no other is known."""
     from_address: str = "Juniper Market <hello@juniper.example>"
     """What the From header says."""
+    test_addresses: str = ""
+    """Addresses that `lapwing campaign preview --send-to` may send test mail to, separated by commas; empty: none."""
     dkim_keys: str = ""
     """Files of the private keys that sign mail (PEM), separated by commas; a file's name before `.pem` is its selector. Empty: unsigned."""
     dkim_domain: str = Field("", pattern=_DOMAIN)
@@ -194,6 +196,11 @@ class Settings(BaseSettings):
         domains = [part.split("=") for part in self.domain_rates.lower().split(",") if part.strip()]
         overall = {"*": self.send_rate} if self.send_rate else {}
         return overall | {domain.strip(): float(rate) for domain, rate in domains}
+
+    @property
+    def test_address_list(self) -> list[str]:
+        """The addresses that test mail may go to, in lower case."""
+        return [address.strip().lower() for address in self.test_addresses.split(",") if address.strip()]
 
     @property
     def rules_file(self) -> Path:

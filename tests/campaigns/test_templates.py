@@ -17,6 +17,7 @@ ADDRESSES = LinkAddresses(
     click=lambda link_id: f"https://t.example/c/{link_id}",
     pixel="https://t.example/o.gif",
     unsubscribe="https://t.example/u",
+    preferences="https://t.example/p",
     survey=lambda stars: f"https://t.example/s/{stars}",
     coupon=lambda: "7K2QM-9XA4T",
 )

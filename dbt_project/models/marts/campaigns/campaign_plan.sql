@@ -35,20 +35,25 @@ channel_consents as (
 people as (
     select
         customers.customer_id,
-        customers.locale,
+        coalesce(preferences.locale, customers.locale) as locale,
         customers.time_zone,
+        preferences.kinds_off,
+        least({{ var("mails_per_week") }}, preferences.mails_per_week) as mails_per_week,
         hours.habit_hour,
         hours.send_at,
         coalesce(mails.mail_count, 0) as mails_7d_count,
         case
             when not customers.has_consent then 'no_consent'
             when suppressions.customer_id is not null or farewells.customer_id is not null then 'suppressed'
+            when preferences.paused_until > hours.send_at then 'suppressed'
             when not customers.has_address then 'not_reachable'
         end as verdict
     from {{ ref("customers") }} as customers
     inner join {{ ref("send_hours") }} as hours on customers.customer_id = hours.customer_id
     left join {{ ref("stg_published__ledger_suppressions") }} as suppressions
         on customers.customer_id = suppressions.customer_id
+    left join {{ ref("stg_published__ledger_preferences") }} as preferences
+        on customers.customer_id = preferences.customer_id
     left join {{ ref("campaign_farewells") }} as farewells on customers.customer_id = farewells.customer_id
     left join mails on customers.customer_id = mails.customer_id
 ),
@@ -75,10 +80,11 @@ judged as not materialized (
         case
             when definitions.channel <> 'mail' and channel_consents.has_consent is not true then 'no_consent'
             when people.verdict is not null then people.verdict
+            when list_contains(people.kinds_off, definitions.kind) then 'no_consent'
             when candidates.exit_reason is not null then 'exited'
             when candidates.due_date > {{ as_of_date() }} then 'too_soon'
             when is_held_out then 'held_out'
-            when people.mails_7d_count >= {{ var("mails_per_week") }} then 'frequency_capped'
+            when people.mails_7d_count >= people.mails_per_week then 'frequency_capped'
             when campaign_mails.mail_count >= definitions.mails_per_week then 'frequency_capped'
         end as early_verdict
     from {{ ref("campaign_candidates") }} as candidates
