@@ -246,7 +246,9 @@ def _land_answers(settings: Settings, sends: Sends) -> int:
             line for file, end in ends.items() if end >= since for line in file.read_text().splitlines()
         }
         rows = [row for answer in sends.answers_since(since) for row in rows_of(answer)]
-        if new := sorted((row for row in rows if _line(row) not in landed), key=itemgetter("known_at")):
+        new = [row for row in rows if row["known_at"] >= _text(since) and _line(row) not in landed]
+        if new:
+            new.sort(key=itemgetter("known_at"))
             known_at = datetime.fromisoformat(new[-1]["known_at"])
             _land(target / f"{_name_of(known_at)}-{next(iter(new[-1].values()))}.jsonl", new)
             total += len(new)

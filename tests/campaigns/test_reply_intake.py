@@ -490,6 +490,27 @@ def test_a_complaint_opens_a_ticket_that_closes_and_a_wish_to_leave_is_a_mail_ev
     assert closed["closed_at"] == closed["known_at"] > opened["known_at"] >= opened["opened_at"]
 
 
+def test_a_complaint_that_waited_for_long_lands_once_more_when_it_is_closed(shop, maildir):
+    sent_by(shop, SENT, SENT)
+    for number, hours in ((0, 3), (1, 0)):
+        deliver(maildir, letter(f"To: {answers_to(number)}", "My coat arrived torn."))
+        take_notices(shop)
+        engine = open_ledger(shop.ledger)
+        with engine.begin() as connection:
+            [row] = connection.execute(select(replies).where(replies.c.send_id == send_id_of(number))).all()
+            earlier = row.taken_at - timedelta(hours=hours)
+            of_reply = update(replies).where(replies.c.reply_id == row.reply_id)
+            connection.execute(of_reply.values(taken_at=earlier, received_at=earlier))
+        engine.dispose()
+        collect_answers(shop)
+    [first] = [row["reply_id"] for row in kept(shop) if row["send_id"] == send_id_of(0)]
+    with closing(open_replies(shop)) as ledger:
+        ledger.close_reply(first, actor="ann")
+    assert collect_answers(shop) == 1
+    rows = [(row["customer_id"], row["closed_at"] is not None) for row in landed(shop, "support_tickets")]
+    assert rows == [("c0", False), ("c1", False), ("c0", True)]
+
+
 def test_what_people_answered_is_loaded_like_any_other_table_without_a_reject(tmp_path, maildir):
     settings = shop_of(tmp_path, maildir)
     simulate_shop(settings.landing / "simulated", customers=10, days=30)

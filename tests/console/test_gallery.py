@@ -26,7 +26,7 @@ def test_a_customer_of_the_newest_plan_is_shown_what_the_plan_knows(console):
     assert "Oat Milk" in preview.text
     assert NASTY not in preview.text + console.get(path.format("")).text
     assert "sandbox" in preview.headers["content-security-policy"]
-    for wrong in ("/gallery?mail=restock&id=9999", "/gallery?mail=winback/care&id=1005"):
+    for wrong in ("/gallery?mail=restock&id=9999", "/gallery?mail=winback/last_word&id=1002"):
         answer = console.get(wrong)
         assert (answer.status_code, "The newest plan has no such mail" in answer.text) == (404, True)
 
