@@ -838,7 +838,7 @@ def make_old_ledger(ledger_url, revision, *rows):
         for number, more in enumerate(rows):
             moment = str(NOON.replace(tzinfo=None))
             row = asdict(planned(number)) | {"as_of_date": str(DAY), "send_at": moment, "attempts": 0} | more
-            del row["expires_at"], row["channel"]  # came with 0006 and 0011
+            del row["expires_at"], row["channel"]  # came later
             names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
             connection.execute(text(f"insert into sends ({names}) values ({values})"), row)
     tables = inspect(engine).get_table_names()
