@@ -109,10 +109,10 @@ def release_plan(settings: Settings, as_of: date) -> PlanReport:
         get_logger(__name__).info("the ledger has this day's plan already: it stays", as_of_date=str(as_of))
     else:
         _enqueue(settings, ledger, as_of)
-    if settings.approver:
+    if settings.present_approver:
         for batch in ledger.approvals(as_of):
             if batch.answer is None:
-                ledger.answer(batch, 100, actor=settings.approver, why="LAPWING_APPROVER says so")
+                ledger.answer(batch, 100, actor=settings.present_approver, why="LAPWING_APPROVER says so")
     verdicts = Counter(published.read(PLAN, as_of, ["verdict"])["verdict"].to_pylist())
     ledger.check_identity(as_of, verdicts["planned"])
     return PlanReport(dict(sorted(verdicts.items())), 0 if is_frozen else verdicts["planned"])
