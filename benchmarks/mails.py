@@ -142,7 +142,7 @@ def _send(rng: random.Random, send_id: str, number: int) -> LedgerSend:
     return LedgerSend(
         send_id=send_id, campaign_id=CAMPAIGN, step=1, customer_id=f"{number}", as_of_date=DAY,
         address=f"reader.{number}@mail{number % 40}.example", pseudonym=f"{number:032x}", send_at=send_at,
-        expires_at=send_at + timedelta(days=2),
+        expires_at=send_at + timedelta(days=2), channel="mail",
         state=SendState.CLAIMED, due_at=send_at, lease_id=1, claimed_at=send_at, sending_at=None, ended_at=None, reply=None,
         server=None, message_id=None, message_digest=None, attempts=0,
     )  # fmt: skip

@@ -260,6 +260,7 @@ def planned(number: int) -> PlannedSend:
         as_of_date=DAY,
         send_at=NOON,
         expires_at=MIDNIGHT,
+        channel="mail",
     )
 
 

@@ -18,11 +18,13 @@ from pydantic import (
     model_validator,
 )
 
+from campaigns.sends import MAIL
 from core.errors import CampaignInvalid
 from core.settings import PROJECT
 
 TEMPLATES = PROJECT / "email_templates"
 STEP_FILES = ("subject.txt", "body.mjml", "body.txt", "example.json")
+MESSAGE_FILES = ("message.txt", "example.json")
 NOT_CAMPAIGNS = {"locales"}
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -48,16 +50,26 @@ class Offer(_Checked):
     """At most so many of the campaign are valid at once."""
 
 
+Channel = Literal["mail", "sms", "push", "call"]
+"""How a step reaches the customer: what is no mail goes to the shop's webhook."""
+
+
 class Step(_Checked):
-    """One mail of a campaign that has several; its files are in the folder of its name."""
+    """One message of a campaign that has several; its files are in the folder of its name."""
 
     name: Identifier
+    channel: Channel = "mail"
     wait_hours: int = Field(0, ge=0, le=24 * 365)
     """How long after the step before; the plan of a day counts whole days and rounds up."""
     min_products: int | None = Field(None, ge=0, le=12)
     """Where this step needs fewer or more than the campaign says."""
     offer: Offer | None = None
     """Where a coupon goes with this step."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What its folder must hold."""
+        return STEP_FILES if self.channel == MAIL else MESSAGE_FILES
 
     @property
     def wait_days(self) -> int:
@@ -228,8 +240,8 @@ def load_campaign(folder: Path) -> Campaign:
 
 def _require_step_folders(campaign: Campaign, folder: Path) -> None:
     named = [step.name for step in campaign.steps]
-    for number, name in enumerate(named):
-        missing = [file for file in STEP_FILES if not (folder / name / file).is_file()]
+    for number, (name, step) in enumerate(zip(named, campaign.steps, strict=True)):
+        missing = [file for file in step.files if not (folder / name / file).is_file()]
         if missing and not name:
             raise CampaignInvalid(f"campaign folder {folder.name} lacks {', '.join(missing)}")
         if missing:

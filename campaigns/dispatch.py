@@ -25,12 +25,13 @@ from campaigns.mailers import (
     DeliveryRefused,
     DeliveryUncertain,
     Mail,
-    Mailer,
     MailerError,
+    Messenger,
     ServerUnreachable,
     last_words,
 )
 from campaigns.policy import PolicyWatch
+from campaigns.sends import MAIL
 from core.errors import CampaignInvalid, SendingPaused
 from core.logging import get_logger
 
@@ -71,16 +72,19 @@ class MadeAhead(Protocol):
 
 def send_batch(  # noqa: PLR0913  # what a batch needs to be sent, each named
     ledger: Ledger,
-    mailer: Mailer,
+    mailer: Messenger,
     message_of: MessageOf,
     *,
     pause_after_errors: int,
     envelop: Envelop = bare,
     as_of: date | None = None,
+    is_mail: bool = True,
     progress: Progress | None = None,
     makers: MadeAhead | None = None,
 ) -> Counter[SendState]:
-    """Send what is due by the ledger's clock; return how many sends ended in each state, or were deferred.
+    """Send the mail that is due by the ledger's clock; return how many sends ended in each state, or were deferred.
+
+    Where `is_mail` is false, what is due by other channels.
 
     Where rates hold mail back that is due, it sleeps until they let it go; what is paused, or waits for another day of
     a warm-up, it leaves. Replies that are about us pause a domain or a campaign (`campaigns.policy`); too many
@@ -102,7 +106,7 @@ def send_batch(  # noqa: PLR0913  # what a batch needs to be sent, each named
         Whatever `message_of` raises. That send and the rest of its claim are planned again.
     """
     ready = partial(make_ready, message_of=message_of, server=mailer.server, envelop=envelop)
-    claim = partial(ledger.claim, CLAIM_SIZE, as_of)
+    claim = partial(ledger.claim, CLAIM_SIZE, as_of, is_mail=is_mail)
     batch = _Batch(ledger, claim, ready, makers, pause_after_errors, progress)
     gc.freeze()  # what was there before is not searched for garbage: a tenth of the time
     try:
@@ -143,7 +147,7 @@ class _Batch:
         self._errors_in_a_row = 0
         self._last_words = ""
 
-    def send(self, mailer: Mailer) -> None:
+    def send(self, mailer: Messenger) -> None:
         """Hand over all that is due; whatever happens, there is an outcome of each mail handed over afterwards."""
         try:
             mailer.hand_over(self._more, self._answered)
@@ -257,6 +261,9 @@ class _Batch:
 def make_ready(send: DueSend, message_of: MessageOf, server: str, envelop: Envelop) -> Ready:
     """Make a message, and check that it is what may go to the person of its send, and to nobody else."""
     message = message_of(send)
+    digest = hashlib.sha256(message).hexdigest()
+    if send.channel != MAIL:
+        return Ready(Mail(send.send_id, send.customer_id, message), Handover(server, send.send_id, digest))
     headers = _headers(message)
     senders = _addresses(tuple(headers.get("from", ())))
     recipients = headers.get("to", [])
@@ -274,7 +281,6 @@ def make_ready(send: DueSend, message_of: MessageOf, server: str, envelop: Envel
     line_ends = message.translate(None, _NO_LINE_END)
     if line_ends != b"\r\n" * (len(line_ends) // 2):
         _refuse(send, "has a bare CR or LF, which servers read differently: end lines with CRLF")
-    digest = hashlib.sha256(message).hexdigest()
     return Ready(envelop(send, senders[0], message), Handover(server, message_ids[0], digest))
 
 

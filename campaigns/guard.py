@@ -17,6 +17,8 @@ from campaigns.language import clip, environment, formats_of
 
 LONGEST_SHOWN = {"subject": 110, "preheader": 150}
 """Columns, of which a Chinese or Japanese character takes two: about what inboxes show on a wide screen."""
+LONGEST_MESSAGE = {"sms": 306, "push": 180, "call": 2000}
+"""Columns of a message without its links: two parts of a text message (3GPP TS 23.040), what a telephone's lock screen shows."""
 STARS = range(1, 6)
 COUPON = r"\b[0-9A-Z]{5}-[0-9A-Z]{5}\b"
 _KNOWN = "\ue000"  # stands where a fact stood; no font has it
@@ -69,6 +71,13 @@ def faults(
     spoken = language_of(" ".join(rest.values()))
     if spoken != formats_of(locale, [locale]).language:
         yield f"the mail is in {spoken or 'no language we know'}, and should be in {locale}"
+
+
+def too_long(text: str, channel: str) -> Iterator[str]:
+    """Yield that a message is longer than its channel takes; a mail's text may be of any length."""
+    longest = LONGEST_MESSAGE.get(channel)
+    if longest is not None and (shown := _columns(_ADDRESS.sub("", text))) > longest:
+        yield f"the text takes {shown} columns without its links; allowed for {channel}: {longest}"
 
 
 def language_of(text: str) -> str | None:

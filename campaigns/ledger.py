@@ -31,6 +31,7 @@ from campaigns.ledger_rows import (
 )
 from campaigns.limits import Limits
 from campaigns.sends import (
+    MAIL,
     MAY_BECOME,
     Claim,
     DueSend,
@@ -70,7 +71,7 @@ class Evidence(Protocol):
         """Whose deliveries this is evidence of; compared with `sends.server`."""
 
     def was_delivered(self, message_id: str) -> bool | None:
-        """True: the server has it. False: it has not and will not. None: nobody can tell."""
+        """True: the server has it. False: it has not and will not, or hears it again without harm. None: nobody can tell."""
 
 
 class Ledger(PlanningLedger):
@@ -114,16 +115,17 @@ class Ledger(PlanningLedger):
             renew(connection, self._lease, now)
             yield connection, self._lease, now
 
-    def claim(self, limit: int, as_of: date | None = None) -> Claim:
-        """Claim up to `limit` sends that are due by the clock, earliest first.
+    def claim(self, limit: int, as_of: date | None = None, *, is_mail: bool = True) -> Claim:
+        """Claim up to `limit` mails, or sends of other channels, that are due by the clock, earliest first.
 
         Those whose person is suppressed or has withdrawn consent end as `suppressed` instead; what is paused, or
         above the limits, stays. No sends and no `wait`: nothing more may go now.
         """
         suppressed = 0
         with self._writing() as (connection, lease, now):
-            due = self._due(now, as_of)
-            while ids := self.limits.pick(connection, due, limit, now):
+            due = self._due(now, as_of, is_mail=is_mail)
+            limits = self.limits if is_mail else Limits({})  # which are about mail servers
+            while ids := limits.pick(connection, due, limit, now):
                 mine = update(sends).where(sends.c.send_id.in_(ids), IS_WAITING)
                 claimed = mine.where(may_go(now))
                 claimed = claimed.values(state=SendState.CLAIMED, lease_id=lease, claimed_at=now)
@@ -132,18 +134,19 @@ class Ledger(PlanningLedger):
                     suppressed += stop(connection, mine, now, "the claim")
                 if rows:
                     due_sends = sorted((as_due(row) for row in rows), key=attrgetter("due_at", "send_id"))
-                    self.limits.take(connection, due_sends, now)
+                    limits.take(connection, due_sends, now)
                     return Claim(due_sends, suppressed)
-            return Claim([], suppressed, self.limits.wait(connection, due, now))
+            return Claim([], suppressed, limits.wait(connection, due, now))
 
     def due_count(self, as_of: date | None = None) -> int:
-        """Return how many sends could be claimed now."""
+        """Return how many mails could be claimed now."""
         with self._engine.begin() as connection:
-            due = self._due(self._clock(), as_of).order_by(None).subquery()
+            due = self._due(self._clock(), as_of, is_mail=True).order_by(None).subquery()
             return connection.scalar(select(func.count()).select_from(due)) or 0
 
-    def _due(self, now: datetime, as_of: date | None) -> Select[tuple[str]]:
-        due = select(sends.c.send_id).where(is_due(now))
+    def _due(self, now: datetime, as_of: date | None, *, is_mail: bool) -> Select[tuple[str]]:
+        is_ours = sends.c.channel == MAIL if is_mail else sends.c.channel != MAIL
+        due = select(sends.c.send_id).where(is_due(now), is_ours)
         if as_of is not None:
             due = due.where(sends.c.as_of_date == as_of)
         return due.order_by(sends.c.due_at, sends.c.send_id)

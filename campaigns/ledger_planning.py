@@ -10,7 +10,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, TextClause, delete, literal, select, update
 
 from campaigns.coupons import issue_coupons
-from campaigns.ledger_approvals import answer_batch, close_unanswered, record_batches
+from campaigns.ledger_approvals import (
+    FirstState,
+    answer_batch,
+    batch_key,
+    close_unanswered,
+    record_batches,
+)
 from campaigns.ledger_rows import insert_if_absent, record_audit, record_suppression
 from campaigns.ledger_view import LedgerView
 from campaigns.sends import EVERYTHING, Approval, Batch, Coupon, Decision, PlannedSend, SendState
@@ -44,7 +50,7 @@ class PlanningLedger(LedgerView):
 
         A `send_id` the ledger knows stays as it is, whatever became of it, and so does its coupon. `targets`: link_id →
         target. `limits`: campaign_id → how many of its coupons may be valid at once. `batches`: those with a reason to
-        ask a person for begin as `awaiting`, which no sender sees.
+        ask a person for begin as `awaiting`, which no sender sees. What joins a batch later on its day shares its answer.
 
         Raises
         ------
@@ -62,9 +68,10 @@ class PlanningLedger(LedgerView):
             known: set[str] = set(
                 connection.scalars(select(sends.c.send_id).where(sends.c.as_of_date.in_(days)))
             )
-            asked = {(each.as_of_date, each.campaign_id, each.step) for each in batches if each.reason}
+            now = self._clock()
+            first_states = record_batches(connection, batches, now)
             new = [
-                row | {"state": _first_state(row, asked), "due_at": row["send_at"], "attempts": 0}
+                row | _beginning(first_states.get(batch_key(row), (SendState.PLANNED, None)), row, now)
                 for row in rows
                 if row["send_id"] not in known
             ]
@@ -73,7 +80,6 @@ class PlanningLedger(LedgerView):
                 ids = {row["send_id"] for row in new}
                 issued = [coupon for coupon in coupons if coupon.send_id in ids]
                 issue_coupons(connection, issued, limits, self._clock())
-            record_batches(connection, batches, self._clock())
         return len(new)
 
     def remember_links(self, targets: Mapping[str, str]) -> None:
@@ -188,9 +194,11 @@ class PlanningLedger(LedgerView):
         record_audit(connection, self._clock(), actor=actor, action=action, subject=subject, detail=detail)
 
 
-def _first_state(row: Mapping[str, Any], asked: set[tuple[date, str, int]]) -> SendState:
-    is_asked = (row["as_of_date"], row["campaign_id"], row["step"]) in asked
-    return SendState.AWAITING if is_asked else SendState.PLANNED
+def _beginning(first: FirstState, row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Return what a send is when it enters the ledger, beside its row of the plan."""
+    state, reply = first
+    ended_at = now if state is SendState.REJECTED else None
+    return {"state": state, "due_at": row["send_at"], "attempts": 0, "ended_at": ended_at, "reply": reply}
 
 
 def _expire(

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
-from campaigns.sends import EVERYTHING, DueSend, LedgerSend, SendState
+from campaigns.sends import EVERYTHING, MAIL, DueSend, LedgerSend, SendState
 from core.ledger_tables import HELD, IS_WAITING, audit_log, consents, pauses, sends, suppressions
 from core.logging import without_addresses
 
@@ -41,18 +41,24 @@ HAS_SUPPRESSION = or_(
 """Whether the person of a send wants no mail, under this customer_id or at this address."""
 
 OUR_PURPOSE = "marketing"
-"""The purpose of every mail Lapwing sends; a decision about another purpose stops none."""
+"""The purpose of everything Lapwing sends. What is no mail has its channel as a second one; no other purpose stops a send."""
 
-HAS_WITHDRAWN = (
-    select(consents.c.is_given)
-    .where(consents.c.customer_id == sends.c.customer_id, consents.c.purpose == OUR_PURPOSE)
-    .order_by(consents.c.decided_at.desc(), consents.c.known_at.desc(), consents.c.is_given)
-    .limit(1)
-    .correlate(sends)
-    .scalar_subquery()
-    .is_(False)
-)
-"""Whether the customer of a send last said no. False where the ledger knows no decision: the plan asked for one."""
+
+def _last_said_no(purpose: object) -> ColumnElement[bool]:
+    """Return whether the customer of a send last said no to a purpose. False where the ledger knows no decision."""
+    return (
+        select(consents.c.is_given)
+        .where(consents.c.customer_id == sends.c.customer_id, consents.c.purpose == purpose)
+        .order_by(consents.c.decided_at.desc(), consents.c.known_at.desc(), consents.c.is_given)
+        .limit(1)
+        .correlate(sends)
+        .scalar_subquery()
+        .is_(False)
+    )
+
+
+HAS_WITHDRAWN = or_(_last_said_no(OUR_PURPOSE), and_(sends.c.channel != MAIL, _last_said_no(sends.c.channel)))
+"""Whether the customer of a send last said no, to all of it or to its channel. The plan asked for a yes."""
 
 STOPS = {"suppressed": HAS_SUPPRESSION, "consent withdrawn": HAS_WITHDRAWN}
 """What keeps a send from going for good, by the words its reply says."""

@@ -11,7 +11,7 @@ from campaigns.coupons import valid_coupons
 from campaigns.ledger_approvals import approved_before, approved_templates, list_approvals
 from campaigns.ledger_rows import COLUMNS, as_send, is_due
 from campaigns.limits import sent_today
-from campaigns.sends import REACHED_NOBODY, Approval, Batch, LedgerSend, SendState
+from campaigns.sends import MAIL, REACHED_NOBODY, Approval, Batch, LedgerSend, SendState
 from campaigns.standings import Standing, standings
 from core.errors import LedgerBroken
 from core.ledger_tables import (
@@ -246,7 +246,7 @@ class LedgerView:
     def sent_after(
         self, moment: datetime, send_id: str, limit: int
     ) -> list[tuple[str, str, datetime, datetime]]:
-        """Return the first so many sends that ended as sent after (moment, send_id), in the order of these two.
+        """Return the first so many mails that ended as sent after (moment, send_id), in the order of these two.
 
         Returns
         -------
@@ -254,7 +254,11 @@ class LedgerView:
         """
         query = (
             select(sends.c.send_id, sends.c.customer_id, sends.c.sending_at, sends.c.ended_at)
-            .where(IS_SENT, tuple_(sends.c.ended_at, sends.c.send_id) > tuple_(moment, send_id))
+            .where(
+                IS_SENT,
+                sends.c.channel == MAIL,
+                tuple_(sends.c.ended_at, sends.c.send_id) > tuple_(moment, send_id),
+            )
             .order_by(sends.c.ended_at, sends.c.send_id)
             .limit(limit)
         )

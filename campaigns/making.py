@@ -4,8 +4,10 @@ from datetime import date
 
 from campaigns.ledger import DueSend
 from campaigns.message import build_message
+from campaigns.payload import build_payload
 from campaigns.plan import PLAN
 from campaigns.render import LinkAddresses, render
+from campaigns.sends import MAIL
 from campaigns.templates import TemplateStore
 from core.errors import LedgerBroken
 from core.published import Published
@@ -38,6 +40,9 @@ class Messages:
 
     def __call__(self, send: DueSend) -> bytes:
         row = self.rows_of(send.as_of_date).get(send.send_id)
+        if row is None and send.as_of_date in self.days:  # since we read it, the plan may have grown
+            del self._rows[send.as_of_date]
+            row = self.rows_of(send.as_of_date).get(send.send_id)
         if row is None:
             raise LedgerBroken(
                 f"send '{send.send_id}' is in the ledger but not in the plan of {send.as_of_date}"
@@ -45,8 +50,11 @@ class Messages:
         self.days.add(send.as_of_date)
         version, locale, facts = row
         addresses = LinkAddresses.of(send.send_id, self._settings.tracking_url, self._tokens)
+        rendered = render(self._templates.load(send.campaign_id, version), facts, locale, addresses)
+        if send.channel != MAIL:
+            return build_payload(send, rendered.text.strip(), locale, facts, addresses.unsubscribe)
         return build_message(
-            render(self._templates.load(send.campaign_id, version), facts, locale, addresses),
+            rendered,
             send_id=send.send_id,
             campaign_id=send.campaign_id,
             sender=self._settings.from_address,

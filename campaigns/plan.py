@@ -2,27 +2,30 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from campaigns.approvals import batches_of
+from campaigns.approvals import answer_for_absent, batches_of
 from campaigns.coupons import coupon_of
 from campaigns.definitions import Campaign, Step, load_campaigns
 from campaigns.ledger import Ledger, PlannedSend
 from campaigns.migrate import migrate
 from campaigns.outcomes import publish_ledger_state
 from campaigns.render import LinkAddresses, render
-from campaigns.sends import Coupon
+from campaigns.sends import MAIL, Coupon
 from campaigns.templates import TemplateStore, compile_template
 from core.clock import clock_of
 from core.dbt import build
-from core.errors import NotPublished
+from core.durable import locked
+from core.errors import NotPublished, SettingsError
 from core.ledger_tables import open_ledger
 from core.logging import get_logger
 from core.pseudonyms import pseudonym
@@ -37,6 +40,7 @@ DEFINITIONS = pa.schema(
         ("campaign_id", pa.string()),
         ("step", pa.int32()),
         ("step_name", pa.string()),
+        ("channel", pa.string()),
         ("wait_days", pa.int32()),
         ("priority", pa.int32()),
         ("holdout_share", pa.float64()),
@@ -76,6 +80,8 @@ def build_plan(settings: Settings, as_of: date) -> None:
     ------
     CampaignInvalid
         If a campaign folder or a template is not what it must be; nothing is planned then.
+    SettingsError
+        If a step goes out by another channel than mail, and there is no webhook.
     NotPublished
         If the day's features were never built.
     BuildFailed
@@ -108,11 +114,8 @@ def release_plan(settings: Settings, as_of: date) -> PlanReport:
     if is_frozen:
         get_logger(__name__).info("the ledger has this day's plan already: it stays", as_of_date=str(as_of))
     else:
-        _enqueue(settings, ledger, as_of)
-    if settings.present_approver:
-        for batch in ledger.approvals(as_of):
-            if batch.answer is None:
-                ledger.answer(batch, 100, actor=settings.present_approver, why="LAPWING_APPROVER says so")
+        enqueue(settings, ledger, as_of)
+    answer_for_absent(settings, ledger, as_of)
     verdicts = Counter(published.read(PLAN, as_of, ["verdict"])["verdict"].to_pylist())
     ledger.check_identity(as_of, verdicts["planned"])
     return PlanReport(dict(sorted(verdicts.items())), 0 if is_frozen else verdicts["planned"])
@@ -129,6 +132,7 @@ def _publish_definitions(settings: Settings, as_of: date) -> None:
     store, published = TemplateStore(settings.published / "templates"), Published(settings.published)
     rows = []
     for campaign in load_campaigns().values():
+        require_webhook(settings, campaign)
         about = campaign.model_dump(include=set(DEFINITIONS.names))
         for number, step in enumerate(campaign.steps, start=1):
             template = compile_template(campaign.campaign_id, step=step.name)
@@ -138,9 +142,20 @@ def _publish_definitions(settings: Settings, as_of: date) -> None:
     published.release("campaign_definitions", as_of)
 
 
+def require_webhook(settings: Settings, campaign: Campaign) -> None:
+    """See that what is no mail has somewhere to go, or raise SettingsError."""
+    for step in campaign.steps:
+        if step.channel != MAIL and not settings.webhook_url:
+            raise SettingsError(
+                f"step {step.name} of campaign {campaign.campaign_id} has channel {step.channel}, which needs"
+                " LAPWING_WEBHOOK_URL (docs/campaigns.md)"
+            )
+
+
 def _of_step(campaign: Campaign, number: int, step: Step) -> dict[str, object]:
     """Return what a step says itself, beside its campaign."""
     own: dict[str, object] = {"step": number, "step_name": step.name or None, "wait_days": step.wait_days}
+    own["channel"] = step.channel
     if step.min_products is not None:
         own["min_products"] = step.min_products
     if offer := step.offer or campaign.offer:
@@ -159,23 +174,41 @@ def expiry(send_at: datetime, as_of: date, hours: int | None) -> datetime:
     return send_at + timedelta(hours=hours)
 
 
-def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
+def planned_count(settings: Settings, as_of: date) -> int:
+    """Return how many sends the published plan of a day has."""
+    verdicts = Published(settings.published).read(PLAN, as_of, ["verdict"])["verdict"]
+    return int(pc.sum(pc.equal(verdicts, "planned")).as_py() or 0)
+
+
+@contextmanager
+def plan_and_ledger_agree(settings: Settings) -> Iterator[None]:
+    """Hold what keeps the plan of a day and its sends from growing: they do so one after the other."""
+    with locked(settings.data_dir / "plan.lock"):
+        yield
+
+
+def enqueue(settings: Settings, ledger: Ledger, as_of: date, known: Collection[str] = ()) -> None:
+    """Render each planned mail of the newest plan that is not `known` (send_ids), publish the plan, hand its sends to the ledger."""
     published, store = Published(settings.published), TemplateStore(settings.published / "templates")
     addresses, tokens = _addresses(settings, as_of), Tokens(settings.token_key)
     definitions = published.read("campaign_definitions", as_of).to_pylist()
     hours = {row["campaign_id"]: row.get("expires_after_hours") for row in definitions}
+    channels = {(row["campaign_id"], row["step"]): row.get("channel", MAIL) for row in definitions}
     limits = {row["campaign_id"]: row["offer_coupons"] for row in definitions if row.get("offer_coupons")}
     planned: list[PlannedSend] = []
     coupons: list[Coupon] = []
     targets: dict[str, str] = {}
     rows = list(_planned(pq.ParquetFile(published.newest(PLAN, as_of)).read()))
     for row in rows:
+        if row["send_id"] in known:
+            continue
         template = store.load(row["campaign_id"], row["template_version"])
         links = LinkAddresses.of(row["send_id"], settings.tracking_url, tokens)
         targets |= render(template, row["facts"], row["locale"], links).links
         if coupon := coupon_of(row, tokens):
             coupons.append(coupon)
         address = addresses[row["customer_id"]]
+        channel = channels[row["campaign_id"], row["step"]]
         send_at = row["send_at"].replace(tzinfo=UTC)
         planned.append(
             PlannedSend(
@@ -184,15 +217,22 @@ def _enqueue(settings: Settings, ledger: Ledger, as_of: date) -> None:
                 step=row["step"],
                 customer_id=row["customer_id"],
                 as_of_date=as_of,
-                address=address,
+                address=address if channel == MAIL else "",
                 pseudonym=pseudonym(address, settings.token_key),
                 send_at=send_at,
                 expires_at=expiry(send_at, as_of, hours[row["campaign_id"]]),
+                channel=channel,
             )
         )
-    batches = batches_of(rows, ledger.approved_templates(), settings.approve_above)
-    published.release(PLAN, as_of)
-    ledger.enqueue(planned, targets, coupons, limits, batches)
+    grown = {(send.campaign_id, send.step) for send in planned}
+    batches = [
+        batch
+        for batch in batches_of(rows, ledger.approved_templates(), settings.approve_above)
+        if (batch.campaign_id, batch.step) in grown
+    ]
+    with plan_and_ledger_agree(settings):
+        published.release(PLAN, as_of)
+        ledger.enqueue(planned, targets, coupons, limits, batches)
 
 
 def _addresses(settings: Settings, as_of: date) -> dict[str, str]:

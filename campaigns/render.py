@@ -107,9 +107,12 @@ def render(
         names = _names(cleaned, parts.constants, addresses, links)
         if parts.has_coupon:
             names["coupon_code"] = addresses.coupon()
-        subject, preheader = _subject_lines(parts.subject(names))
-        names |= {"subject": subject, "preheader": preheader}
-        html, text = parts.html(names), parts.text(names)
+        subject, preheader, html = "", "", Body.of("")
+        if template.html:  # a mail
+            subject, preheader = _subject_lines(parts.subject(names))
+            names |= {"subject": subject, "preheader": preheader}
+            html = parts.html(names)
+        text = parts.text(names)
     except CampaignInvalid as error:
         raise CampaignInvalid(f"campaign {template.campaign_id!r} (locale {locale}): {error}") from None
     except jinja2.UndefinedError as error:

@@ -13,12 +13,14 @@ from campaigns.dispatch import send_batch
 from campaigns.envelope import Envelope
 from campaigns.ledger import Ledger, SendState
 from campaigns.limits import Limits
-from campaigns.mailers.choice import mailer_of
+from campaigns.mailers.choice import mailer_of, webhook_of
 from campaigns.mailers.local_inbox import LocalInbox
 from campaigns.mailers.smtp import SmtpMailer
 from campaigns.making import Messages
 from campaigns.migrate import migrate
+from campaigns.plan import plan_and_ledger_agree, planned_count
 from core.clock import clock_of
+from core.errors import SendingPaused
 from core.ledger_tables import open_ledger
 from core.logging import get_logger
 from core.settings import Settings
@@ -36,7 +38,7 @@ class SendReport:
 
 
 def send_due(settings: Settings, as_of: date | None = None, progress: Progress | None = None) -> SendReport:
-    """Hand over every planned send that is due, of one day or of all.
+    """Hand over every planned send that is due, of one day or of all: first what goes to the webhook, then mail.
 
     Senders that died before are cleared up after first: what they had in flight becomes `uncertain`, and where the
     server is our own local inbox, its Maildir settles what became of it. On PostgreSQL several may send at once.
@@ -46,7 +48,7 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
     SendingPaused
         After `pause_after_errors` errors in a row; what is left stays planned.
     SettingsError
-        If a key that mail is to be signed with cannot be used.
+        If a key that mail is to be signed with, or the webhook, cannot be used.
     LedgerBroken
         If another sender is at work on a SQLite ledger, a send is in no plan, or the accounts do not add up.
     """
@@ -68,6 +70,7 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
         due = ledger.due_count(as_of)
         is_worth_it = due >= WORTH_COURIERS and isinstance(mailer, SmtpMailer) and not inbox
         may_fork = not current_process().daemon
+        others, paused = _send_by_webhook(settings, ledger, messages, as_of)
         couriers = ending.enter_context(Couriers(settings)) if is_worth_it and may_fork else None
         counts = send_batch(
             ledger,
@@ -79,11 +82,34 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
             progress=partial(progress, due) if progress else None,
             makers=couriers,
         )
+        counts += others
         ledger.settle(mailer)  # a line lost just now may have an answer already
     for day in sorted(messages.days | (couriers.days if couriers else set())):
-        ledger.check_identity(day, len(messages.rows_of(day)))
+        with plan_and_ledger_agree(settings):  # a plan may have grown meanwhile
+            ledger.check_identity(day, planned_count(settings, day))
+    if paused is not None:
+        raise paused
     states = ledger.states(as_of) if as_of else Counter[SendState]()
     return SendReport(_plain(counts), _plain(states))
+
+
+def _send_by_webhook(
+    settings: Settings, ledger: Ledger, messages: Messages, as_of: date | None
+) -> tuple[Counter[SendState], SendingPaused | None]:
+    """Hand over what is no mail, and first again what a sender that died left; a webhook that is down keeps no mail waiting."""
+    webhook = webhook_of(settings)
+    if webhook is None:
+        return Counter(), None
+    with closing(webhook):
+        ledger.settle(webhook)
+        pause_after = settings.pause_after_errors
+        try:
+            counts = send_batch(
+                ledger, webhook, messages, pause_after_errors=pause_after, as_of=as_of, is_mail=False
+            )
+        except SendingPaused as error:
+            return Counter(), error
+    return counts, None
 
 
 def open_sending_ledger(settings: Settings) -> Ledger:

@@ -55,6 +55,9 @@ MAY_BECOME: dict[SendState, frozenset[SendState]] = {
 REACHED_NOBODY = frozenset({SendState.REFUSED, SendState.SUPPRESSED, SendState.EXPIRED, SendState.REJECTED})
 """End states in which no mailbox has the mail; they use up nobody's frequency cap."""
 
+MAIL = "mail"
+"""The channel of what goes out as mail; everything else goes to the shop's webhook."""
+
 EVERYTHING = "*"
 """What is paused when everything is, and what the overall rate limits."""
 
@@ -115,7 +118,7 @@ class Approval(Batch):
 
 @dataclass(frozen=True, slots=True)
 class PlannedSend:
-    """What the plan tells the ledger. `send_at` is UTC; `repr` leaves the address out."""
+    """What the plan tells the ledger. `send_at` is UTC; `repr` leaves the address out, which only mail has."""
 
     send_id: str
     campaign_id: str
@@ -126,6 +129,7 @@ class PlannedSend:
     pseudonym: str
     send_at: datetime
     expires_at: datetime
+    channel: str
 
     @property
     def domain(self) -> str:

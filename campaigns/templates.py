@@ -13,14 +13,15 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from jinja2 import meta
 
-from campaigns.definitions import STEP_FILES, TEMPLATES, Brand, load_brand, load_campaign
+from campaigns.definitions import TEMPLATES, Brand, load_brand, load_campaign
 from campaigns.facts import ALWAYS
-from campaigns.guard import faults
+from campaigns.guard import faults, too_long
 from campaigns.language import (
     SOURCE_LOCALE,
     Message,
@@ -33,12 +34,16 @@ from campaigns.language import (
 )
 from campaigns.mjml import branded, compile_mjml, joined
 from campaigns.render import NAMES, LinkAddresses, render
+from campaigns.sends import MAIL
 from core.errors import CampaignInvalid
 
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """One version of a campaign's mail: Jinja sources, catalogues and brand; needs no file to be rendered."""
+    """One version of a campaign's mail: Jinja sources, catalogues and brand; needs no file to be rendered.
+
+    What goes out by another channel is text alone: `subject` and `html` are empty.
+    """
 
     campaign_id: str
     version: str
@@ -73,13 +78,13 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = 
         Naming file and place: a broken source, a name that neither `example.json` nor Lapwing gives, a message
         without translation, an example that cannot be rendered; a step that the campaign does not have.
     """
-    names = [each.name for each in load_campaign(folder / campaign_id).steps]
-    if step not in names:
-        allowed = ", ".join(names) if names[0] else "none, for it has no steps"
+    steps = {each.name: each for each in load_campaign(folder / campaign_id).steps}
+    if step not in steps:
+        allowed = ", ".join(steps) if any(steps) else "none, for it has no steps"
         raise CampaignInvalid(f"campaign {campaign_id!r} has no step {step!r}; allowed: {allowed}")
     place = f"{campaign_id}/{step}" if step else campaign_id
     files = {f"{campaign_id}/campaign.yml": folder / campaign_id / "campaign.yml"}
-    for name in STEP_FILES[:-1]:
+    for name in steps[step].files[:-1]:
         files[f"{place}/{name}"] = folder / place / name
     for shared in ("_base/brand.yml", "_base/base.mjml", "_base/base.txt"):
         files[shared] = folder / shared
@@ -90,13 +95,19 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = 
     sources = {name: _read(file, name) for name, file in files.items()}
 
     brand = load_brand(folder)
-    mjml = branded(joined("_base/base.mjml", place, sources), brand, html=True)
+    channel = steps[step].channel
+    subject = html = ""
+    if channel == MAIL:
+        mjml = branded(joined("_base/base.mjml", place, sources), brand, html=True)
+        subject = branded(joined(f"{place}/subject.txt", place, sources), brand, html=False)
+        html = compile_mjml(mjml, place)
+    text = "_base/base.txt" if channel == MAIL else f"{place}/message.txt"
     draft = Template(
         campaign_id=campaign_id,
         version="",
-        subject=branded(joined(f"{place}/subject.txt", place, sources), brand, html=False),
-        html=compile_mjml(mjml, place),
-        text=branded(joined("_base/base.txt", place, sources), brand, html=False),
+        subject=subject,
+        html=html,
+        text=branded(joined(text, place, sources), brand, html=False),
         catalogues=tuple(
             (name.split("/")[1], text)
             for name, text in sorted(sources.items())
@@ -106,7 +117,7 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = 
         sources=tuple(sorted((name, _sha256(text)) for name, text in sources.items())),
     )
     template = replace(draft, version=_version(draft))
-    _check(template, place, folder / place / "example.json")
+    _check(template, place, folder / place / "example.json", channel)
     return template
 
 
@@ -211,7 +222,7 @@ def _read(file: Path, name: str) -> str:
         raise CampaignInvalid(f"{name} is not UTF-8: {error}") from None
 
 
-def _check(template: Template, place: str, file: Path) -> None:
+def _check(template: Template, place: str, file: Path, channel: str) -> None:
     try:
         facts = json.loads(_read(file, f"{place}/example.json"))
     except ValueError as error:
@@ -229,9 +240,10 @@ def _check(template: Template, place: str, file: Path) -> None:
         for first_name in (facts.get("first_name"), None):
             example = facts | {"first_name": first_name}
             rendered = render(template, example, locale, NOWHERE)
-            for fault in faults(
+            found = faults(
                 rendered.subject, rendered.preheader, rendered.text, example, locale, template.brand
-            ):
+            )
+            for fault in chain(found, too_long(rendered.text, channel)):
                 raise CampaignInvalid(f"campaign {place!r} (locale {locale}): {fault}")
 
 
@@ -245,10 +257,14 @@ NOWHERE = LinkAddresses(
 """The addresses of a mail that is only looked at."""
 
 
+def _text_file(template: Template) -> str:
+    return "body.txt" if template.html else "message.txt"
+
+
 def _checked_messages(template: Template, place: str, facts: set[str]) -> Iterator[Message]:
     """Yield the template's messages; raise CampaignInvalid for a name nobody gives."""
     env = environment(translations([], {}), formats_of(SOURCE_LOCALE, [SOURCE_LOCALE]), html=False)
-    parts = {"subject.txt": template.subject, "body.mjml": template.html, "body.txt": template.text}
+    parts = {"subject.txt": template.subject, "body.mjml": template.html, _text_file(template): template.text}
     for name, source in parts.items():
         try:
             yield from messages_of(source)

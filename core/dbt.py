@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,11 +47,13 @@ def build(
     feature_dates: Sequence[date] = (),
     campaigns: Sequence[str] = (),
     scores: str = "churn_scores",
+    moment: datetime | None = None,
 ) -> list[Node]:
     """Build and test the selected models for one day, without unit tests (the test suite runs those).
 
     `feature_dates` are the days to compute features for, if not `as_of` alone; `campaigns` the ids of the campaigns
-    whose audiences take part; `scores` the published table that warnings are raised from.
+    whose audiences take part; `scores` the published table that warnings are raised from; `moment` (UTC) up to when models
+    of `today` know.
 
     Raises
     ------
@@ -66,6 +68,8 @@ def build(
         "currency": settings.currency,
         "churn_horizon_days": settings.churn_horizon_days,
     }
+    if moment is not None:
+        variables["moment"] = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
     asked = {
         "LAPWING_FEATURE_DATES": ",".join(str(day) for day in feature_dates),
         "LAPWING_CAMPAIGNS": ",".join(campaigns),

@@ -78,7 +78,8 @@ sends = Table(
     Column("step", Integer, nullable=False),
     Column("customer_id", String(64), nullable=False),
     Column("as_of_date", Date, nullable=False),
-    Column("address", String(320), nullable=False),
+    Column("channel", String(16), nullable=False, server_default="mail", doc="mail, sms, push or call."),
+    Column("address", String(320), nullable=False, doc="Empty where it is no mail."),
     Column("pseudonym", String(32), nullable=False),
     Column("domain", String(255), nullable=False, doc="Of the address: after its last @, in lower case."),
     Column(

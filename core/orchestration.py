@@ -8,6 +8,7 @@ AS_OF = "{{ params.as_of_date or ((dag_run.logical_date or dag_run.run_after) | 
 NEXT_DAY = "{{ params.as_of_date or (((dag_run.logical_date or dag_run.run_after) + macros.timedelta(days=1)) | ds) }}"
 """The day that everything known until now is known before."""
 RUN_DAY = "{{ dag_run.run_after | ds }}"
+MOMENT = "{{ dag_run.run_after | ts }}"
 WAREHOUSE_POOL = "warehouse"  # one slot: while one process writes a DuckDB file, no other opens it
 
 APPROVE, REJECT = "Approve", "Reject"

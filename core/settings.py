@@ -4,6 +4,7 @@ import re
 from datetime import date
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -64,6 +65,10 @@ class Settings(BaseSettings):
     ses_configuration_set: str = ""
     """Name of the configuration set that says what SES tells of bounces, complaints and deliveries; empty: none."""
     sendgrid_api_key: SecretStr = SecretStr("")
+    webhook_url: str = ""
+    """Address of the shop that steps of other channels than mail are posted to; empty: no campaign may have any."""
+    webhook_secrets: SecretStr = SecretStr("")
+    """What those posts are signed with: `whsec_…`, as Standard Webhooks writes them; several, separated by commas, while one is replaced."""
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(8125, ge=1, le=65535)
     smtp_username: str = ""
@@ -150,6 +155,8 @@ class Settings(BaseSettings):
                 "LAPWING_REPLAY is on, so mail may only go to this machine: LAPWING_MAILER must be smtp, and"
                 " LAPWING_SMTP_HOST 127.0.0.1"
             )
+        if self.replay and self.webhook_url and urlsplit(self.webhook_url).hostname not in LOOPBACK:
+            raise ValueError("LAPWING_REPLAY is on, so LAPWING_WEBHOOK_URL may only lead to this machine")
         return self
 
     @property

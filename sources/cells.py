@@ -66,8 +66,8 @@ def cell(column: Column, rule: Rule, table: Table, shop: dict[str, ShopColumn]) 
     text = _meant(origin.text, rule)
     if column.type == "timestamp":
         return _moment(origin, text, rule.dates or table.dates, rule.time_zone or table.time_zone)
-    if column.type == "integer" and rule.dates:
-        return _year(origin, text, rule.dates)
+    if rule.dates and (column.type == "integer" or column.format == "month_day"):
+        return _part_of_date(origin, text, rule.dates, "%Y" if column.type == "integer" else "%m-%d")
     if column.type in ("integer", "decimal"):
         return _number(column, origin, text, rule, table, shop)
     return text
@@ -92,11 +92,11 @@ def _moment(origin: ShopColumn, text: str, formats: tuple[str, ...], zone: str) 
     return moment_in_utc(text, formats, zone)
 
 
-def _year(origin: ShopColumn, text: str, formats: tuple[str, ...]) -> str:
-    """Return SQL for the year of a date, so that nothing more of it is landed."""
+def _part_of_date(origin: ShopColumn, text: str, formats: tuple[str, ...], part: str) -> str:
+    """Return SQL for the year of a date, or its month and day, so that nothing more of it is landed."""
     if origin.type.startswith(("DATE", "TIMESTAMP")):
-        return f"year({origin.sql})::varchar"
-    tries = ", ".join(f"year({_parsed(text, each, 'UTC')})::varchar" for each in formats)
+        return f"strftime({origin.sql}, '{part}')"
+    tries = ", ".join(f"strftime({_parsed(text, each, 'UTC')}, '{part}')" for each in formats)
     return f"coalesce({tries}, {text})"
 
 

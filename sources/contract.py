@@ -45,7 +45,7 @@ class Column(BaseModel):
     max_length: int | None = None
     """Characters of a text; a longer one is no name and no number."""
     one_of: tuple[str, ...] = ()
-    format: Literal["", "email", "time_zone", "country"] = ""
+    format: Literal["", "email", "time_zone", "country", "month_day"] = ""
     not_after: str = ""
     """Another column: a moment, or a year, later than it is in the future of what was known."""
     references: str = ""
@@ -155,7 +155,7 @@ class _Options(_Part):
     minimum: float | str | None = None
     maximum: float | str | None = None
     max_length: int | None = Field(None, alias="maxLength")
-    format: Literal["", "email", "time_zone", "country"] = ""
+    format: Literal["", "email", "time_zone", "country", "month_day"] = ""
 
 
 class _Property(_Part):

@@ -188,6 +188,9 @@ def _text_rules(column: Column) -> list[tuple[str, str]]:
         found.append((f"not regexp_matches({name}, '{EMAIL}')", "is no email"))
     if column.format == "time_zone":
         found.append((f"{name} not in (select name from pg_timezone_names())", "is no time zone"))
+    if column.format == "month_day":  # of a leap year, which has all of them
+        day = f"case when regexp_full_match({name}, '[0-9]{{2}}-[0-9]{{2}}') then try_cast('2000-' || {name} as date) end"
+        found.append((f"{name} is not null and {day} is null", "is no day of a year (MM-DD)"))
     if column.format == "country":
         listed = ", ".join(quoted(code) for code in COUNTRIES)
         found.append((f"{name} not in ({listed})", "is no country's code (ISO 3166-1 alpha-2)"))

@@ -56,7 +56,7 @@ class DeliveryUncertain(MailerError):
 class Mail:
     """A message (CRLF line ends and no others) from and to bare addresses, which `repr` leaves out.
 
-    Two that say the same are two mails.
+    What goes out by another channel is JSON, from a send_id to a customer_id. Two that say the same are two mails.
     """
 
     sender: str = field(repr=False)
@@ -73,8 +73,8 @@ Answered = Callable[[Mail, str | MailerError], None]
 """Gets what became of a mail: the server's reply, or what went wrong."""
 
 
-class Mailer(Protocol):
-    """Hands messages to a server, some at once; keeps its connections."""
+class Messenger(Protocol):
+    """Hands messages of a channel to a server, some at once; keeps its connections."""
 
     connections: int
     """How many messages are under way at once, at most."""
@@ -90,7 +90,7 @@ class Mailer(Protocol):
         """
 
     def was_delivered(self, message_id: str) -> bool | None:
-        """Say whether the server has a message; None where it cannot be asked."""
+        """Answer as `campaigns.ledger.Evidence` does; None where the server cannot be asked."""
 
     def close(self) -> None:
         """Say goodbye and let the connections go."""

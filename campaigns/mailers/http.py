@@ -1,4 +1,4 @@
-"""Messages through a provider's HTTP API: a request a mail, on connections that are kept.
+"""Messages by HTTP: a request each, on connections that are kept.
 
 Neither Amazon SES (v2) nor SendGrid (v3) knows a key that makes a repeated request harmless. So an answer that is lost leaves
 a mail uncertain, and so does a 500: it says that something broke, not that nothing was done.
@@ -31,33 +31,20 @@ _NOT_NOW = frozenset({429, 503})
 _ABOUT_THE_MAIL = frozenset({400, 413, 422})
 
 
-class HttpMailer(ABC):
-    """What the mailers of both providers share: connections, groups, and what a status means.
+class HttpMessenger(ABC):
+    """What all that go by HTTP share: connections, groups, and what a status means.
 
     Parameters
     ----------
-    url
-        Where the provider's API is, unless `settings.mailer_url` says otherwise.
     reply_seconds
         How long to wait for an answer.
-
-    Raises
-    ------
-    SettingsError
-        If a secret would cross the network in clear, or mail is to be signed by us: both providers change fields that
-        a signature of ours covers.
     """
 
-    def __init__(self, settings: Settings, url: str, *, reply_seconds: float = REPLY_SECONDS) -> None:
-        address = httpx.URL(settings.mailer_url or url)
-        if address.scheme != "https" and address.host not in LOOPBACK:
-            raise SettingsError("LAPWING_MAILER_URL must begin with https://: requests carry a secret")
-        if settings.dkim_keys:
-            raise SettingsError(
-                "LAPWING_DKIM_KEYS is set, but providers change what those keys sign: leave it empty and have"
-                f" {settings.mailer} sign for your domain (docs/deployment.md)"
-            )
-        self.connections = settings.smtp_connections
+    lost: type[MailerError] = DeliveryUncertain
+    """What it means that the line is lost, or the answer none, once the request had begun."""
+
+    def __init__(self, address: httpx.URL, connections: int, reply_seconds: float) -> None:
+        self.connections = connections
         self.server = address.netloc.decode()
         self._client = httpx.AsyncClient(
             base_url=address,
@@ -123,18 +110,48 @@ class HttpMailer(ABC):
     async def _send(self, mail: Mail) -> str:
         request = self.request_of(mail)
         try:
-            response = await self._client.send(request)
+            response = await self._response_to(request)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise ServerUnreachable(f"{self.server}: {last_words(str(error))}") from None
         except httpx.HTTPError as error:
             words = last_words(str(error) or type(error).__name__)
-            raise DeliveryUncertain(f"after the request had begun: {words}") from None
+            raise self.lost(f"after the request had begun: {words}") from None
         words = f"{response.status_code} {last_words(response.text)}"
         if not response.is_success:
             raise self.error_of(response, words) or _error_of(response.status_code, words)
         if not (message_id := self.message_id_of(response)):
             raise DeliveryUncertain(f"the answer makes no sense: {words}")
         return f"{response.status_code} {last_words(message_id)}"
+
+    async def _response_to(self, request: httpx.Request) -> httpx.Response:
+        return await self._client.send(request)
+
+
+class HttpMailer(HttpMessenger):
+    """What the mailers of both providers share.
+
+    Parameters
+    ----------
+    url
+        Where the provider's API is, unless `settings.mailer_url` says otherwise.
+
+    Raises
+    ------
+    SettingsError
+        If a secret would cross the network in clear, or mail is to be signed by us: both providers change fields that
+        a signature of ours covers.
+    """
+
+    def __init__(self, settings: Settings, url: str, *, reply_seconds: float = REPLY_SECONDS) -> None:
+        address = httpx.URL(settings.mailer_url or url)
+        if address.scheme != "https" and address.host not in LOOPBACK:
+            raise SettingsError("LAPWING_MAILER_URL must begin with https://: requests carry a secret")
+        if settings.dkim_keys:
+            raise SettingsError(
+                "LAPWING_DKIM_KEYS is set, but providers change what those keys sign: leave it empty and have"
+                f" {settings.mailer} sign for your domain (docs/deployment.md)"
+            )
+        super().__init__(address, settings.smtp_connections, reply_seconds)
 
 
 def _error_of(status: int, words: str) -> MailerError:

@@ -3,6 +3,11 @@
     date '{{ var("as_of_date") }}'
 {%- endmacro %}
 
+{#- The moment of a run within the day, UTC, as a timestamp: what was known before it. -#}
+{% macro moment() -%}
+    timestamp '{{ var("moment") }}'
+{%- endmacro %}
+
 {#- The days to compute features for, as a list of text: those asked for, or the day of the run alone. -#}
 {% macro feature_days() -%}
     {{ return((env_var("LAPWING_FEATURE_DATES", "") or var("as_of_date")).split(",")) }}

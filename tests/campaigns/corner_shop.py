@@ -109,6 +109,8 @@ ORDERS: list[
     ("left_after_one_order", "2025-11-01", ["rice"]),
 ]
 SIGNED_UP = {"joined_yesterday": "2026-02-16 10:00:00", "joined_last_week": "2026-02-10 10:00:00"}
+BIRTHDAYS = {"gardens": "02-17", "joined_yesterday": "02-17", "reads_chinese": "02-18", "is_leaving": "02-16"}
+"""Of whom joined_yesterday has never ordered."""
 MAILED = {"reads_no_mail": 6, "reads_some_mail": 6, "reads_no_mail_but_orders": 6}
 OPENED_MAIL = {"reads_no_mail": "2025-09-01", "reads_some_mail": "2026-01-15"}
 
@@ -141,6 +143,7 @@ def land(folder: Path) -> None:
                 "customer_id": name,
                 "email": f"{name}@example.com",
                 "first_name": "Ada",
+                "birthday": BIRTHDAYS.get(name, ""),
                 "locale": "zh" if name.startswith("reads_chinese") else "en",
                 "time_zone": "America/New_York",
                 "signed_up_at": SIGNED_UP.get(name, OPENED),
@@ -289,6 +292,11 @@ def publish_by_hand(settings: Settings) -> None:
     ):
         published.write_candidate(table, DAY, pa.Table.from_pylist(rows, schema))
         published.release(table, DAY)
+
+
+def land_rows(folder: Path, table: str, rows: Iterable[Row]) -> None:
+    """Write a landing file of a table."""
+    _write(folder / table / f"{table}.csv", rows)
 
 
 def _write(path: Path, rows: Iterable[Row]) -> None:

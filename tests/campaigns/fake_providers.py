@@ -1,20 +1,27 @@
-"""The HTTP APIs of Amazon SES and SendGrid on this machine: what their references say of a request and its answers.
+"""The HTTP APIs of Amazon SES and SendGrid, and a shop's webhook, on this machine: what is said of a request and its answers.
 
 Each answers in its own shape and fails as told.
 """
 
 import base64
+import hashlib
+import hmac
 import json
 import re
 import socket
 import struct
 import threading
+import time
+from collections import Counter
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 
 ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
 SES_KEY, SES_SECRET, SENDGRID_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "SG.example"
+
+WEBHOOK_KEY = bytes(range(32))
+WEBHOOK_SECRET = "whsec_" + base64.b64encode(WEBHOOK_KEY).decode()
 
 
 class Fault(NamedTuple):
@@ -37,6 +44,11 @@ class Taken(NamedTuple):
     subject: str
     parts: list[tuple[str, str]]
     headers: dict[str, str]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # of 5, the rest of 20 that come at once would be turned away
 
 
 class FakeProvider:
@@ -64,8 +76,7 @@ class FakeProvider:
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Conversation)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Conversation)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -78,10 +89,11 @@ class FakeProvider:
         self._server.server_close()
 
     def answer(self, asked: BaseHTTPRequestHandler) -> None:
-        order = json.loads(asked.rfile.read(int(asked.headers["content-length"])))
+        body = asked.rfile.read(int(asked.headers["content-length"]))
+        order = json.loads(body)
         headers = {name.lower(): value for name, value in asked.headers.items()}
         self.requests.append((asked.path, headers, order))
-        refusal = self.refusal(asked.path, headers)
+        refusal = self.refusal(asked.path, headers, body)
         if refusal is not None:
             say(asked, refusal)
             return
@@ -97,7 +109,7 @@ class FakeProvider:
             self.accept(asked, f"m{len(self.taken)}")
         asked.close_connection |= self.hangs_up
 
-    def refusal(self, path: str, headers: dict[str, str]) -> Fault | None:
+    def refusal(self, path: str, headers: dict[str, str], body: bytes) -> Fault | None:
         """Return the answer to a request that is not for this provider, or without the right key."""
         raise NotImplementedError
 
@@ -125,7 +137,7 @@ class FakeSes(FakeProvider):
         r"SignedHeaders=content-type;host;x-amz-date, Signature=[0-9a-f]{64}"
     )
 
-    def refusal(self, path: str, headers: dict[str, str]) -> Fault | None:
+    def refusal(self, path: str, headers: dict[str, str], body: bytes) -> Fault | None:
         if path != "/v2/email/outbound-emails":
             return Fault(404, '{"message":null}', "UnknownOperationException")
         if not self.scope.fullmatch(headers.get("authorization", "")):
@@ -156,7 +168,7 @@ class FakeSendGrid(FakeProvider):
         "subject", "reply-to", "cc", "bcc",
     })  # fmt: skip
 
-    def refusal(self, path: str, headers: dict[str, str]) -> Fault | None:
+    def refusal(self, path: str, headers: dict[str, str], body: bytes) -> Fault | None:
         if path != "/v3/mail/send":
             return Fault(404, "")
         if headers.get("authorization") != f"Bearer {SENDGRID_KEY}":
@@ -178,6 +190,32 @@ class FakeSendGrid(FakeProvider):
 
     def accept(self, asked: BaseHTTPRequestHandler, message_id: str) -> None:
         say(asked, Fault(202), {"X-Message-Id": message_id})
+
+
+class FakeReceiver(FakeProvider):
+    """A shop's webhook, which checks what Standard Webhooks has a receiver check; `times`: how often it kept each send."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times = Counter[str]()
+
+    def refusal(self, path: str, headers: dict[str, str], body: bytes) -> Fault | None:
+        moment = headers["webhook-timestamp"]
+        signed = f"{headers['webhook-id']}.{moment}.".encode() + body
+        expected = base64.b64encode(hmac.new(WEBHOOK_KEY, signed, hashlib.sha256).digest()).decode()
+        if f"v1,{expected}" not in headers["webhook-signature"].split(" "):
+            return Fault(401, "no signature matches")
+        if abs(time.time() - int(moment)) > 300:
+            return Fault(401, "too old or too new")
+        return None
+
+    def read(self, order: dict[str, Any]) -> Taken:
+        about = order["data"]
+        self.times[about["send_id"]] += 1
+        return Taken(about["customer_id"], "", [("text/plain", about["text"])], {"send_id": about["send_id"]})
+
+    def accept(self, asked: BaseHTTPRequestHandler, message_id: str) -> None:
+        say(asked, Fault(204))
 
 
 def say(asked: BaseHTTPRequestHandler, answer: Fault, more: dict[str, str] | None = None) -> None:

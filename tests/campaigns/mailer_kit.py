@@ -1,5 +1,6 @@
 """What every mailer is tried with: a server on this machine behind each, and the same troubles said in its language."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
@@ -13,14 +14,15 @@ from campaigns.mailers import (
     DeliveryRefused,
     DeliveryUncertain,
     Mail,
-    Mailer,
     MailerError,
+    Messenger,
     More,
     ServerUnreachable,
 )
 from campaigns.mailers.sendgrid import SendGridMailer
 from campaigns.mailers.ses import SesMailer
 from campaigns.mailers.smtp import SmtpMailer
+from campaigns.mailers.webhook import WebhookMessenger
 from campaigns.message import build_message
 from campaigns.quoted import Body
 from campaigns.render import Rendered
@@ -29,7 +31,9 @@ from tests.campaigns.fake_providers import (
     SENDGRID_KEY,
     SES_KEY,
     SES_SECRET,
+    WEBHOOK_SECRET,
     FakeProvider,
+    FakeReceiver,
     FakeSendGrid,
     FakeSes,
     Fault,
@@ -62,6 +66,8 @@ ERRORS: dict[Trouble, type[MailerError]] = {
     Trouble.NONSENSE: DeliveryUncertain,
 }
 """What a mailer has to say of each."""
+LOST = {Trouble.DROPPED, Trouble.SILENT, Trouble.NONSENSE}
+"""The server has it, and nobody was told."""
 SMTP_FAULTS: dict[Trouble, dict[str, Any]] = {
     Trouble.NOT_NOW: {"stage": Stage.RCPT, "reply": "451 4.3.0 <b0@example.com>: later"},
     Trouble.NEVER: {"stage": Stage.DOT, "reply": "550 5.7.1 <b0@example.com>: not this"},
@@ -95,7 +101,7 @@ class World(Protocol):
     def connections(self) -> int:
         """How many were opened."""
 
-    def mailer(self, connections: int = 4) -> Mailer: ...
+    def mailer(self, connections: int = 4) -> Messenger: ...
 
     def strike(self, trouble: Trouble) -> None:
         """Let the next mail, and no other, meet a trouble."""
@@ -116,7 +122,7 @@ class SmtpWorld:
     def connections(self) -> int:
         return self._server.connections
 
-    def mailer(self, connections: int = 4) -> Mailer:
+    def mailer(self, connections: int = 4) -> Messenger:
         settings = _settings(self._folder, connections, smtp_port=self._server.port)
         return SmtpMailer(settings, final_reply_seconds=SECONDS)
 
@@ -140,7 +146,7 @@ class ProviderWorld:
     def connections(self) -> int:
         return self._provider.connections
 
-    def mailer(self, connections: int = 4) -> Mailer:
+    def mailer(self, connections: int = 4) -> Messenger:
         if isinstance(self._provider, FakeSes):
             return SesMailer(
                 ses_settings(self._folder, self._provider.url, connections), reply_seconds=SECONDS
@@ -153,11 +159,43 @@ class ProviderWorld:
         self._provider.faults.append(HTTP_FAULTS[trouble])
 
 
+class WebhookWorld:
+    """A shop's webhook."""
+
+    def __init__(self, receiver: FakeReceiver, folder: Path) -> None:
+        self._receiver = receiver
+        self._folder = folder
+
+    @property
+    def taken(self) -> list[Taken]:
+        return self._receiver.taken
+
+    @property
+    def connections(self) -> int:
+        return self._receiver.connections
+
+    def mailer(self, connections: int = 4) -> Messenger:
+        settings = webhook_settings(self._folder, f"{self._receiver.url}/lapwing", connections)
+        return WebhookMessenger(settings, reply_seconds=SECONDS)
+
+    def strike(self, trouble: Trouble) -> None:
+        self._receiver.faults.append(HTTP_FAULTS[trouble])
+
+
+def error_of(kind: str, trouble: Trouble) -> type[MailerError]:
+    """Return what a messenger of a kind has to say: a webhook's receiver counts a message once, so none is uncertain."""
+    return Deferred if kind == "webhook" and trouble in LOST else ERRORS[trouble]
+
+
 @contextmanager
 def world_of(kind: str, folder: Path) -> Iterator[World]:
     if kind == "smtp":
         with ScriptedSmtp() as server:
             yield SmtpWorld(server, folder)
+        return
+    if kind == "webhook":
+        with FakeReceiver() as receiver:
+            yield WebhookWorld(receiver, folder)
         return
     with {"ses": FakeSes, "sendgrid": FakeSendGrid}[kind]() as provider:
         yield ProviderWorld(provider, folder)
@@ -171,6 +209,11 @@ def ses_settings(folder: Path, url: str, connections: int = 4, **more: object) -
 def sendgrid_settings(folder: Path, url: str, connections: int = 4, **more: object) -> Settings:
     key = {"sendgrid_api_key": SENDGRID_KEY}
     return _settings(folder, connections, mailer="sendgrid", mailer_url=url, **(key | more))
+
+
+def webhook_settings(folder: Path, url: str, connections: int = 4, **more: object) -> Settings:
+    secret = {"webhook_secrets": WEBHOOK_SECRET}
+    return _settings(folder, connections, webhook_url=url, **(secret | more))
 
 
 def _settings(folder: Path, connections: int, **more: Any) -> Settings:
@@ -195,15 +238,23 @@ def mail_to(number: int, sender: str = "hello@juniper.example") -> Mail:
     return Mail(sender, recipient, message)
 
 
+def message_to(number: int) -> Mail:
+    """Return a message to b0@example.com and so on: the shop's own number of that customer looks like an address."""
+    recipient = f"b{number}@example.com"
+    data = {"send_id": f"s{number}", "customer_id": recipient, "text": TEXT}
+    return Mail(f"s{number}", recipient, json.dumps({"data": data}).encode())
+
+
 def more_of(mails: list[Mail]) -> More:
     """Return what gives these mails, as many at a time as are asked for."""
     left = iter(mails)
     return lambda free: list(islice(left, free))
 
 
-def hand_over(mailer: Mailer, *numbers: int) -> list[str | MailerError]:
+def hand_over(mailer: Messenger, *numbers: int) -> list[str | MailerError]:
     """Hand over mails to people of these numbers; return the answers in their order."""
-    group = [mail_to(number) for number in numbers]
+    make = message_to if isinstance(mailer, WebhookMessenger) else mail_to
+    group = [make(number) for number in numbers]
     answers: dict[Mail, str | MailerError] = {}
     mailer.hand_over(more_of(group), answers.__setitem__)
     assert len(answers) == len(group)

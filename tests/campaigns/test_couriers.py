@@ -25,7 +25,7 @@ from tests.faults.serving import serving
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SEND = DueSend(
     send_id="0" * 32, campaign_id="winback", step=1, customer_id="c1", as_of_date=date(2026, 3, 2), address="ada@example.com",
-    pseudonym="1" * 32, send_at=NOON, expires_at=NOON, due_at=NOON, attempts=0,
+    pseudonym="1" * 32, send_at=NOON, expires_at=NOON, channel="mail", due_at=NOON, attempts=0,
 )  # fmt: skip
 MAILS = 300
 

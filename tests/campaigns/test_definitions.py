@@ -129,7 +129,7 @@ def test_a_campaign_of_several_steps_says_when_each_is_due(series):
     ("old", "new", "line", "said"),
     [
         ("wait_hours: 72", "wait_hours: soon", 13, "steps.1.wait_hours is 'soon'; input should be a valid int"),
-        ("wait_hours: 72", "wait: 72", 13, "key 'steps.1.wait' is not known; allowed: name, wait_hours, min_prod"),
+        ("wait_hours: 72", "wait: 72", 13, "key 'steps.1.wait' is not known; allowed: name, channel, wait_hours"),
         ("name: last, wait", "wait", 14, "key 'steps.2.name' is missing"),
         ("name: hello", "name: hello\n    wait_hours: 1", 9, "the first step, hello, waits for nothing"),
         ("name: later", "name: hello", 9, "steps must have names of their own; given: hello, hello, last"),

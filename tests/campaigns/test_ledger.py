@@ -291,6 +291,51 @@ def test_without_a_decision_or_with_one_about_something_else_the_plan_has_decide
     assert len(ledger.claim(10).sends) == 3
 
 
+def test_mail_and_what_is_no_mail_are_claimed_apart(ledger):
+    ledger.enqueue([planned(3, channel="sms"), planned(4, channel="call")], {})
+    assert sorted(send.customer_id for send in ledger.claim(10, is_mail=False).sends) == ["c3", "c4"]
+    assert sorted(send.customer_id for send in ledger.claim(10).sends) == ["c0", "c1", "c2"]
+
+
+def test_a_no_to_a_channel_stops_that_channel_and_a_no_to_marketing_stops_all(ledger):
+    ledger.enqueue([planned(number, channel="sms") for number in (3, 4, 5, 6)], {})
+    ledger.record_decisions([
+        decision(0, False, purpose="sms"),  # whose send is a mail
+        decision(3, True),
+        decision(3, False, purpose="sms"),
+        decision(4, False),
+        decision(4, True, purpose="sms"),
+        decision(5, False, purpose="push"),
+    ])  # fmt: skip
+    ledger.suppress("c6", "p6", "unsubscribed")
+    assert [send.customer_id for send in ledger.claim(10, is_mail=False).sends] == ["c5"]
+    assert [reply_of(ledger, number) for number in (3, 4, 6)] == [
+        "consent withdrawn before the claim",
+        "consent withdrawn before the claim",
+        "suppressed before the claim",
+    ]
+    assert "c0" in [send.customer_id for send in ledger.claim(10).sends]
+
+
+def test_a_no_to_the_channel_after_the_claim_stops_the_start(ledger):
+    ledger.enqueue([planned(3, channel="sms")], {})
+    (send,) = ledger.claim(10, is_mail=False).sends
+    ledger.record_decisions([decision(3, False, purpose="sms")])
+    assert ledger.start([(send, HANDOVER)]) == Started(frozenset(), suppressed=1)
+    assert reply_of(ledger, 3) == "consent withdrawn before the handover"
+
+
+def test_only_mail_is_told_as_mail_that_was_sent(ledger):
+    ledger.enqueue([planned(3, channel="sms")], {})
+    (send,) = ledger.claim(10, is_mail=False).sends
+    assert start(ledger, send)
+    ledger.finish([Outcome(send, SendState.SENT, "204")])
+    assert ledger.sent_after(NOON - A_DAY, "", 10) == []
+    assert (
+        len(ledger.sends_before(DAY + A_DAY, NOON + A_DAY)) == 4
+    )  # it counts for caps, as the planned ones do
+
+
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     decisions=st.lists(
@@ -733,7 +778,7 @@ def make_old_ledger(ledger_url, revision, *rows):
         for number, more in enumerate(rows):
             moment = str(NOON.replace(tzinfo=None))
             row = asdict(planned(number)) | {"as_of_date": str(DAY), "send_at": moment, "attempts": 0} | more
-            del row["expires_at"]  # came with 0005
+            del row["expires_at"], row["channel"]  # came with 0006 and 0011
             names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
             connection.execute(text(f"insert into sends ({names}) values ({values})"), row)
     tables = inspect(engine).get_table_names()
@@ -784,6 +829,13 @@ def test_a_ledger_that_knew_no_limits_learns_whose_mail_goes_where_and_when_it_e
     assert ledger.due_count() == 0
     ledger.resume("winback", actor="ada")
     assert ledger.due_count() == 1
+
+
+def test_a_ledger_that_knew_no_channels_takes_all_it_has_for_mail(ledger_url):
+    make_old_ledger(
+        ledger_url, "0008", {"state": "sent", "due_at": "2026-03-02 12:00:00", "domain": "example.com"}
+    )
+    assert [(send.channel, send.state) for send in ledger_at(ledger_url).of_day(DAY)] == [("mail", "sent")]
 
 
 def test_the_head_that_migrate_looks_for_is_the_newest_revision():

@@ -1,4 +1,4 @@
-"""What is promised of every mailer: SMTP, Amazon SES and SendGrid answer the same questions in the same words."""
+"""What is promised of every messenger: SMTP, Amazon SES, SendGrid and a webhook answer the same questions in the same words."""
 
 import time
 from collections import Counter
@@ -7,10 +7,23 @@ from contextlib import closing
 import pytest
 
 from campaigns.mailers import DeliveryRefused, Mail, MailerError, ServerUnreachable
-from tests.campaigns.mailer_kit import ERRORS, HTML, TEXT, Trouble, hand_over, mail_to, more_of, world_of
+from tests.campaigns.mailer_kit import (
+    HTML,
+    LOST,
+    TEXT,
+    Trouble,
+    error_of,
+    hand_over,
+    mail_to,
+    message_to,
+    more_of,
+    world_of,
+)
+
+MAILERS = ("smtp", "ses", "sendgrid")
 
 
-@pytest.fixture(params=["smtp", "ses", "sendgrid"])
+@pytest.fixture(params=[*MAILERS, "webhook"])
 def kind(request):
     return request.param
 
@@ -27,6 +40,7 @@ def mailer(world):
         yield mailer
 
 
+@pytest.mark.parametrize("kind", MAILERS)
 def test_each_mail_of_a_group_reaches_its_reader_once_and_whole(world, mailer):
     answers = hand_over(mailer, 0, 1, 2)
     assert [type(answer) for answer in answers] == [str] * 3
@@ -46,13 +60,13 @@ def test_each_mail_of_a_group_reaches_its_reader_once_and_whole(world, mailer):
 
 
 @pytest.mark.parametrize("trouble", Trouble)
-def test_a_trouble_is_told_by_its_name_and_without_an_address(world, mailer, trouble):
+def test_a_trouble_is_told_by_its_name_and_without_an_address(kind, world, mailer, trouble):
     world.strike(trouble)
     (answer,) = hand_over(mailer, 0)
-    assert type(answer) is ERRORS[trouble]
+    assert type(answer) is error_of(kind, trouble)
     assert "@" not in str(answer)
     assert str(answer).isprintable()
-    assert len(world.taken) == (trouble in (Trouble.DROPPED, Trouble.SILENT, Trouble.NONSENSE))
+    assert len(world.taken) == (trouble in LOST)
 
 
 def test_a_refusal_of_our_mail_is_not_about_the_person(world, mailer):
@@ -63,10 +77,10 @@ def test_a_refusal_of_our_mail_is_not_about_the_person(world, mailer):
 
 
 @pytest.mark.parametrize("trouble", Trouble)
-def test_a_mail_in_trouble_does_not_touch_the_others_nor_the_next_group(world, mailer, trouble):
+def test_a_mail_in_trouble_does_not_touch_the_others_nor_the_next_group(kind, world, mailer, trouble):
     world.strike(trouble)
     answers = Counter(type(answer) for answer in hand_over(mailer, 0, 1, 2))
-    assert answers == {str: 2, ERRORS[trouble]: 1}
+    assert answers == {str: 2, error_of(kind, trouble): 1}
     assert [type(answer) for answer in hand_over(mailer, 3, 4, 5)] == [str] * 3
 
 
@@ -88,7 +102,8 @@ def test_groups_share_as_many_connections_as_they_have_mails(world):
         assert world.connections == 3
 
 
-def test_a_stopped_sender_waits_for_what_is_in_flight(world, mailer):
+def test_a_stopped_sender_waits_for_what_is_in_flight(kind, world, mailer):
+    make = message_to if kind == "webhook" else mail_to
     answers: dict[Mail, str | MailerError] = {}
 
     def answered(mail, answer):
@@ -97,7 +112,7 @@ def test_a_stopped_sender_waits_for_what_is_in_flight(world, mailer):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        mailer.hand_over(more_of([mail_to(number) for number in range(3)]), answered)
+        mailer.hand_over(more_of([make(number) for number in range(3)]), answered)
     assert len(answers) == len(world.taken) == 3
 
 
@@ -108,5 +123,6 @@ def test_a_silent_server_is_waited_for_only_so_long(world, mailer):
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.parametrize("kind", MAILERS)
 def test_no_mailer_but_the_local_inbox_can_tell_what_arrived(mailer):
     assert mailer.was_delivered("<s0@juniper.example>") is None

@@ -18,7 +18,9 @@ KNOWN, LATER = "2017-03-01 10:00:00", "2035-01-01 00:00:00"
 REMOVED = ": value removed, row kept"
 ORDER_LINES = "order_id,line_number,product_id,quantity,list_amount,discount_amount,known_at"
 ORDERS = "order_id,customer_id,store_id,ordered_at,known_at"
-CUSTOMERS = "customer_id,email,first_name,locale,country_code,birth_year,time_zone,signed_up_at,known_at"
+CUSTOMERS = (
+    "customer_id,email,first_name,locale,country_code,birth_year,birthday,time_zone,signed_up_at,known_at"
+)
 CONSENTS = "customer_id,purpose,is_given,proof,decided_at,known_at"
 LINE = "(line)"
 
@@ -125,7 +127,7 @@ CONSENT_KINDS = csv_kinds(
     CONSENTS,
     {"customer_id": "bad{n}", "purpose": "marketing", "is_given": "true", "proof": "form", "decided_at": KNOWN, "known_at": KNOWN},
     [
-        ("purpose", "newsletter", "is none of 'marketing'"),
+        ("purpose", "newsletter", "is none of 'marketing', 'sms', 'push', 'call'"),
         ("is_given", "perhaps", "is not a boolean"),
         ("is_given", "none", "is not a boolean"),
         ("is_given", "", "is missing"),
@@ -134,7 +136,7 @@ CONSENT_KINDS = csv_kinds(
 CUSTOMER_KINDS = csv_kinds(
     "customers",
     CUSTOMERS,
-    {"customer_id": "bad{n}", "email": "bad{n}@example.com", "first_name": "Ada", "locale": "en", "country_code": "", "birth_year": "", "time_zone": "UTC", "signed_up_at": KNOWN, "known_at": KNOWN},
+    {"customer_id": "bad{n}", "email": "bad{n}@example.com", "first_name": "Ada", "locale": "en", "country_code": "", "birth_year": "", "birthday": "", "time_zone": "UTC", "signed_up_at": KNOWN, "known_at": KNOWN},
     [
         ("customer_id", "ada@example.com", "holds an e-mail address"),
         ("signed_up_at", LATER, "lies after known_at: a date in the future"),
@@ -148,6 +150,9 @@ CUSTOMER_KINDS = csv_kinds(
         ("birth_year", "85", "is below 1900" + REMOVED),
         ("birth_year", "2018", "lies after known_at: a date in the future" + REMOVED),
         ("birth_year", "1985-03-02", "is not an integer" + REMOVED),
+        ("birthday", "1985-03-02", "is longer than 5 characters" + REMOVED),
+        ("birthday", "02-30", "is no day of a year (MM-DD)" + REMOVED),
+        ("birthday", "3-2", "is no day of a year (MM-DD)" + REMOVED),
         ("time_zone", "Mars/Phobos", "is no time zone" + REMOVED),
         ("first_name", "Ada\x07", "holds a control character" + REMOVED),
     ],

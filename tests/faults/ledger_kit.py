@@ -31,7 +31,12 @@ def send_id_of(number: int, day: date = DAY) -> str:
 
 
 def planned(
-    number: int, *, day: date = DAY, send_at: datetime = NOON, domain: str = "example.com"
+    number: int,
+    *,
+    day: date = DAY,
+    send_at: datetime = NOON,
+    domain: str = "example.com",
+    channel: str = "mail",
 ) -> PlannedSend:
     return PlannedSend(
         send_id=send_id_of(number, day),
@@ -43,6 +48,7 @@ def planned(
         pseudonym=f"p{number}",
         send_at=send_at,
         expires_at=datetime.combine(day, time(), UTC) + timedelta(days=2),
+        channel=channel,
     )
 
 

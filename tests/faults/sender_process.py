@@ -66,9 +66,9 @@ class DoomedLedger(Ledger):
         self.killer.at("after settle")
         return settled
 
-    def claim(self, limit, as_of=None):
+    def claim(self, limit, as_of=None, *, is_mail=True):
         self.killer.at("before claim")
-        claim = super().claim(limit, as_of)
+        claim = super().claim(limit, as_of, is_mail=is_mail)
         self.killer.at("after claim")
         return claim
 

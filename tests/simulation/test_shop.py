@@ -46,6 +46,7 @@ def test_files_have_the_columns_of_the_contracts_in_their_order(folder, shop):
         assert {column.name for column in columns} - set(written) <= {
             "status",
             "birth_year",
+            "birthday",
             "unit_cost_amount",
         }
 

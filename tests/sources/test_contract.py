@@ -84,6 +84,7 @@ def test_addresses_names_and_birth_years_of_people_are_personal():
         "customers.email",
         "customers.first_name",
         "customers.birth_year",
+        "customers.birthday",
         "events.search_text",
     }
 

@@ -122,7 +122,7 @@ def test_a_file_without_even_a_header_is_named(settings):
         (
             "consents",
             "1,newsletter,true,form,{t},{t}",
-            ("purpose", "newsletter", "is none of 'marketing'"),
+            ("purpose", "newsletter", "is none of 'marketing', 'sms', 'push', 'call'"),
         ),
         ("consents", "1,marketing,perhaps,form,{t},{t}", ("is_given", "perhaps", "is not a boolean")),
     ],

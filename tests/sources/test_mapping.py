@@ -198,16 +198,29 @@ def test_words_constants_cents_and_filters_do_what_they_say(shop):
 
 
 @pytest.mark.parametrize("name", ["k.csv", "k.parquet"])
-def test_of_a_date_of_birth_the_year_is_landed_and_no_more(shop, name):
+@pytest.mark.parametrize(
+    ("column", "landed"),
+    [("birth_year", ["1985", "1992", None]), ("birthday", ["12-31", "02-29", None])],
+)
+def test_of_a_date_of_birth_the_year_or_the_day_is_landed_and_no_more(shop, name, column, landed):
     if name == "k.csv":
-        shop.write(name, "Nr,Geboren\n1,31.12.1985\n2,1990\n3,\n")
+        shop.write(name, "Nr,Geboren\n1,31.12.1985\n2,29.02.1992\n3,\n")
     else:
-        born = pa.array([date(1985, 12, 31), date(1990, 1, 1), None])
+        born = pa.array([date(1985, 12, 31), date(1992, 2, 29), None])
         pq.write_table(pa.table({"Nr": ["1", "2", "3"], "Geboren": born}), shop.folder / name)
-    columns = "{customer_id: Nr, birth_year: {from: Geboren, dates: '%d.%m.%Y'}}"
+    columns = f"{{customer_id: Nr, {column}: {{from: Geboren, dates: '%d.%m.%Y'}}}}"
     shop.map(f"  customers: {{files: {name}, columns: {columns}}}\n")
     shop.bring()
-    assert shop.landed("customers", "customer_id, birth_year") == [("1", "1985"), ("2", "1990"), ("3", None)]
+    assert shop.landed("customers", f"customer_id, {column}") == list(zip("123", landed, strict=True))
+
+
+def test_what_is_a_year_or_a_day_already_is_landed_as_it_is(shop):
+    shop.write("k.csv", "Nr,Jahr,Tag\n1,1990,07-14\n")
+    dates = "dates: '%d.%m.%Y'"
+    columns = f"{{customer_id: Nr, birth_year: {{from: Jahr, {dates}}}, birthday: {{from: Tag, {dates}}}}}"
+    shop.map(f"  customers: {{files: k.csv, columns: {columns}}}\n")
+    shop.bring()
+    assert shop.landed("customers", "birth_year, birthday") == [("1990", "07-14")]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "windows-1252", "utf-16"])

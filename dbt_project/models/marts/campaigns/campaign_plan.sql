@@ -21,6 +21,17 @@ campaign_mails as (
     group by customer_id, campaign_id
 ),
 
+-- What goes out by another channel than mail needs the customer's yes to that channel too.
+channel_consents as (
+    select
+        customer_id,
+        purpose as channel,
+        arg_max(is_given, struct_pack(decided_at, known_at, is_withdrawal := not is_given)) as has_consent
+    from {{ ref("stg_shop__consents") }}
+    where purpose <> 'marketing' and known_at < {{ as_of_date() }}
+    group by customer_id, purpose
+),
+
 people as (
     select
         customers.customer_id,
@@ -62,6 +73,7 @@ judged as not materialized (
         < definitions.holdout_share as is_held_out,
         candidates.product_count >= definitions.min_products as has_content,
         case
+            when definitions.channel <> 'mail' and channel_consents.has_consent is not true then 'no_consent'
             when people.verdict is not null then people.verdict
             when candidates.exit_reason is not null then 'exited'
             when candidates.due_date > {{ as_of_date() }} then 'too_soon'
@@ -74,6 +86,8 @@ judged as not materialized (
     inner join people on candidates.customer_id = people.customer_id
     left join campaign_mails
         on candidates.customer_id = campaign_mails.customer_id and candidates.campaign_id = campaign_mails.campaign_id
+    left join channel_consents
+        on candidates.customer_id = channel_consents.customer_id and definitions.channel = channel_consents.channel
 ),
 
 -- What the coupons that are left reach for: the mails that are expected to bring most, and by lot among equals.

@@ -11,6 +11,7 @@ select
     customers.customer_id,
     {{ as_of_date() }} as as_of_date,
     customers.first_name,
+    customers.birthday,
     customers.signed_up_at::date as signed_up_date,
     coalesce(customers.locale, '{{ var("shop_locale") }}') as locale,
     coalesce(customers.time_zone, '{{ var("shop_time_zone") }}') as time_zone,

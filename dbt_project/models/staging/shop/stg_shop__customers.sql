@@ -5,6 +5,7 @@ select
     locale,
     country_code,
     birth_year,
+    birthday,
     time_zone,
     signed_up_at,
     known_at,
