@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from campaigns.approvals import batches_of
+from campaigns.approvals import answer_for_absent, batches_of
 from campaigns.coupons import coupon_of
 from campaigns.definitions import Campaign, Step, load_campaigns
 from campaigns.ledger import Ledger, PlannedSend
@@ -116,7 +116,7 @@ def release_plan(settings: Settings, as_of: date) -> PlanReport:
         get_logger(__name__).info("the ledger has this day's plan already: it stays", as_of_date=str(as_of))
     else:
         enqueue(settings, ledger, as_of)
-    approve_at_once(settings, ledger, as_of)
+    answer_for_absent(settings, ledger, as_of)
     verdicts = Counter(published.read(PLAN, as_of, ["verdict"])["verdict"].to_pylist())
     ledger.check_identity(as_of, verdicts["planned"])
     return PlanReport(dict(sorted(verdicts.items())), 0 if is_frozen else verdicts["planned"])
@@ -232,13 +232,6 @@ def enqueue(settings: Settings, ledger: Ledger, as_of: date, known: Collection[s
         ledger.remember_kinds({row["campaign_id"]: row["kind"] for row in definitions})
         its_own = [batch for batch in batches if (batch.campaign_id, batch.step) in grown]
         ledger.enqueue(planned, targets, coupons, limits, its_own)
-
-
-def approve_at_once(settings: Settings, ledger: Ledger, as_of: date) -> None:
-    """Let go what waits, in the name of `settings.approver`, if there is one."""
-    for batch in ledger.approvals(as_of) if settings.approver else ():
-        if batch.answer is None:
-            ledger.answer(batch, 100, actor=settings.approver, why="LAPWING_APPROVER says so")
 
 
 def _addresses(settings: Settings, as_of: date) -> dict[str, str]:

@@ -15,6 +15,8 @@ from core.errors import SettingsError
 PROJECT = Path(__file__).resolve().parents[1]
 _DOMAIN = r"^([a-z0-9-]+(\.[a-z0-9-]+)+)?$"
 _RATE = re.compile(r"([a-z0-9-]+(?:\.[a-z0-9-]+)+) *= *(\d+(?:\.\d+)?)", re.IGNORECASE)
+DEMO = "demo"
+"""The approver that `make setup` names."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -93,7 +95,7 @@ class Settings(BaseSettings):
     approve_above: int = Field(10_000, ge=0)
     """Mails of one campaign's step on a day above which a person is asked before they go."""
     approver: str = Field("", max_length=64)
-    """Who approves, at once, whatever a person would be asked about; empty: a person is asked. The demo's is `demo`."""
+    """Who approves, at once, whatever a person would be asked about; empty: a person is asked. `demo` only does while days are replayed."""
     tracking_url: str = "http://127.0.0.1:8180"
     """Where customers' mail programs reach the tracking service: links, pixel, unsubscribe."""
     console_url: str = "http://127.0.0.1:8190"
@@ -201,6 +203,11 @@ class Settings(BaseSettings):
     def test_address_list(self) -> list[str]:
         """The addresses that test mail may go to, in lower case."""
         return [address.strip().lower() for address in self.test_addresses.split(",") if address.strip()]
+
+    @property
+    def present_approver(self) -> str:
+        """Who approves at once; empty: nobody. The demo's line in `.env`, forgotten there, approves no real mail."""
+        return "" if self.approver == DEMO and not self.replay else self.approver
 
     @property
     def rules_file(self) -> Path:
