@@ -11,16 +11,17 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from jinja2 import meta
 
+from campaigns.copy_candidates import Candidate, load_candidates, said, slot_sources
 from campaigns.definitions import STEP_FILES, TEMPLATES, Brand, load_brand, load_campaign
 from campaigns.facts import ALWAYS
-from campaigns.guard import faults
+from campaigns.guard import faults, faults_of_slot
 from campaigns.language import (
     SOURCE_LOCALE,
     Message,
@@ -81,6 +82,9 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = 
     files = {f"{campaign_id}/campaign.yml": folder / campaign_id / "campaign.yml"}
     for name in STEP_FILES[:-1]:
         files[f"{place}/{name}"] = folder / place / name
+    candidates = load_candidates(place, folder)
+    if candidates:
+        files[f"{place}/copy.yml"] = folder / place / "copy.yml"
     for shared in ("_base/brand.yml", "_base/base.mjml", "_base/base.txt"):
         files[shared] = folder / shared
     for file in sorted((folder / "_blocks").glob("*.*")):
@@ -90,13 +94,15 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = 
     sources = {name: _read(file, name) for name, file in files.items()}
 
     brand = load_brand(folder)
-    mjml = branded(joined("_base/base.mjml", place, sources), brand, html=True)
+    slots = {f"_blocks/copy_{slot}.txt": source for slot, source in slot_sources(candidates).items()}
+    texts = sources | slots
+    mjml = branded(joined("_base/base.mjml", place, texts), brand, html=True)
     draft = Template(
         campaign_id=campaign_id,
         version="",
-        subject=branded(joined(f"{place}/subject.txt", place, sources), brand, html=False),
+        subject=branded(joined(f"{place}/subject.txt", place, texts), brand, html=False),
         html=compile_mjml(mjml, place),
-        text=branded(joined("_base/base.txt", place, sources), brand, html=False),
+        text=branded(joined("_base/base.txt", place, texts), brand, html=False),
         catalogues=tuple(
             (name.split("/")[1], text)
             for name, text in sorted(sources.items())
@@ -106,7 +112,7 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = 
         sources=tuple(sorted((name, _sha256(text)) for name, text in sources.items())),
     )
     template = replace(draft, version=_version(draft))
-    _check(template, place, folder / place / "example.json")
+    _check(template, place, folder / place / "example.json", candidates)
     return template
 
 
@@ -211,7 +217,7 @@ def _read(file: Path, name: str) -> str:
         raise CampaignInvalid(f"{name} is not UTF-8: {error}") from None
 
 
-def _check(template: Template, place: str, file: Path) -> None:
+def _check(template: Template, place: str, file: Path, candidates: Sequence[Candidate]) -> None:
     try:
         facts = json.loads(_read(file, f"{place}/example.json"))
     except ValueError as error:
@@ -233,6 +239,11 @@ def _check(template: Template, place: str, file: Path) -> None:
                 rendered.subject, rendered.preheader, rendered.text, example, locale, template.brand
             ):
                 raise CampaignInvalid(f"campaign {place!r} (locale {locale}): {fault}")
+            for candidate, text in said(candidates, example, locale, dict(template.catalogues)):
+                for fault in faults_of_slot(candidate.slot, text, example, locale, template.brand):
+                    raise CampaignInvalid(
+                        f"{place}/copy.yml (locale {locale}): {candidate.candidate_id}: {fault}"
+                    )
 
 
 NOWHERE = LinkAddresses(
