@@ -90,13 +90,17 @@ class Sentence(Checked):
         """Jinja that says it."""
         if self.plural is not None and self.count is not None:
             number = VALUES[self.count]
-            return f"{{{{ ngettext({_quoted(self.text)}, {_quoted(self.plural)}, {number}, count={number}) }}}}"
+            return (
+                f"{{{{ ngettext({_quoted(self.text)}, {_quoted(self.plural)}, {number}, count={number}) }}}}"
+            )
         if self.to_name is None:
             return _message(self.text)
         return f"{{% if first_name %}}{_message(self.to_name)}{{% else %}}{_message(self.text)}{{% endif %}}"
 
 
-Production = Annotated[Sentence, BeforeValidator(lambda value: {"text": value} if isinstance(value, str) else value)]
+Production = Annotated[
+    Sentence, BeforeValidator(lambda value: {"text": value} if isinstance(value, str) else value)
+]
 Productions = dict[Identifier, Production]
 
 
@@ -175,9 +179,7 @@ def load_candidates(place: str, folder: Path = TEMPLATES) -> list[Candidate]:
 
 def slot_sources(candidates: Sequence[Candidate]) -> dict[str, str]:
     """Return slot → Jinja that says the text or the candidate in the fact `copy`; by default the first that can be said."""
-    by_slot = {
-        slot: list(each) for slot, each in itertools.groupby(candidates, key=lambda each: each.slot)
-    }
+    by_slot = {slot: list(each) for slot, each in itertools.groupby(candidates, key=lambda each: each.slot)}
     return {slot: _chooser(slot, each) for slot, each in by_slot.items()}
 
 
@@ -222,7 +224,9 @@ def _expanded(
             for symbol in symbols:
                 if symbol in inside or symbol not in grammar.parts:
                     problem = "is made of itself" if symbol in inside else "is no part"
-                    raise CampaignInvalid(f"{name}: {{{symbol}}} {problem}; parts: {', '.join(grammar.parts)}")
+                    raise CampaignInvalid(
+                        f"{name}: {{{symbol}}} {problem}; parts: {', '.join(grammar.parts)}"
+                    )
             used.update(symbols)
             parts = [
                 list(_expanded(grammar.parts[symbol], grammar, name, (*inside, symbol), used))

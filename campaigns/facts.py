@@ -97,7 +97,7 @@ ALWAYS = frozenset({"first_name", "products", "copy"})
 """What templates are given whether the document has it or not: None, no products, and nothing chosen for any slot."""
 _FACTS = TypeAdapter(Facts)
 _ABSENT = dict.fromkeys(sorted(Product.__optional_keys__))
-_NOT_CHOSEN = dict.fromkeys(SLOTS, {"id": None, "text": None})
+_NOT_CHOSEN = {slot: {"id": None, "text": None} for slot in SLOTS}
 
 
 def clean_facts(facts: Mapping[str, object] | str) -> dict[str, Any]:

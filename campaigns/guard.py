@@ -37,7 +37,15 @@ _SCRIPTS = {
 _LATIN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿ]{2,}")
 _CAPITAL = re.compile(r"(?<=[^\W\d_][ ,;:-] )[A-ZÀ-ÖØ-Þ]\w+|(?<=[^\W\d_] )[A-ZÀ-ÖØ-Þ]\w+")
 _NO_NAMES = re.compile(r"(?!)")
-_NAMES = {"ar": _LATIN, "ja": _LATIN, "zh": _LATIN, "en": _CAPITAL, "es": _CAPITAL, "fr": _CAPITAL, "de": _NO_NAMES}
+_NAMES = {
+    "ar": _LATIN,
+    "ja": _LATIN,
+    "zh": _LATIN,
+    "en": _CAPITAL,
+    "es": _CAPITAL,
+    "fr": _CAPITAL,
+    "de": _NO_NAMES,
+}
 _COMMON_WORDS = {
     "de": "der die das und ist nicht sie ihr ihre wir uns mit von für auf ein eine den dem zu im was es noch haben diese weil",
     "en": "the and is not you your we us with of for on a an to in what it this that these are have because get no",
@@ -87,7 +95,9 @@ def faults_of_slot(
         yield f"the {slot} says nothing"
     language = formats_of(locale, [locale]).language
     folded = said.casefold()
-    strangers = [name for name in names if name.casefold() in folded and _word(name).search(said)] or _NAMES[language].findall(said)
+    strangers = [name for name in names if name.casefold() in folded and _word(name).search(said)] or _NAMES[
+        language
+    ].findall(said)
     for name in strangers:
         yield f"the {slot} names {name!r}, which is no fact of this mail"
     if (spoken := _other_language(said, language)) is not None:
@@ -150,7 +160,7 @@ def _hits(text: str) -> dict[str, int]:
 def _other_language(text: str, language: str) -> str | None:
     """Return which other language a line is in; None where it may well be in this one, as a line of two words may."""
     spoken = language_of(text)
-    if spoken in (None, language):
+    if spoken in (None, language) or (spoken, language) == ("zh", "ja"):  # a line may be all kanji
         return None
     if spoken in _COMMON and language in _COMMON and _hits(text)[spoken] <= _hits(text)[language] + 1:
         return None

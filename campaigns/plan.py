@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from campaigns.copy_candidates import load_candidates
 from campaigns.coupons import coupon_of
 from campaigns.definitions import Campaign, Step, load_campaigns
 from campaigns.ledger import Ledger, PlannedSend
@@ -54,6 +55,26 @@ DEFINITIONS = pa.schema(
     ]
 )
 """One row per campaign and step, highest priority first: what the plan of a day knows of it. Steps count from 1."""
+
+
+COPY_CANDIDATES = pa.schema(
+    [
+        ("campaign_id", pa.string()),
+        ("step", pa.int32()),
+        ("slot", pa.string()),
+        ("place", pa.int32()),
+        ("candidate_id", pa.string()),
+        ("origin", pa.string()),
+        ("about", pa.string()),
+        ("least_products", pa.int32()),
+        ("locale", pa.string()),
+        ("category", pa.string()),
+        ("text", pa.string()),
+        ("rejected", pa.string()),
+    ]
+)
+"""One row per mail, slot and candidate, in the order of copy.yml. `locale`, `category` (of the mail's first product) and `text` are
+those of generated copy; `rejected` says why no mail may say it."""
 
 
 @dataclass(frozen=True)
@@ -122,15 +143,30 @@ def plan_rows(settings: Settings, as_of: date) -> Iterator[dict[str, Any]]:
 def _publish_definitions(settings: Settings, as_of: date) -> None:
     """Compile and keep every template, and publish what the plan must know of each campaign and step."""
     store, published = TemplateStore(settings.published / "templates"), Published(settings.published)
-    rows = []
+    rows, words = [], []
     for campaign in load_campaigns().values():
         about = campaign.model_dump(include=set(DEFINITIONS.names))
         for number, step in enumerate(campaign.steps, start=1):
             template = compile_template(campaign.campaign_id, step=step.name)
             store.save(template)
             rows.append(about | _of_step(campaign, number, step) | {"template_version": template.version})
-    published.write_candidate("campaign_definitions", as_of, pa.Table.from_pylist(rows, DEFINITIONS))
-    published.release("campaign_definitions", as_of)
+            words += [
+                {"campaign_id": campaign.campaign_id, "step": number, "place": place}
+                | {
+                    name: getattr(each, name)
+                    for name in ("slot", "candidate_id", "origin", "about", "least_products")
+                }
+                for place, each in enumerate(
+                    load_candidates(f"{campaign.campaign_id}/{step.name}".rstrip("/"))
+                )
+            ]
+    tables = {
+        "campaign_definitions": pa.Table.from_pylist(rows, DEFINITIONS),
+        "copy_candidates": pa.Table.from_pylist(words, COPY_CANDIDATES),
+    }
+    for name, table in tables.items():
+        published.write_candidate(name, as_of, table)
+        published.release(name, as_of)
 
 
 def _of_step(campaign: Campaign, number: int, step: Step) -> dict[str, object]:

@@ -239,8 +239,8 @@ def _check(template: Template, place: str, file: Path, candidates: Sequence[Cand
                 rendered.subject, rendered.preheader, rendered.text, example, locale, template.brand
             ):
                 raise CampaignInvalid(f"campaign {place!r} (locale {locale}): {fault}")
-            for candidate, text in said(candidates, example, locale, dict(template.catalogues)):
-                for fault in faults_of_slot(candidate.slot, text, example, locale, template.brand):
+            for candidate, words in said(candidates, example, locale, dict(template.catalogues)):
+                for fault in faults_of_slot(candidate.slot, words, example, locale, template.brand):
                     raise CampaignInvalid(
                         f"{place}/copy.yml (locale {locale}): {candidate.candidate_id}: {fault}"
                     )
