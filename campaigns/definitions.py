@@ -173,8 +173,10 @@ class Brand(Checked):
     default_tile: Tile
     words_not_used: dict[str, dict[Line, Line]] = Field(default_factory=dict)
     """locale → word → why no mail says it."""
-    words_with_facts: dict[str, dict[Line, Identifier]] = Field(default_factory=dict)
-    """locale → word → the fact, or the reason of a product, without which no mail says it."""
+    words_with_facts: dict[
+        str, dict[Line, Annotated[tuple[Identifier, ...], Field(min_length=1, strict=False)]]
+    ] = Field(default_factory=dict)
+    """locale → word → facts, or reasons of a product, of which a mail that says it needs one."""
 
     @field_validator("*")
     @classmethod
@@ -342,6 +344,9 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         given: set[Any] = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                problem = "a key must be a word, not a list or a mapping"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             key = self.construct_object(key_node)
             if key in given:
                 problem = f"key {key!r} is given twice"

@@ -9,12 +9,13 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from gettext import NullTranslations
-from typing import Any
+from typing import Any, TypeVar
 
 from campaigns.definitions import Brand
 from campaigns.facts import clean_facts
 from campaigns.language import clip, environment, formats_of
 
+Reason = TypeVar("Reason")
 LONGEST_SHOWN = {"subject": 110, "preheader": 150, "headline": 80, "lead": 320, "call_to_action": 40}
 """Columns, of which a Chinese or Japanese character takes two: about what inboxes show on a wide screen, three lines of a
 headline, seven of a lead and one of a button on a phone."""
@@ -116,17 +117,17 @@ def _faults_of_part(
     for word, why in _of_locale(brand.words_not_used, locale).items():
         if (banned := _word(word).search(said)) is not None:
             yield f"the {name} says {banned[0]!r}: {why}"
-    for word, fact in _of_locale(brand.words_with_facts, locale).items():
-        if (claim := _word(word).search(said)) is not None and fact not in _backing(facts):
-            yield f"the {name} says {claim[0]!r}, and no fact {fact!r} backs it"
+    backing = _backing(facts)
+    for word, needs in _of_locale(brand.words_with_facts, locale).items():
+        if not backing.intersection(needs) and (claim := _word(word).search(said)) is not None:
+            yield f"the {name} says {claim[0]!r}, which needs the fact {' or '.join(needs)}"
 
 
 def _backing(facts: Mapping[str, object] | str) -> set[str]:
     """Return what can back a claim: the facts that are not null, and the reasons of the mail's products."""
     cleaned = clean_facts(facts)
-    return {name for name, value in cleaned.items() if value is not None} | {
-        product["reason"] for product in cleaned["products"]
-    }
+    reasons = {product["reason"] for product in cleaned["products"]}
+    return reasons | {name for name, value in cleaned.items() if value is not None}
 
 
 def _too_long(name: str, text: str) -> Iterator[str]:
@@ -213,7 +214,7 @@ def _filters(locale: str) -> Mapping[str, Any]:
     return environment(NullTranslations(), formats_of(locale, [locale]), html=False).filters
 
 
-def _of_locale(words: Mapping[str, Mapping[str, str]], locale: str) -> Mapping[str, str]:
+def _of_locale(words: Mapping[str, Mapping[str, Reason]], locale: str) -> Mapping[str, Reason]:
     return words.get(locale.replace("-", "_").split("_")[0], {})
 
 

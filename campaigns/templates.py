@@ -116,6 +116,14 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = 
     return template
 
 
+def catalogues(folder: Path = TEMPLATES) -> dict[str, str]:
+    """Return locale → text of its .po file."""
+    files = sorted((folder / "locales").glob("*/LC_MESSAGES/messages.po"))
+    return {
+        file.parts[-3]: _read(file, f"locales/{file.parts[-3]}/LC_MESSAGES/messages.po") for file in files
+    }
+
+
 class TemplateStore:
     """Compiled templates by campaign and version, one JSON file each, never changed once written."""
 
