@@ -11,7 +11,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from campaigns.copy_candidates import load_candidates
+from campaigns.copy_candidates import Candidate, load_candidates
+from campaigns.copywriter import Mail, written
 from campaigns.coupons import coupon_of
 from campaigns.definitions import Campaign, Step, load_campaigns
 from campaigns.ledger import Ledger, PlannedSend
@@ -19,7 +20,7 @@ from campaigns.migrate import migrate
 from campaigns.outcomes import publish_ledger_state
 from campaigns.render import LinkAddresses, render
 from campaigns.sends import Coupon
-from campaigns.templates import TemplateStore, compile_template
+from campaigns.templates import TemplateStore, catalogues, compile_template
 from core.clock import clock_of
 from core.dbt import build
 from core.errors import NotPublished
@@ -143,23 +144,18 @@ def plan_rows(settings: Settings, as_of: date) -> Iterator[dict[str, Any]]:
 def _publish_definitions(settings: Settings, as_of: date) -> None:
     """Compile and keep every template, and publish what the plan must know of each campaign and step."""
     store, published = TemplateStore(settings.published / "templates"), Published(settings.published)
-    rows, words = [], []
+    rows, words, mails = [], [], []
     for campaign in load_campaigns().values():
         about = campaign.model_dump(include=set(DEFINITIONS.names))
         for number, step in enumerate(campaign.steps, start=1):
             template = compile_template(campaign.campaign_id, step=step.name)
             store.save(template)
             rows.append(about | _of_step(campaign, number, step) | {"template_version": template.version})
-            words += [
-                {"campaign_id": campaign.campaign_id, "step": number, "place": place}
-                | {
-                    name: getattr(each, name)
-                    for name in ("slot", "candidate_id", "origin", "about", "least_products")
-                }
-                for place, each in enumerate(
-                    load_candidates(f"{campaign.campaign_id}/{step.name}".rstrip("/"))
-                )
-            ]
+            if candidates := load_candidates(f"{campaign.campaign_id}/{step.name}".rstrip("/")):
+                slots = frozenset(each.slot for each in candidates)
+                mails.append(Mail(campaign.campaign_id, number, campaign.description, slots))
+                words += [_candidate_row(mails[-1], *each) for each in enumerate(candidates)]
+    words += written(settings, as_of, mails, _languages(settings))
     tables = {
         "campaign_definitions": pa.Table.from_pylist(rows, DEFINITIONS),
         "copy_candidates": pa.Table.from_pylist(words, COPY_CANDIDATES),
@@ -167,6 +163,23 @@ def _publish_definitions(settings: Settings, as_of: date) -> None:
     for name, table in tables.items():
         published.write_candidate(name, as_of, table)
         published.release(name, as_of)
+
+
+def _candidate_row(mail: Mail, place: int, candidate: Candidate) -> dict[str, object]:
+    own = {
+        name: getattr(candidate, name)
+        for name in ("slot", "candidate_id", "origin", "about", "least_products")
+    }
+    return {"campaign_id": mail.campaign_id, "step": mail.step, "place": place} | own
+
+
+def _languages(settings: Settings) -> set[str]:
+    """Return the languages of our catalogues that customers read."""
+    with reading(settings) as connection:
+        found = connection.execute(
+            "select distinct locale from shop.customers where locale is not null"
+        ).fetchall()
+    return {locale.replace("-", "_").split("_")[0] for (locale,) in found} & catalogues().keys()
 
 
 def _of_step(campaign: Campaign, number: int, step: Step) -> dict[str, object]:
