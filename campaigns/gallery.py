@@ -22,7 +22,7 @@ RIGHT_TO_LEFT_NAME = "شاي أخضر (20 كيسًا)"
 OTHERWISE = {
     "care_topic": ("fresh", "frozen", "bakery", "dairy", "meat", "pantry", "household", "garden", None),
     "occasion": ("birthday", "new_year", "christmas", "lunar_new_year", "eid", "anniversary"),
-    "last_read_date": (None,),
+    "last_opened_date": (None,),
 }
 """Facts that change what a mail says, and what they may be."""
 

@@ -102,6 +102,12 @@ class Settings(BaseSettings):
     """Where people who run the shop reach the console: inbox, why-page, report."""
     pause_after_errors: int = Field(20, ge=1)
     """Consecutive unreachable-server errors after which a batch stops."""
+    copy_key: SecretStr = SecretStr("")
+    """Key of a language model that writes copy; empty: none is asked. It learns what a mail is for, a language and a category."""
+    copy_url: str = Field("", pattern=r"^(https://.+|http://(127\.0\.0\.1|localhost)(:\d+)?/?)?$")
+    """Where it is asked: an OpenAI-compatible API, without the `/v1/chat/completions`."""
+    copy_model: str = ""
+    """Name of the model there."""
     rules_of_trade: str = ""
     """File of the rules of trade for recommendations; empty: `rules_of_trade.yml` beside the code."""
     churn_horizon_days: int = Field(28, ge=1)
@@ -149,6 +155,14 @@ class Settings(BaseSettings):
             # Pydantic would let the first two through, and show the value with the third.
             raise ValueError("is no IANA time zone, such as Europe/Berlin") from None
         return value
+
+    @model_validator(mode="after")
+    def _copy_is_asked_somewhere(self) -> "Settings":
+        if self.copy_key.get_secret_value() and not (self.copy_url and self.copy_model):
+            raise ValueError(
+                "LAPWING_COPY_KEY is set, so LAPWING_COPY_URL and LAPWING_COPY_MODEL must be too"
+            )
+        return self
 
     @model_validator(mode="after")
     def _replay_stays_at_home(self) -> "Settings":

@@ -416,7 +416,7 @@ def test_a_link_to_anywhere_but_the_shop_stops_the_mail(url):
     ("facts", "said"),
     [
         ({"products": example("winback/care")["products"]}, r"needs 'days_since_last_order'"),
-        (example("winback/care", products=[]), r"needs"),
+        (example("winback/care", copy={"subject": {"id": "time"}}), r"'copy.subject.text' is missing"),
         (example("winback/care", days_since_last_order=None), r"cannot use a fact"),
         (
             with_product("winback/care", price_cents="349"),
