@@ -1,7 +1,8 @@
 """What the plan of a day costs: `python -m benchmarks.plan --customers 1000000` (`make bench-plan`).
 
 Fifteen campaigns, of which every customer is proposed by three: the decision itself, from what audiences propose to the
-candidate that the gate reads. Audiences are made beforehand, of texts as long as a mail of three products has.
+candidate that the gate reads, and what each mail says: every campaign has three candidates for each of its five slots, of which
+one is chosen by what the customer buys. Audiences are made beforehand, of texts as long as a mail of three products has.
 """
 
 import argparse
@@ -17,8 +18,9 @@ import pyarrow as pa
 
 from benchmarks.features import run_apart, say
 from benchmarks.results import Result, write
-from campaigns.outcomes import LEDGER_COUPONS, LEDGER_SUPPRESSIONS
-from campaigns.plan import DEFINITIONS
+from campaigns.facts import SLOTS
+from campaigns.outcomes import LEDGER_COUPONS, LEDGER_PREFERENCES, LEDGER_SUPPRESSIONS
+from campaigns.plan import COPY_CANDIDATES, DEFINITIONS
 from core.dbt import build
 from core.published import Published
 from core.settings import Settings
@@ -33,6 +35,10 @@ CAMPAIGNS = (
 LADDERS = {"cart_abandonment": 3, "welcome": 3, "winback": 4}
 """How many steps a campaign has that has several."""
 PLAN = "campaign_journeys campaign_farewells send_hours campaign_candidates campaign_plan stg_published__campaign_definitions "
+PLAN += (
+    "copy_tastes copy_options stg_published__copy_candidates stg_published__earlier_copy stg_mail__events "
+)
+PLAN += "stg_published__ledger_preferences "
 PLAN += "stg_published__ledger_sends stg_published__ledger_suppressions stg_published__ledger_coupons stg_shop__consents"
 PROPOSED_BY = 3
 """A customer who has just signed up is not to be won back: nobody is proposed by all."""
@@ -116,7 +122,7 @@ def make_shop(folder: Path, customers: int) -> None:
     settings = settings_of(folder)
     with writing(settings) as db:
         make_landing_tables(db)
-        for schema in ("shop", "ml", "campaigns", "staging"):
+        for schema in ("shop", "ml", "campaigns", "staging", "intermediate"):
             db.execute(f"create schema if not exists {schema}")
         db.execute(PEOPLE.format(count=customers, day=DAY))
         for number, campaign_id in enumerate(CAMPAIGNS):
@@ -139,7 +145,9 @@ def make_shop(folder: Path, customers: int) -> None:
             LEDGER_SUPPRESSIONS,
         ),
         "ledger_coupons": pa.Table.from_pylist([], LEDGER_COUPONS),
+        "ledger_preferences": pa.Table.from_pylist([], LEDGER_PREFERENCES),
         "campaign_definitions": pa.Table.from_pylist(list(definitions()), DEFINITIONS),
+        "copy_candidates": pa.Table.from_pylist(list(copy_candidates()), COPY_CANDIDATES),
     }
     for table, rows in tables.items():
         published.write_candidate(table, DAY, rows)
@@ -154,6 +162,7 @@ def definitions() -> Iterator[dict[str, object]]:
                 "step": step,
                 "step_name": f"step{step}",
                 "wait_days": 3 if step > 1 else 0,
+                "kind": "suggestions",
                 "priority": 900 - 50 * number,
                 "holdout_share": 0.1,
                 "holdout_key": campaign_id,
@@ -166,6 +175,23 @@ def definitions() -> Iterator[dict[str, object]]:
             }
 
 
+def copy_candidates() -> Iterator[dict[str, object]]:
+    for campaign_id in CAMPAIGNS:
+        for step in range(1, LADDERS.get(campaign_id, 1) + 1):
+            for slot in SLOTS:
+                for place, about in enumerate(("all", "first", "second")):
+                    yield {
+                        "campaign_id": campaign_id,
+                        "step": step,
+                        "slot": slot,
+                        "place": place,
+                        "candidate_id": about,
+                        "origin": "authored",
+                        "about": about,
+                        "least_products": place,
+                    }
+
+
 PEOPLE = """
 create table shop.customers as
 select 'c' || n as customer_id, date '{day}' as as_of_date, 'en' as locale,
@@ -174,14 +200,18 @@ from range({count}) as numbers(n);
 create table ml.customer_features as
 select 'c' || n as customer_id, date '{day}' as as_of_date, (n % 90)::bigint as recency_days, null::bigint as last_click_days, (n % 24)::double as usual_hour,
     0.5::double as usual_hour_share, (1 + n % 30)::bigint as orders_lifetime_count, ['new', 'active', 'lapsing'][1 + n % 3] as lifecycle_stage
-from range({count}) as numbers(n)"""
+from range({count}) as numbers(n);
+create table intermediate.int_customer_categories_rolled as
+select 'c' || n as customer_id, 'category ' || ((n + k * k) % 30) as category, date '{day}' - (1 + (n + k) % 300)::integer as known_date,
+    2::bigint as line_count, (100 + n * k % 4000)::bigint as net_amount_cents
+from range({count}) as numbers(n), range(12) as times(k)"""
 
 AUDIENCE = """
 create table campaigns.audience_{campaign_id} as
 select 'c' || n as customer_id, steps.step::integer as step, (n * 7 + {number}) % 1000 / 10.0::double as value_cents,
     (n + {number}) % 9 as product_count,
     '{{"first_name":"Ada","products":[' || array_to_string(list_transform([1, 2, 3], x ->
-        '{{"product_id":"' || (n * x % 99991) || '","name":"White Milk, 1 gallon ' || (n * x % 997) || '","category":"Grocery",'
+        '{{"product_id":"' || (n * x % 99991) || '","name":"White Milk, 1 gallon ' || (n * x % 997) || '","category":"category ' || (n * x % 30) || '",'
         || '"brand":"Private","size":"1 GA","price_cents":' || (n * x % 1999) || ',"currency":"USD","url":'
         || '"https://juniper.example/p/' || (n * x % 99991) || '","reason":"favourite","reason_product_name":null,'
         || '"bought_date":null,"times_bought":' || (n % 29) || ',"usual_gap_days":9.5,"days_since":' || (n % 90) || '}}'), ',')

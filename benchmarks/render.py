@@ -109,6 +109,7 @@ def plain(
         "link": lambda target: str(addresses.click(link_id_of(target))),
         "pixel_url": str(addresses.pixel),
         "unsubscribe_url": str(addresses.unsubscribe),
+        "preferences_url": str(addresses.preferences),
     }
 
     def part(name: str) -> str:

@@ -20,6 +20,7 @@ from pydantic import (
 
 from campaigns.sends import MAIL
 from core.errors import CampaignInvalid
+from core.preferences import MailKind
 from core.settings import PROJECT
 
 TEMPLATES = PROJECT / "email_templates"
@@ -34,11 +35,13 @@ Hex = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
 Host = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*$")]
 
 
-class _Checked(BaseModel):
+class Checked(BaseModel):
+    """A part of a file that people write: unknown keys and values of another type are mistakes."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Offer(_Checked):
+class Offer(Checked):
     """What a coupon of a campaign gives; the audience may size it to the customer, up to this."""
 
     discount_percent: int = Field(ge=1, le=50)
@@ -54,7 +57,7 @@ Channel = Literal["mail", "sms", "push", "call"]
 """How a step reaches the customer: what is no mail goes to the shop's webhook."""
 
 
-class Step(_Checked):
+class Step(Checked):
     """One message of a campaign that has several; its files are in the folder of its name."""
 
     name: Identifier
@@ -84,13 +87,15 @@ ONLY_STEP = Step.model_construct(name="")
 """The step of a campaign that names none: its files lie beside `campaign.yml`."""
 
 
-class Campaign(_Checked):
+class Campaign(Checked):
     """One campaign as its folder's `campaign.yml` describes it."""
 
     campaign_id: Identifier
     title: Annotated[Line, Field(max_length=80)]
     description: Line
     owner: Line
+    kind: MailKind = Field(MailKind.SUGGESTIONS, strict=False)
+    """What a reader switches off who wants no more of it."""
     priority: int = Field(ge=0, le=1000)
     """Where a customer qualifies for several campaigns on a day, the highest wins; of equals, the mail that is expected
     to bring most."""
@@ -135,14 +140,14 @@ class Campaign(_Checked):
         return days
 
 
-class Colour(_Checked):
+class Colour(Checked):
     """A colour as readers with a light and with a dark screen see it."""
 
     light: Hex
     dark: Hex
 
 
-class Tile(_Checked):
+class Tile(Checked):
     """What stands in for the picture of a product."""
 
     emoji: Line
@@ -155,7 +160,7 @@ class TileRule(Tile):
     words: tuple[Line, ...] = Field(min_length=1, strict=False)
 
 
-class Colours(_Checked):
+class Colours(Checked):
     """The colours every template may use."""
 
     page: Colour
@@ -168,7 +173,7 @@ class Colours(_Checked):
     soft: Colour
 
 
-class Brand(_Checked):
+class Brand(Checked):
     """Who writes: the shop's name, addresses, colours and fonts."""
 
     name: Line
@@ -183,6 +188,10 @@ class Brand(_Checked):
     default_tile: Tile
     words_not_used: dict[str, dict[Line, Line]] = Field(default_factory=dict)
     """locale → word → why no mail says it."""
+    words_with_facts: dict[
+        str, dict[Line, Annotated[tuple[Identifier, ...], Field(min_length=1, strict=False)]]
+    ] = Field(default_factory=dict)
+    """locale → word → facts, or reasons of a product, of which a mail that says it needs one."""
 
     @field_validator("*")
     @classmethod
@@ -228,7 +237,7 @@ def load_campaign(folder: Path) -> Campaign:
     """
     if not (folder / "campaign.yml").is_file():
         raise CampaignInvalid(f"campaign folder {folder.name} lacks campaign.yml")
-    campaign = _checked(Campaign, folder / "campaign.yml")
+    campaign = checked(Campaign, folder / "campaign.yml")
     if campaign.campaign_id != folder.name:
         raise CampaignInvalid(
             f"{_place(folder / 'campaign.yml', ['campaign_id'])}: campaign_id is {campaign.campaign_id!r}; "
@@ -259,7 +268,7 @@ def _require_step_folders(campaign: Campaign, folder: Path) -> None:
 
 def load_brand(folder: Path = TEMPLATES) -> Brand:
     """Return what `_base/brand.yml` says. Raises CampaignInvalid, as `load_campaigns` does."""
-    return _checked(Brand, folder / "_base" / "brand.yml")
+    return checked(Brand, folder / "_base" / "brand.yml")
 
 
 def _campaign_folders(folder: Path) -> list[Path]:
@@ -272,7 +281,8 @@ def _campaign_folders(folder: Path) -> list[Path]:
     ]
 
 
-def _checked(model: type[Model], file: Path) -> Model:
+def checked(model: type[Model], file: Path) -> Model:
+    """Return what a YAML file says. Raises CampaignInvalid, as `load_campaigns` does."""
     name = f"{file.parent.name}/{file.name}"
     try:
         # _UniqueKeys is a SafeLoader, which ruff cannot see
@@ -349,6 +359,9 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         given: set[Any] = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                problem = "a key must be a word, not a list or a mapping"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             key = self.construct_object(key_node)
             if key in given:
                 problem = f"key {key!r} is given twice"

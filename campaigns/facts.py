@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +28,8 @@ from core.errors import CampaignInvalid
 
 LONGEST = 2000  # characters of one fact; longer ones are cut
 LONGEST_NAME = 40
+SLOTS = ("subject", "preheader", "headline", "lead", "call_to_action")
+"""The parts of a mail of which there may be several candidates."""
 
 _DROPPED = {"Cf", "Cs"}  # invisible (direction overrides, zero-width characters); half a character
 # U+200C and U+200D stay: Persian spelling and composed emoji need them, and they act on nothing.
@@ -75,17 +77,27 @@ class Product(TypedDict, extra_items=Value):  # type: ignore[call-arg]  # PEP 72
 
 
 @with_config(_AS_GIVEN)
+class Said(TypedDict):
+    """What a slot of the mail says: a candidate of its template, or a text that was written for it."""
+
+    id: Text
+    text: Text | None
+
+
+@with_config(_AS_GIVEN)
 class Facts(TypedDict, extra_items=Value):  # type: ignore[call-arg]  # PEP 728, which mypy does not know
     """The known part of a facts document; a campaign may bring facts of its own beside it."""
 
     first_name: NotRequired[Text | None]
     products: NotRequired[list[Product]]
+    copy: NotRequired[dict[Literal["subject", "preheader", "headline", "lead", "call_to_action"], Said]]
 
 
-ALWAYS = frozenset({"first_name", "products"})
-"""What templates are given whether the document has it or not: None, and no products."""
+ALWAYS = frozenset({"first_name", "products", "copy"})
+"""What templates are given whether the document has it or not: None, no products, and nothing chosen for any slot."""
 _FACTS = TypeAdapter(Facts)
 _ABSENT = dict.fromkeys(sorted(Product.__optional_keys__))
+_NOT_CHOSEN = {slot: {"id": None, "text": None} for slot in SLOTS}
 
 
 def clean_facts(facts: Mapping[str, object] | str) -> dict[str, Any]:
@@ -106,6 +118,7 @@ def clean_facts(facts: Mapping[str, object] | str) -> dict[str, Any]:
         **checked,
         "first_name": name_or_none(checked.get("first_name")),
         "products": [_ABSENT | product for product in checked.get("products", [])],
+        "copy": {**_NOT_CHOSEN, **checked.get("copy", {})},
     }
 
 

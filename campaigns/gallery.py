@@ -2,10 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from campaigns.definitions import TEMPLATES, load_campaigns
+from campaigns.guard import faults
+from campaigns.language import require_locale
+from campaigns.render import LinkAddresses, Rendered, render
+from campaigns.templates import NOWHERE, Template, compile_template
 from core.errors import CampaignInvalid
 
 Facts = dict[str, Any]
@@ -16,9 +22,46 @@ RIGHT_TO_LEFT_NAME = "شاي أخضر (20 كيسًا)"
 OTHERWISE = {
     "care_topic": ("fresh", "frozen", "bakery", "dairy", "meat", "pantry", "household", "garden", None),
     "occasion": ("birthday", "new_year", "christmas", "lunar_new_year", "eid", "anniversary"),
-    "last_read_date": (None,),
+    "last_opened_date": (None,),
 }
 """Facts that change what a mail says, and what they may be."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A mail that is only looked at, and what guard-rails would keep it back for."""
+
+    rendered: Rendered
+    findings: tuple[str, ...]
+
+
+def look(campaign_id: str, step: str, facts: Facts, locale: str, addresses: LinkAddresses = NOWHERE) -> Look:
+    """Return a mail as the templates make it now.
+
+    Raises
+    ------
+    CampaignInvalid
+        If its template is not what it must be, it lacks a fact or there is no such language.
+    """
+    template = _template(campaign_id, step, _newest_change())
+    require_locale(locale, [name for name, _ in template.catalogues])
+    made = render(template, facts, locale, addresses)
+    found = faults(made.subject, made.preheader, made.text, facts, locale, template.brand)
+    return Look(made, tuple(found))
+
+
+@lru_cache(maxsize=64)  # to compile one takes half a second
+def _template(campaign_id: str, step: str, _change: int) -> Template:
+    return compile_template(campaign_id, step=step)
+
+
+def _newest_change() -> int:
+    return max(path.stat().st_mtime_ns for path in TEMPLATES.rglob("*"))  # a folder's is that of a file gone
+
+
+def locales() -> list[str]:
+    """Return the languages mails are written in."""
+    return ["en", *sorted(path.name for path in (TEMPLATES / "locales").iterdir() if path.name != "en")]
 
 
 def mails(folder: Path = TEMPLATES) -> list[tuple[str, str]]:

@@ -6,17 +6,19 @@ that was not written by hand has to pass for each mail.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from gettext import NullTranslations
-from typing import Any
+from typing import Any, TypeVar
 
 from campaigns.definitions import Brand
 from campaigns.facts import clean_facts
 from campaigns.language import clip, environment, formats_of
 
-LONGEST_SHOWN = {"subject": 110, "preheader": 150}
-"""Columns, of which a Chinese or Japanese character takes two: about what inboxes show on a wide screen."""
+Reason = TypeVar("Reason")
+LONGEST_SHOWN = {"subject": 110, "preheader": 150, "headline": 80, "lead": 320, "call_to_action": 40}
+"""Columns, of which a Chinese or Japanese character takes two: about what inboxes show on a wide screen, three lines of a
+headline, seven of a lead and one of a button on a phone."""
 LONGEST_MESSAGE = {"sms": 306, "push": 180, "call": 2000}
 """Columns of a message without its links: two parts of a text message (3GPP TS 23.040), what a telephone's lock screen shows."""
 STARS = range(1, 6)
@@ -34,6 +36,18 @@ _SCRIPTS = {
     "ja": re.compile(r"[\u3040-\u30ff]"),
     "zh": re.compile(r"[\u4e00-\u9fff]"),
     "latin": re.compile(r"[a-zà-öø-ÿœ]", re.IGNORECASE),
+}
+_LATIN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿ]{2,}")
+_CAPITAL = re.compile(r"(?<=[^\W\d_][ ,;:-] )[A-ZÀ-ÖØ-Þ]\w+|(?<=[^\W\d_] )[A-ZÀ-ÖØ-Þ]\w+")
+_NO_NAMES = re.compile(r"(?!)")
+_NAMES = {
+    "ar": _LATIN,
+    "ja": _LATIN,
+    "zh": _LATIN,
+    "en": _CAPITAL,
+    "es": _CAPITAL,
+    "fr": _CAPITAL,
+    "de": _NO_NAMES,
 }
 _COMMON_WORDS = {
     "de": "der die das und ist nicht sie ihr ihre wir uns mit von für auf ein eine den dem zu im was es noch haben diese weil",
@@ -56,18 +70,9 @@ def faults(
     parts = {"subject": subject, "preheader": preheader, "text": text}
     rest = {name: known.sub(_KNOWN, _ADDRESS.sub(_KNOWN, _plain(part))) for name, part in parts.items()}
     for name, said in rest.items():
-        for found in _OPEN_SLOT.finditer(said):
-            yield f"the {name} holds {found[0]!r}, a slot that nothing filled"
-        for found in _NUMBER.finditer(said):
-            yield f"the {name} states {found[0]!r}, which is no fact of this mail"
-        for found in _CURRENCY.finditer(said):
-            yield f"the {name} states a price with {found[0]!r}, which is no fact of this mail"
-        for word, why in _banned(brand, locale).items():
-            if (banned := _word(word).search(said)) is not None:
-                yield f"the {name} says {banned[0]!r}: {why}"
-    for name, longest in LONGEST_SHOWN.items():
-        if (shown := _columns(parts[name])) > longest:
-            yield f"the {name} takes {shown} columns; allowed: {longest}"
+        yield from _faults_of_part(name, said, facts, locale, brand)
+    for name in ("subject", "preheader"):
+        yield from _too_long(name, parts[name])
     spoken = language_of(" ".join(rest.values()))
     if spoken != formats_of(locale, [locale]).language:
         yield f"the mail is in {spoken or 'no language we know'}, and should be in {locale}"
@@ -78,6 +83,65 @@ def too_long(text: str, channel: str) -> Iterator[str]:
     longest = LONGEST_MESSAGE.get(channel)
     if longest is not None and (shown := _columns(_ADDRESS.sub("", text))) > longest:
         yield f"the text takes {shown} columns without its links; allowed for {channel}: {longest}"
+
+
+def faults_of_slot(
+    slot: str,
+    text: str,
+    facts: Mapping[str, object] | str,
+    locale: str,
+    brand: Brand,
+    names: Iterable[str] = (),
+) -> Iterator[str]:
+    """Yield why a slot must not say a text: all that a mail must not, and a name that is no fact of the mail.
+
+    `names` are those that the shop knows, of products, brands and customers. Beside them a word counts as a name where its
+    script says so: a capital within an English, French or Spanish sentence, Latin letters in a language of others.
+    """
+    said = _statements(facts, locale, brand).sub(_KNOWN, _ADDRESS.sub(_KNOWN, _plain(text)))
+    yield from _faults_of_part(slot, said, facts, locale, brand)
+    yield from _too_long(slot, text)
+    if not text.strip():
+        yield f"the {slot} says nothing"
+    language = formats_of(locale, [locale]).language
+    folded = said.casefold()
+    strangers = [name for name in names if name.casefold() in folded and _word(name).search(said)] or _NAMES[
+        language
+    ].findall(said)
+    for name in strangers:
+        yield f"the {slot} names {name!r}, which is no fact of this mail"
+    if (spoken := _other_language(said, language)) is not None:
+        yield f"the {slot} is in {spoken}, and should be in {locale}"
+
+
+def _faults_of_part(
+    name: str, said: str, facts: Mapping[str, object] | str, locale: str, brand: Brand
+) -> Iterator[str]:
+    for found in _OPEN_SLOT.finditer(said):
+        yield f"the {name} holds {found[0]!r}, a slot that nothing filled"
+    for found in _NUMBER.finditer(said):
+        yield f"the {name} states {found[0]!r}, which is no fact of this mail"
+    for found in _CURRENCY.finditer(said):
+        yield f"the {name} states a price with {found[0]!r}, which is no fact of this mail"
+    for word, why in _of_locale(brand.words_not_used, locale).items():
+        if (banned := _word(word).search(said)) is not None:
+            yield f"the {name} says {banned[0]!r}: {why}"
+    backing = _backing(facts)
+    for word, needs in _of_locale(brand.words_with_facts, locale).items():
+        if not backing.intersection(needs) and (claim := _word(word).search(said)) is not None:
+            yield f"the {name} says {claim[0]!r}, which needs the fact {' or '.join(needs)}"
+
+
+def _backing(facts: Mapping[str, object] | str) -> set[str]:
+    """Return what can back a claim: the facts that are not null, and the reasons of the mail's products."""
+    cleaned = clean_facts(facts)
+    reasons = {product["reason"] for product in cleaned["products"]}
+    return reasons | {name for name, value in cleaned.items() if value is not None}
+
+
+def _too_long(name: str, text: str) -> Iterator[str]:
+    if (shown := _columns(text)) > LONGEST_SHOWN[name]:
+        yield f"the {name} takes {shown} columns; allowed: {LONGEST_SHOWN[name]}"
 
 
 def language_of(text: str) -> str | None:
@@ -94,14 +158,29 @@ def language_of(text: str) -> str | None:
         return None
     if script != "latin":
         return script
-    words = re.findall(r"[^\W\d_]+", text.lower())
-    hits = {language: sum(word in common for word in words) for language, common in _COMMON.items()}
+    hits = _hits(text)
     return max(hits, key=lambda language: hits[language]) if any(hits.values()) else None
+
+
+def _hits(text: str) -> dict[str, int]:
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    return {language: sum(word in common for word in words) for language, common in _COMMON.items()}
+
+
+def _other_language(text: str, language: str) -> str | None:
+    """Return which other language a line is in; None where it may well be in this one, as a line of two words may."""
+    spoken = language_of(text)
+    if spoken in (None, language) or (spoken, language) == ("zh", "ja"):  # a line may be all kanji
+        return None
+    if spoken in _COMMON and language in _COMMON and _hits(text)[spoken] <= _hits(text)[language] + 1:
+        return None
+    return spoken
 
 
 def _statements(facts: Mapping[str, object] | str, locale: str, brand: Brand) -> re.Pattern[str]:
     """Return what finds every fact of a mail, in any form that a template of the locale gives it."""
     cleaned = clean_facts(facts)
+    del cleaned["copy"]  # what a slot says is no fact: it has to state some
     said = {brand.name, brand.postal_address, *_forms(cleaned, _filters(locale), None)}
     products = len(cleaned["products"])
     said |= {str(products), str(products - 1)}
@@ -144,8 +223,8 @@ def _filters(locale: str) -> Mapping[str, Any]:
     return environment(NullTranslations(), formats_of(locale, [locale]), html=False).filters
 
 
-def _banned(brand: Brand, locale: str) -> Mapping[str, str]:
-    return brand.words_not_used.get(locale.replace("-", "_").split("_")[0], {})
+def _of_locale(words: Mapping[str, Mapping[str, Reason]], locale: str) -> Mapping[str, Reason]:
+    return words.get(locale.replace("-", "_").split("_")[0], {})
 
 
 @lru_cache(maxsize=1024)

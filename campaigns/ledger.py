@@ -171,7 +171,7 @@ class Ledger(PlanningLedger):
                 # keeps other senders out from the start: two that shared the lock would wait for each other. SQLite
                 # admits one writer anyway.
                 mode = "share row exclusive" if any(outcome.suppresses for outcome in after) else "share"
-                connection.execute(text(f"lock table suppressions, consents in {mode} mode"))
+                connection.execute(text(f"lock table suppressions, consents, preferences in {mode} mode"))
             self._end(connection, lease, after, now)
             rows = [
                 (send.send_id, handover.server, handover.message_id, handover.message_digest)

@@ -1,6 +1,6 @@
 """Batches in the ledger: what was planned of a campaign's step on a day, and whether a person let it go."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from math import ceil
@@ -25,13 +25,34 @@ _BY_BATCH = (approvals.c.as_of_date, approvals.c.campaign_id, approvals.c.step)
 _ITS_SENDS = and_(*(sends.c[column.name] == column for column in _BY_BATCH))
 
 
-def record_batches(connection: Connection, batches: Sequence[Batch], now: datetime) -> None:
-    """Add batches; what nobody is asked about is approved by rule. One that is there already stays as it is."""
+FirstState = tuple[SendState, str | None]
+"""The state in which a send enters the ledger, and what its reply says then."""
+
+
+def batch_key(row: Mapping[str, Any]) -> tuple[date, str, int]:
+    """Return which batch a row of `sends` or `approvals` belongs to."""
+    return row["as_of_date"], row["campaign_id"], row["step"]
+
+
+def record_batches(
+    connection: Connection, batches: Sequence[Batch], now: datetime
+) -> dict[tuple[date, str, int], FirstState]:
+    """Add batches; return how sends of each begin, by `batch_key`.
+
+    What nobody is asked about is approved by rule. A batch that is there already has grown: what a person answered holds for
+    what joins it, what the rule let go is asked about once there is a reason.
+    """
+    first_states: dict[tuple[date, str, int], FirstState] = {}
     for batch in batches:
-        row: dict[str, Any] = asdict(batch)
+        row: dict[str, Any] = asdict(batch) | {"answer": None, "share_percent": None, "answered_at": None}
+        row |= {"answered_by": None}
         if batch.reason is None:
             row |= {"answer": APPROVED, "share_percent": 100, "answered_at": now, "answered_by": BY_RULE}
-        if insert_if_absent(connection, approvals, row) and batch.reason:
+        is_new = insert_if_absent(connection, approvals, row) == 1
+        by_rule = _is(batch), approvals.c.answered_by == BY_RULE
+        if batch.reason and not is_new:
+            is_new = connection.execute(update(approvals).where(*by_rule).values(row)).rowcount == 1
+        if batch.reason and is_new:
             detail = _about(batch) | {"reason": batch.reason, "count": batch.send_count}
             record_audit(
                 connection,
@@ -41,6 +62,17 @@ def record_batches(connection: Connection, batches: Sequence[Batch], now: dateti
                 subject=batch.campaign_id,
                 detail=detail,
             )
+        stands = _as_approval(connection.execute(select(*_COLUMNS).where(_is(batch))).one())
+        first_states[batch_key(row)] = _first_state(stands)
+    return first_states
+
+
+def _first_state(stands: Approval) -> FirstState:
+    if stands.answer is None:
+        return SendState.AWAITING, None
+    if stands.share_percent == 100:  # percent
+        return SendState.PLANNED, None
+    return SendState.REJECTED, f"{stands.share_percent} % of its batch were approved by {stands.answered_by}"
 
 
 def answer_batch(  # who said what about which, each named

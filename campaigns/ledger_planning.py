@@ -7,17 +7,32 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, TextClause, delete, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, TextClause, delete, insert, literal, select, update
 
 from campaigns.coupons import issue_coupons
-from campaigns.ledger_approvals import answer_batch, close_unanswered, record_batches
+from campaigns.ledger_approvals import (
+    FirstState,
+    answer_batch,
+    batch_key,
+    close_unanswered,
+    record_batches,
+)
 from campaigns.ledger_rows import insert_if_absent, record_audit, record_suppression
 from campaigns.ledger_view import LedgerView
 from campaigns.sends import EVERYTHING, Approval, Batch, Coupon, Decision, PlannedSend, SendState
 from campaigns.standings import RESUMED
 from core.clock import Clock
 from core.errors import LedgerBroken
-from core.ledger_tables import IS_AWAITING, IS_WAITING, consent_files, consents, links, pauses, sends
+from core.ledger_tables import (
+    IS_AWAITING,
+    IS_WAITING,
+    campaign_kinds,
+    consent_files,
+    consents,
+    links,
+    pauses,
+    sends,
+)
 from core.logging import without_addresses
 
 
@@ -44,7 +59,7 @@ class PlanningLedger(LedgerView):
 
         A `send_id` the ledger knows stays as it is, whatever became of it, and so does its coupon. `targets`: link_id →
         target. `limits`: campaign_id → how many of its coupons may be valid at once. `batches`: those with a reason to
-        ask a person for begin as `awaiting`, which no sender sees.
+        ask a person for begin as `awaiting`, which no sender sees. What joins a batch later on its day shares its answer.
 
         Raises
         ------
@@ -62,9 +77,10 @@ class PlanningLedger(LedgerView):
             known: set[str] = set(
                 connection.scalars(select(sends.c.send_id).where(sends.c.as_of_date.in_(days)))
             )
-            asked = {(each.as_of_date, each.campaign_id, each.step) for each in batches if each.reason}
+            now = self._clock()
+            first_states = record_batches(connection, batches, now)
             new = [
-                row | {"state": _first_state(row, asked), "due_at": row["send_at"], "attempts": 0}
+                row | _beginning(first_states.get(batch_key(row), (SendState.PLANNED, None)), row, now)
                 for row in rows
                 if row["send_id"] not in known
             ]
@@ -73,8 +89,14 @@ class PlanningLedger(LedgerView):
                 ids = {row["send_id"] for row in new}
                 issued = [coupon for coupon in coupons if coupon.send_id in ids]
                 issue_coupons(connection, issued, limits, self._clock())
-            record_batches(connection, batches, self._clock())
         return len(new)
+
+    def remember_kinds(self, kinds: Mapping[str, str]) -> None:
+        """Store which kind of mail each campaign's are (campaign_id → kind), so that a kind switched off stops them."""
+        rows = [{"campaign_id": campaign_id, "kind": kind} for campaign_id, kind in sorted(kinds.items())]
+        with self._engine.begin() as connection:
+            connection.execute(delete(campaign_kinds).where(campaign_kinds.c.campaign_id.in_(kinds)))
+            connection.execute(insert(campaign_kinds), rows)
 
     def remember_links(self, targets: Mapping[str, str]) -> None:
         """Store where links lead (link_id → target), so that tracking redirects there and nowhere else."""
@@ -188,9 +210,11 @@ class PlanningLedger(LedgerView):
         record_audit(connection, self._clock(), actor=actor, action=action, subject=subject, detail=detail)
 
 
-def _first_state(row: Mapping[str, Any], asked: set[tuple[date, str, int]]) -> SendState:
-    is_asked = (row["as_of_date"], row["campaign_id"], row["step"]) in asked
-    return SendState.AWAITING if is_asked else SendState.PLANNED
+def _beginning(first: FirstState, row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Return what a send is when it enters the ledger, beside its row of the plan."""
+    state, reply = first
+    ended_at = now if state is SendState.REJECTED else None
+    return {"state": state, "due_at": row["send_at"], "attempts": 0, "ended_at": ended_at, "reply": reply}
 
 
 def _expire(

@@ -27,8 +27,19 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
 from campaigns.sends import EVERYTHING, MAIL, DueSend, LedgerSend, SendState
-from core.ledger_tables import HELD, IS_WAITING, audit_log, consents, pauses, sends, suppressions
+from core.ledger_tables import (
+    HELD,
+    IS_WAITING,
+    audit_log,
+    campaign_kinds,
+    consents,
+    pauses,
+    preferences,
+    sends,
+    suppressions,
+)
 from core.logging import without_addresses
+from core.preferences import OUR_PURPOSE
 
 COLUMNS = [sends.c[name] for name in LedgerSend.__dataclass_fields__]
 DUE_COLUMNS = [sends.c[name] for name in DueSend.__dataclass_fields__]
@@ -40,12 +51,9 @@ HAS_SUPPRESSION = or_(
 )
 """Whether the person of a send wants no mail, under this customer_id or at this address."""
 
-OUR_PURPOSE = "marketing"
-"""The purpose of everything Lapwing sends. What is no mail has its channel as a second one; no other purpose stops a send."""
 
-
-def _last_said_no(purpose: object) -> ColumnElement[bool]:
-    """Return whether the customer of a send last said no to a purpose. False where the ledger knows no decision."""
+def _has_said_no(purpose: object) -> ColumnElement[bool]:
+    """Return whether the customer of a send last said no to a purpose; False where the ledger knows no decision."""
     return (
         select(consents.c.is_given)
         .where(consents.c.customer_id == sends.c.customer_id, consents.c.purpose == purpose)
@@ -57,10 +65,34 @@ def _last_said_no(purpose: object) -> ColumnElement[bool]:
     )
 
 
-HAS_WITHDRAWN = or_(_last_said_no(OUR_PURPOSE), and_(sends.c.channel != MAIL, _last_said_no(sends.c.channel)))
+HAS_WITHDRAWN = or_(_has_said_no(OUR_PURPOSE), and_(sends.c.channel != MAIL, _has_said_no(sends.c.channel)))
 """Whether the customer of a send last said no, to all of it or to its channel. The plan asked for a yes."""
 
-STOPS = {"suppressed": HAS_SUPPRESSION, "consent withdrawn": HAS_WITHDRAWN}
+HAS_SWITCHED_OFF = _has_said_no(
+    select(campaign_kinds.c.kind)
+    .where(campaign_kinds.c.campaign_id == sends.c.campaign_id)
+    .correlate(sends)
+    .scalar_subquery()
+)
+"""Whether the customer of a send wants no mail of its kind."""
+
+HAS_PAUSED = (
+    select(preferences.c.no_mail_before)
+    .where(preferences.c.customer_id == sends.c.customer_id)
+    .order_by(preferences.c.preference_id.desc())
+    .limit(1)
+    .correlate(sends)
+    .scalar_subquery()
+    > sends.c.due_at
+).is_(True)
+"""Whether a send is due while its customer wants none: in a pause, or as a second mail in a week."""
+
+STOPS = {
+    "suppressed": HAS_SUPPRESSION,
+    "consent withdrawn": HAS_WITHDRAWN,
+    "kind switched off": HAS_SWITCHED_OFF,
+    "paused by the reader": HAS_PAUSED,
+}
 """What keeps a send from going for good, by the words its reply says."""
 
 _START = """

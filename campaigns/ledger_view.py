@@ -22,9 +22,12 @@ from core.ledger_tables import (
     consents,
     leases,
     pauses,
+    preferences,
+    replies,
     sends,
     suppressions,
 )
+from core.preferences import MailKind
 
 SENDS_PER_QUESTION = 10_000  # a question of SQLite may have 32,766 parameters
 
@@ -37,6 +40,30 @@ class Suppression:
     pseudonym: str
     reason: str
     suppressed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """What a customer chose about our mail; None: nothing, so the shop's own rules hold."""
+
+    customer_id: str
+    kinds_off: list[str]
+    mails_per_week: int | None
+    paused_until: datetime | None
+    locale: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a proven reply wants, and of whom it is. `closed_at`: when it was done; None: it waits for a person."""
+
+    reply_id: str
+    intent: str
+    send_id: str
+    customer_id: str
+    received_at: datetime
+    taken_at: datetime
+    closed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +210,32 @@ class LedgerView:
         with self._engine.begin() as connection:
             return [Suppression(**row._asdict()) for row in connection.execute(query)]
 
+    def preferences_before(self, moment: datetime) -> list[Preference]:
+        """Return what customers had chosen before a moment, by customer_id; of two choices, the newest."""
+        chosen = (
+            select(preferences).where(preferences.c.decided_at < moment).order_by(preferences.c.preference_id)
+        )
+        decided = (
+            select(consents.c.customer_id, consents.c.purpose, consents.c.is_given)
+            .where(consents.c.purpose.in_(list(MailKind)), consents.c.decided_at < moment)
+            .where(consents.c.known_at < moment)
+            # so that what counts comes last: the newest, and of two at once the withdrawal
+            .order_by(consents.c.decided_at, consents.c.known_at, consents.c.is_given.desc())
+        )
+        with self._engine.begin() as connection:
+            newest = {row.customer_id: row for row in connection.execute(chosen)}
+            is_given = {(row.customer_id, row.purpose): row.is_given for row in connection.execute(decided)}
+        off: dict[str, list[str]] = {}
+        for (customer_id, kind), is_on in sorted(is_given.items()):
+            if not is_on:
+                off.setdefault(customer_id, []).append(kind)
+        found = []
+        for customer_id in sorted(newest.keys() | off.keys()):
+            row = newest.get(customer_id)
+            pace = (row.mails_per_week, row.paused_until, row.locale) if row else (None, None, None)
+            found.append(Preference(customer_id, off.get(customer_id, []), *pace))
+        return found
+
     def carried_files(self) -> set[str]:
         """Return the digests of the landing files whose consents are all here."""
         with self._engine.begin() as connection:
@@ -232,6 +285,25 @@ class LedgerView:
         """Return campaign_id → how many of its coupons were issued by a moment and are valid after it."""
         with self._engine.begin() as connection:
             return valid_coupons(connection, moment)
+
+    def answers_since(self, moment: datetime) -> list[Answer]:
+        """Return the proven complaints and wishes for no more mail that were taken or closed since a moment, in that order."""
+        columns = (
+            sends.c.customer_id,
+            *(replies.c[name] for name in Answer.__dataclass_fields__ if name != "customer_id"),
+        )
+        query = (
+            select(*columns)
+            .join_from(replies, sends, sends.c.send_id == replies.c.send_id)
+            .where(
+                replies.c.is_proven,
+                replies.c.intent.in_(["complaint", "unsubscribe"]),
+                or_(replies.c.taken_at >= moment, replies.c.closed_at >= moment),
+            )
+            .order_by(replies.c.taken_at, replies.c.reply_id)
+        )
+        with self._engine.begin() as connection:
+            return [Answer(**row._asdict()) for row in connection.execute(query)]
 
     def customers_of(self, send_ids: Collection[str]) -> dict[str, str]:
         """Return send_id → customer_id of those sends that are in the ledger."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, time
 
 import pyarrow as pa
@@ -45,6 +45,17 @@ LEDGER_SENDS = pa.schema(
 )
 """One row per send of an earlier day that reached somebody, or may have, by send_id."""
 
+LEDGER_PREFERENCES = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("kinds_off", pa.list_(pa.string())),
+        ("mails_per_week", pa.int32()),
+        ("paused_until", _MOMENT),
+        ("locale", pa.string()),
+    ]
+)
+"""One row per customer who had chosen something about our mail before the day began, by customer_id."""
+
 LEDGER_COUPONS = pa.schema([("campaign_id", pa.string()), ("valid_count", pa.int64())])
 """One row per campaign with coupons that were issued before the day and are valid on it, by campaign_id."""
 
@@ -68,7 +79,7 @@ def publish_outcomes(settings: Settings, as_of: date) -> int:
 
 
 def publish_ledger_state(settings: Settings, as_of: date, addresses: Mapping[str, str]) -> None:
-    """Publish `ledger_suppressions`, `ledger_sends` and `ledger_coupons`: what the plan of a day may know of the ledger.
+    """Publish what the plan of a day may know of the ledger: its suppressions, sends, coupons and readers' preferences.
 
     `addresses`: customer_id → address as known at the day. Only here can a customer be told to have the address of
     somebody who is suppressed: the warehouse has no key to make pseudonyms with.
@@ -88,6 +99,10 @@ def publish_ledger_state(settings: Settings, as_of: date, addresses: Mapping[str
                 ledger.suppressed_before(begin), addresses, settings.token_key
             )
         ]
+        preferences = [
+            asdict(chosen) | {"paused_until": _without_zone(chosen.paused_until)}
+            for chosen in ledger.preferences_before(begin)
+        ]
         earlier = [
             dict(zip(LEDGER_SENDS.names, row, strict=True)) for row in ledger.sends_before(as_of, begin)
         ]
@@ -96,6 +111,7 @@ def publish_ledger_state(settings: Settings, as_of: date, addresses: Mapping[str
             for campaign_id, count in sorted(ledger.valid_coupons(begin).items())
         ]
     _publish(settings, "ledger_suppressions", as_of, pa.Table.from_pylist(suppressed, LEDGER_SUPPRESSIONS))
+    _publish(settings, "ledger_preferences", as_of, pa.Table.from_pylist(preferences, LEDGER_PREFERENCES))
     _publish(settings, "ledger_sends", as_of, pa.Table.from_pylist(earlier, LEDGER_SENDS))
     _publish(settings, "ledger_coupons", as_of, pa.Table.from_pylist(coupons, LEDGER_COUPONS))
 

@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from campaigns.approvals import batches_of
+from campaigns.approvals import answer_for_absent, batches_of
+from campaigns.copy_candidates import Candidate, load_candidates
+from campaigns.copywriter import Mail, written
 from campaigns.coupons import coupon_of
 from campaigns.definitions import Campaign, Step, load_campaigns
 from campaigns.ledger import Ledger, PlannedSend
@@ -21,7 +23,7 @@ from campaigns.migrate import migrate
 from campaigns.outcomes import publish_ledger_state
 from campaigns.render import LinkAddresses, render
 from campaigns.sends import MAIL, Coupon
-from campaigns.templates import TemplateStore, compile_template
+from campaigns.templates import TemplateStore, catalogues, compile_template
 from core.clock import clock_of
 from core.dbt import build
 from core.durable import locked
@@ -42,6 +44,7 @@ DEFINITIONS = pa.schema(
         ("step_name", pa.string()),
         ("channel", pa.string()),
         ("wait_days", pa.int32()),
+        ("kind", pa.string()),
         ("priority", pa.int32()),
         ("holdout_share", pa.float64()),
         ("holdout_key", pa.string()),
@@ -59,6 +62,26 @@ DEFINITIONS = pa.schema(
     ]
 )
 """One row per campaign and step, highest priority first: what the plan of a day knows of it. Steps count from 1."""
+
+
+COPY_CANDIDATES = pa.schema(
+    [
+        ("campaign_id", pa.string()),
+        ("step", pa.int32()),
+        ("slot", pa.string()),
+        ("place", pa.int32()),
+        ("candidate_id", pa.string()),
+        ("origin", pa.string()),
+        ("about", pa.string()),
+        ("least_products", pa.int32()),
+        ("locale", pa.string()),
+        ("category", pa.string()),
+        ("text", pa.string()),
+        ("rejected", pa.string()),
+    ]
+)
+"""One row per mail, slot and candidate, in the order of copy.yml. `locale`, `category` (of the mail's first product) and `text` are
+those of generated copy; `rejected` says why no mail may say it."""
 
 
 @dataclass(frozen=True)
@@ -115,18 +138,10 @@ def release_plan(settings: Settings, as_of: date) -> PlanReport:
         get_logger(__name__).info("the ledger has this day's plan already: it stays", as_of_date=str(as_of))
     else:
         enqueue(settings, ledger, as_of)
-    answer_unattended(settings, ledger, as_of)
+    answer_for_absent(settings, ledger, as_of)
     verdicts = Counter(published.read(PLAN, as_of, ["verdict"])["verdict"].to_pylist())
     ledger.check_identity(as_of, verdicts["planned"])
     return PlanReport(dict(sorted(verdicts.items())), 0 if is_frozen else verdicts["planned"])
-
-
-def answer_unattended(settings: Settings, ledger: Ledger, as_of: date) -> None:
-    """Approve what a person would be asked about, where `LAPWING_APPROVER` says that nobody is there."""
-    if settings.approver:
-        for batch in ledger.approvals(as_of):
-            if batch.answer is None:
-                ledger.answer(batch, 100, actor=settings.approver, why="LAPWING_APPROVER says so")
 
 
 def plan_rows(settings: Settings, as_of: date) -> Iterator[dict[str, Any]]:
@@ -138,7 +153,7 @@ def plan_rows(settings: Settings, as_of: date) -> Iterator[dict[str, Any]]:
 def _publish_definitions(settings: Settings, as_of: date) -> None:
     """Compile and keep every template, and publish what the plan must know of each campaign and step."""
     store, published = TemplateStore(settings.published / "templates"), Published(settings.published)
-    rows = []
+    rows, words, mails = [], [], []
     for campaign in load_campaigns().values():
         require_webhook(settings, campaign)
         about = campaign.model_dump(include=set(DEFINITIONS.names))
@@ -146,8 +161,35 @@ def _publish_definitions(settings: Settings, as_of: date) -> None:
             template = compile_template(campaign.campaign_id, step=step.name)
             store.save(template)
             rows.append(about | _of_step(campaign, number, step) | {"template_version": template.version})
-    published.write_candidate("campaign_definitions", as_of, pa.Table.from_pylist(rows, DEFINITIONS))
-    published.release("campaign_definitions", as_of)
+            if candidates := load_candidates(f"{campaign.campaign_id}/{step.name}".rstrip("/")):
+                slots = frozenset(each.slot for each in candidates)
+                mails.append(Mail(campaign.campaign_id, number, campaign.description, slots))
+                words += [_candidate_row(mails[-1], *each) for each in enumerate(candidates)]
+    words += written(settings, as_of, mails, _languages(settings))
+    tables = {
+        "campaign_definitions": pa.Table.from_pylist(rows, DEFINITIONS),
+        "copy_candidates": pa.Table.from_pylist(words, COPY_CANDIDATES),
+    }
+    for name, table in tables.items():
+        published.write_candidate(name, as_of, table)
+        published.release(name, as_of)
+
+
+def _candidate_row(mail: Mail, place: int, candidate: Candidate) -> dict[str, object]:
+    own = {
+        name: getattr(candidate, name)
+        for name in ("slot", "candidate_id", "origin", "about", "least_products")
+    }
+    return {"campaign_id": mail.campaign_id, "step": mail.step, "place": place} | own
+
+
+def _languages(settings: Settings) -> set[str]:
+    """Return the languages of our catalogues that customers read."""
+    with reading(settings) as connection:
+        found = connection.execute(
+            "select distinct locale from shop.customers where locale is not null"
+        ).fetchall()
+    return {locale.replace("-", "_").split("_")[0] for (locale,) in found} & catalogues().keys()
 
 
 def require_webhook(settings: Settings, campaign: Campaign) -> None:
@@ -232,10 +274,13 @@ def enqueue(settings: Settings, ledger: Ledger, as_of: date, known: Collection[s
                 channel=channel,
             )
         )
+    grown = {(send.campaign_id, send.step) for send in planned}
     batches = batches_of(rows, ledger.approved_templates(), settings.approve_above)
     with plan_and_ledger_agree(settings):
         published.release(PLAN, as_of)
-        ledger.enqueue(planned, targets, coupons, limits, batches)
+        ledger.remember_kinds({row["campaign_id"]: row["kind"] for row in definitions})
+        its_own = [batch for batch in batches if (batch.campaign_id, batch.step) in grown]
+        ledger.enqueue(planned, targets, coupons, limits, its_own)
 
 
 def _addresses(settings: Settings, as_of: date) -> dict[str, str]:

@@ -49,6 +49,7 @@ class LinkAddresses:
     """link_id → address that leads to its stored target."""
     pixel: str
     unsubscribe: str
+    preferences: str
     survey: Callable[[int], str]
     """stars (1 to 5) → page that asks whether that is the answer."""
     coupon: Callable[[], str]
@@ -59,10 +60,12 @@ class LinkAddresses:
         """Return the addresses of one send; the same send always has the same ones."""
         base = tracking_url.rstrip("/")
         clicks = f"{base}/c/"
+        stop = tokens.sign(TokenKind.UNSUBSCRIBE, send_id)  # who may stop all mail may stop some of it
         return cls(
             click=lambda link_id: Address.under(clicks, tokens.sign(TokenKind.CLICK, send_id, link_id)),
             pixel=Address.under(f"{base}/o/", f"{tokens.sign(TokenKind.OPEN, send_id)}.gif"),
-            unsubscribe=Address.under(f"{base}/u/", tokens.sign(TokenKind.UNSUBSCRIBE, send_id)),
+            unsubscribe=Address.under(f"{base}/u/", stop),
+            preferences=Address.under(f"{base}/p/", stop),
             survey=lambda stars: Address.under(
                 f"{base}/s/", tokens.sign(TokenKind.SURVEY, send_id, str(stars))
             ),
@@ -250,6 +253,7 @@ NAMES = frozenset(
         "tile",
         "pixel_url",
         "unsubscribe_url",
+        "preferences_url",
         "survey_url",
         "coupon_code",
         "subject",
@@ -273,6 +277,7 @@ def _names(facts: Names, constants: Names, addresses: LinkAddresses, links: _Lin
         "link": links,
         "pixel_url": addresses.pixel,
         "unsubscribe_url": addresses.unsubscribe,
+        "preferences_url": addresses.preferences,
         "survey_url": addresses.survey,
     }
 

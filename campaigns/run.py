@@ -68,9 +68,9 @@ def send_due(settings: Settings, as_of: date | None = None, progress: Progress |
         if expired := ledger.expire(timedelta(hours=settings.give_up_after_hours)):
             log.warning("sends expired: their time has passed, or they were deferred too long", count=expired)
         due = ledger.due_count(as_of)
-        others, paused = _send_by_webhook(settings, ledger, messages, as_of)
         is_worth_it = due >= WORTH_COURIERS and isinstance(mailer, SmtpMailer) and not inbox
         may_fork = not current_process().daemon
+        others, paused = _send_by_webhook(settings, ledger, messages, as_of)
         couriers = ending.enter_context(Couriers(settings)) if is_worth_it and may_fork else None
         counts = send_batch(
             ledger,

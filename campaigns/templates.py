@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -19,9 +19,10 @@ from typing import Any
 
 from jinja2 import meta
 
+from campaigns.copy_candidates import Candidate, load_candidates, said, slot_sources
 from campaigns.definitions import TEMPLATES, Brand, load_brand, load_campaign
 from campaigns.facts import ALWAYS
-from campaigns.guard import faults, too_long
+from campaigns.guard import faults, faults_of_slot, too_long
 from campaigns.language import (
     SOURCE_LOCALE,
     Message,
@@ -86,6 +87,9 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = 
     files = {f"{campaign_id}/campaign.yml": folder / campaign_id / "campaign.yml"}
     for name in steps[step].files[:-1]:
         files[f"{place}/{name}"] = folder / place / name
+    candidates = load_candidates(place, folder)
+    if candidates:
+        files[f"{place}/copy.yml"] = folder / place / "copy.yml"
     for shared in ("_base/brand.yml", "_base/base.mjml", "_base/base.txt"):
         files[shared] = folder / shared
     for file in sorted((folder / "_blocks").glob("*.*")):
@@ -95,11 +99,13 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = 
     sources = {name: _read(file, name) for name, file in files.items()}
 
     brand = load_brand(folder)
+    slots = {f"_blocks/copy_{slot}.txt": source for slot, source in slot_sources(candidates).items()}
+    texts = sources | slots
     channel = steps[step].channel
     subject = html = ""
     if channel == MAIL:
-        mjml = branded(joined("_base/base.mjml", place, sources), brand, html=True)
-        subject = branded(joined(f"{place}/subject.txt", place, sources), brand, html=False)
+        mjml = branded(joined("_base/base.mjml", place, texts), brand, html=True)
+        subject = branded(joined(f"{place}/subject.txt", place, texts), brand, html=False)
         html = compile_mjml(mjml, place)
     text = "_base/base.txt" if channel == MAIL else f"{place}/message.txt"
     draft = Template(
@@ -107,7 +113,7 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = 
         version="",
         subject=subject,
         html=html,
-        text=branded(joined(text, place, sources), brand, html=False),
+        text=branded(joined(text, place, texts), brand, html=False),
         catalogues=tuple(
             (name.split("/")[1], text)
             for name, text in sorted(sources.items())
@@ -117,8 +123,16 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = 
         sources=tuple(sorted((name, _sha256(text)) for name, text in sources.items())),
     )
     template = replace(draft, version=_version(draft))
-    _check(template, place, folder / place / "example.json", channel)
+    _check(template, place, folder / place / "example.json", channel, candidates)
     return template
+
+
+def catalogues(folder: Path = TEMPLATES) -> dict[str, str]:
+    """Return locale → text of its .po file."""
+    files = sorted((folder / "locales").glob("*/LC_MESSAGES/messages.po"))
+    return {
+        file.parts[-3]: _read(file, f"locales/{file.parts[-3]}/LC_MESSAGES/messages.po") for file in files
+    }
 
 
 class TemplateStore:
@@ -222,7 +236,7 @@ def _read(file: Path, name: str) -> str:
         raise CampaignInvalid(f"{name} is not UTF-8: {error}") from None
 
 
-def _check(template: Template, place: str, file: Path, channel: str) -> None:
+def _check(template: Template, place: str, file: Path, channel: str, candidates: Sequence[Candidate]) -> None:
     try:
         facts = json.loads(_read(file, f"{place}/example.json"))
     except ValueError as error:
@@ -245,12 +259,18 @@ def _check(template: Template, place: str, file: Path, channel: str) -> None:
             )
             for fault in chain(found, too_long(rendered.text, channel)):
                 raise CampaignInvalid(f"campaign {place!r} (locale {locale}): {fault}")
+            for candidate, words in said(candidates, example, locale, dict(template.catalogues)):
+                for fault in faults_of_slot(candidate.slot, words, example, locale, template.brand):
+                    raise CampaignInvalid(
+                        f"{place}/copy.yml (locale {locale}): {candidate.candidate_id}: {fault}"
+                    )
 
 
 NOWHERE = LinkAddresses(
     click=lambda link_id: f"http://127.0.0.1/c/{link_id}",
     pixel="http://127.0.0.1/o",
     unsubscribe="http://127.0.0.1/u",
+    preferences="http://127.0.0.1/p",
     survey=lambda stars: f"http://127.0.0.1/s/{stars}",
     coupon=lambda: "CODE0-CODE0",
 )

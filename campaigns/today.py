@@ -10,9 +10,10 @@ from datetime import UTC, date, datetime
 
 import duckdb
 
+from campaigns.approvals import answer_for_absent
 from campaigns.ledger import Ledger
 from campaigns.migrate import migrate
-from campaigns.plan import PLAN, PlanReport, answer_unattended, enqueue, planned_count
+from campaigns.plan import PLAN, PlanReport, enqueue, planned_count
 from core.clock import clock_of
 from core.dbt import build
 from core.errors import LedgerBroken
@@ -79,7 +80,7 @@ def release_on(
     ledger = Ledger(open_ledger(settings.ledger), clock_of(settings))
     known = {send.send_id for send in ledger.of_day(as_of)}
     enqueue(settings, ledger, as_of, known)
-    answer_unattended(settings, ledger, as_of)
+    answer_for_absent(settings, ledger, as_of)
     planned = planned_count(settings, as_of)
     ledger.check_identity(as_of, planned)
     verdicts = Counter(published.read(PLAN, as_of, ["verdict"])["verdict"].to_pylist())

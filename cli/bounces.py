@@ -1,5 +1,6 @@
 """Commands on what came back: take it from the mailbox, look at it."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -17,11 +18,12 @@ def take(as_json: Json = False) -> None:
     Each mail is taken once, also if this is killed and run again. Only one that carries a token which we signed has an effect: after a hard bounce or a complaint its customer gets no more mail, and a send that was `uncertain` counts as sent. The others are counted. A person's answer stays unread in the mailbox, for a person; with LAPWING_TAKES_REPLIES it is read too, see `lapwing replies`. `collect_feedback` does the same every 15 minutes.
     """
     from campaigns.bounces.intake import take_notices
+    from ml.text.asking import sentiments
 
     settings = load_settings()
     if not settings.bounce_mailbox.get_secret_value():
         speech.print("LAPWING_BOUNCE_MAILBOX is empty: nothing is fetched (see docs/deployment.md)")
-    answer(dict(take_notices(settings)), as_json=as_json)
+    answer(dict(take_notices(settings, partial(sentiments, settings))), as_json=as_json)
 
 
 @bounces.command("list")

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.options import Day, Json, answer, day_of
+from core.clock import clock_of
 from core.errors import CampaignInvalid
 from core.settings import load_settings
 
@@ -70,19 +71,63 @@ def preview(
     html: Annotated[
         bool, typer.Option("--html", help="Print the HTML part instead of the text part.")
     ] = False,
+    send_to: Annotated[
+        str,
+        typer.Option(help="Send it, marked as a test, to an address of LAPWING_TEST_ADDRESSES instead."),
+    ] = "",
 ) -> None:
-    """Render a campaign's mail with the facts of its example.json, or for an awkward customer; sends nothing."""
+    """Render a campaign's mail with the facts of its example.json, or for an awkward customer; no customer gets it."""
     from campaigns import gallery
+    from campaigns.trial import send_trial
+
+    step = _step_of(campaign_id, step)
+    facts = gallery.customer(customer, gallery.example(campaign_id, step))
+    if send_to:
+        settings = load_settings()
+        reply = send_trial(settings, campaign_id, step, facts, locale, to=send_to, now=clock_of(settings)())
+        print(f"the server took it: {reply}")
+        return
+    rendered = gallery.look(campaign_id, step, facts, locale).rendered
+    print(rendered.html if html else f"{rendered.subject}\n{rendered.preheader}\n\n{rendered.text}")
+
+
+def _step_of(campaign_id: str, step: str) -> str:
+    """Return the step asked for, or the first."""
     from campaigns.definitions import load_campaigns
-    from campaigns.language import require_locale
-    from campaigns.render import render
-    from campaigns.templates import NOWHERE, compile_template
 
     if (found := load_campaigns().get(campaign_id)) is None:
         raise CampaignInvalid(f"there is no campaign {campaign_id!r}; `lapwing campaign list` shows them")
-    step = step or found.steps[0].name
-    template = compile_template(campaign_id, step=step)
-    require_locale(locale, [name for name, _ in template.catalogues])
-    facts = gallery.customer(customer, gallery.example(campaign_id, step))
-    rendered = render(template, facts, locale, NOWHERE)
-    print(rendered.html if html else f"{rendered.subject}\n{rendered.preheader}\n\n{rendered.text}")
+    return step or found.steps[0].name
+
+
+@campaign.command("copy")
+def copy(
+    campaign_id: Annotated[str, typer.Argument(help="Folder name, for example winback.")],
+    step: Annotated[str, typer.Option(help="Which of its steps; without it, the first.")] = "",
+    locale: Annotated[str, typer.Option(help="Language of the mail.")] = "en",
+    as_json: Json = False,
+) -> None:
+    """List what each slot of a mail may say for the customer of its example.json, and why a candidate is rejected."""
+    from campaigns import gallery
+    from campaigns.copy_candidates import load_candidates, said
+    from campaigns.definitions import load_brand
+    from campaigns.guard import faults_of_slot
+    from campaigns.language import require_locale
+    from campaigns.templates import catalogues
+
+    step = _step_of(campaign_id, step)
+    facts, texts = gallery.example(campaign_id, step), catalogues()
+    require_locale(locale, list(texts))
+    rows = [
+        {
+            "slot": candidate.slot,
+            "candidate_id": candidate.candidate_id,
+            "origin": candidate.origin,
+            "text": text,
+            "rejected": "; ".join(faults_of_slot(candidate.slot, text, facts, locale, load_brand())) or None,
+        }
+        for candidate, text in said(
+            load_candidates(f"{campaign_id}/{step}".rstrip("/")), facts, locale, texts
+        )
+    ]
+    answer(rows, as_json=as_json)

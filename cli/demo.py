@@ -22,7 +22,7 @@ from cli.services import prepare_airflow, running
 from core.errors import LapwingError, SettingsError
 from core.logging import configure_logging
 from core.published import Published
-from core.settings import Settings
+from core.settings import DEMO, Settings
 from core.stages import stage, stages
 
 out = Console(soft_wrap=True)
@@ -52,7 +52,7 @@ def run_demo(settings: Settings, as_of: date, *, households: int | None) -> None
             "the demo replays a day of 2017, so LAPWING_REPLAY must be true (see .env.example)"
         )
     # Nobody sits beside it to be asked; a copy set up before there were approvals names no approver.
-    settings = settings.model_copy(update={"approver": settings.approver or "demo"})
+    settings = settings.model_copy(update={"approver": settings.approver or DEMO})
     configure_logging(level=logging.WARNING)  # each step tells in one line; the DAGs' logs are kept in files
     began, first = time.perf_counter(), len(stages(settings))
     with running(settings, ["inbox", "tracking"]) as processes:

@@ -1,4 +1,4 @@
-"""Addresses in a mail: which are ours to count (click, pixel, unsubscribe), and where a click really leads."""
+"""Addresses in a mail: which are ours (click, pixel, unsubscribe, preferences), and where a click really leads."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class MailAddresses:
     def __init__(self, settings: Settings, ledger: LedgerReader) -> None:
         base = re.escape(settings.tracking_url.rstrip("/"))
         self._click = re.compile(rf"{base}/c/([\w.~-]+)")
-        self._counted = re.compile(rf"{base}/([cou])/[\w.~-]+")
+        self._counted = re.compile(rf"{base}/([coup])/[\w.~-]+")
         self._tokens = Tokens(settings.token_key)
         self._ledger = ledger
 
@@ -26,7 +26,10 @@ class MailAddresses:
             click = self._click.match(address)
             if click:
                 return targets.get(click[1], "a target the ledger does not know")
-            return "the unsubscribe page" if self._counted.match(address) else address
+            counted = self._counted.match(address)
+            if counted is None:
+                return address
+            return "the preferences page" if counted[1] == "p" else "the unsubscribe page"
 
         return name
 

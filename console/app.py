@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from console.pages import inbox, mail, report, sends
+from console.pages import gallery, inbox, mail, report, sends
 from console.readers import readers_of
 from console.rendering import Pages
 from core.errors import LapwingError
@@ -36,7 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
     app = FastAPI(title="Lapwing console", docs_url=None, redoc_url=None, openapi_url=None)
     readers, pages = readers_of(settings), Pages(settings)
-    for module in (inbox, mail, report, sends):
+    for module in (inbox, mail, report, sends, gallery):
         app.include_router(module.router(readers, pages))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.mount(

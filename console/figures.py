@@ -165,7 +165,10 @@ _SORTS = {
 
 @dataclass(frozen=True)
 class Answered:
-    """What people answered to a campaign's sends of one day; `unproven` want anything, `waiting` is of all of them."""
+    """What people answered to a campaign's sends of one day; `unproven` want anything, `waiting` is of all of them.
+
+    `sentiment`: mean of all of which it is known, -1 to 1; None: of none.
+    """
 
     campaign_id: str
     unsubscribe: int
@@ -175,17 +178,32 @@ class Answered:
     other: int
     unproven: int
     waiting: int
+    sentiment: float | None
 
 
 def answered(readers: Readers, day: date) -> list[Answered]:
     """Return what people answered to each campaign of a day that anybody answered."""
     counts: dict[str, Counter[str]] = {}
+    felt: dict[str, list[tuple[int, float]]] = {}
     for found in readers.ledger.reply_counts(day):
         of_campaign = counts.setdefault(found.campaign_id, Counter())
         of_campaign[found.intent if found.is_proven else "unproven"] += found.count
         of_campaign["waiting"] += found.open_count
-    names = [each.name for each in fields(Answered)][1:]
-    return [Answered(campaign_id, *(of[name] for name in names)) for campaign_id, of in counts.items()]
+        if found.sentiment is not None:
+            felt.setdefault(found.campaign_id, []).append((found.felt_count, found.sentiment))
+    names = [each.name for each in fields(Answered)][1:-1]
+    return [
+        Answered(
+            campaign_id, **{name: of[name] for name in names}, sentiment=_mean(felt.get(campaign_id, []))
+        )
+        for campaign_id, of in counts.items()
+    ]
+
+
+def _mean(groups: list[tuple[int, float]]) -> float | None:
+    """Return the mean over groups of so many with such a mean."""
+    count = sum(count for count, _ in groups)
+    return sum(count * mean for count, mean in groups) / count if count else None
 
 
 def model_figures(readers: Readers, day: date) -> list[ModelFigures]:

@@ -13,7 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from campaigns.ledger_view import LedgerView
 from campaigns.sending_now import SendingNow, sending_now
 from core.clock import clock_of
-from core.ledger_tables import links, notices, open_ledger, replies, sends, suppressions
+from core.ledger_tables import links, notices, open_ledger, preferences, replies, sends, suppressions
 from core.settings import Settings
 
 TROUBLED = ("refused", "deferred", "uncertain", "claimed", "sending")
@@ -77,13 +77,18 @@ class NoticeCount:
 
 @dataclass(frozen=True)
 class ReplyCount:
-    """How many people answered a campaign's day with an intent, and how many of these wait for somebody."""
+    """How many people answered a campaign's day with an intent, and how many of these wait for somebody.
+
+    `sentiment`: the mean over the `felt_count` of them of which it is known; None: of none.
+    """
 
     campaign_id: str
     intent: str
     is_proven: bool
     count: int
     open_count: int
+    felt_count: int
+    sentiment: float | None
 
 
 class LedgerReader:
@@ -141,14 +146,21 @@ class LedgerReader:
         keys = (sends.c.campaign_id, replies.c.intent, replies.c.is_proven)
         closed = func.count(replies.c.closed_at)
         query = (
-            select(*keys, func.count().label("count"), (func.count() - closed).label("open_count"))
+            select(
+                *keys,
+                func.count().label("count"),
+                (func.count() - closed).label("open_count"),
+                func.count(replies.c.sentiment).label("felt_count"),
+                func.avg(replies.c.sentiment).label("sentiment"),
+            )
             .join_from(sends, replies, replies.c.send_id == sends.c.send_id)
             .where(sends.c.as_of_date == as_of)
             .group_by(*keys)
             .order_by(*keys)
         )
         with self._connection() as connection:
-            if connection is None or not inspect(connection).has_table(replies.name):
+            # a ledger of before sentiments were kept, which came with this table
+            if connection is None or not inspect(connection).has_table(preferences.name):
                 return []
             return [ReplyCount(**row._mapping) for row in connection.execute(query)]
 

@@ -11,10 +11,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from babel.numbers import format_currency
 
 VERDICTS: Mapping[str, tuple[str, str]] = {
-    "no_consent": ("No consent", "The customer has not agreed to marketing mail."),
+    "no_consent": (
+        "No consent",
+        "The customer has not agreed to marketing mail, or has switched this kind of it off.",
+    ),
     "suppressed": (
         "Suppressed",
-        "The customer unsubscribed or complained, or the address refused or bounced mail before.",
+        "The customer unsubscribed, complained or paused all mail, or the address refused or bounced mail before.",
     ),
     "not_reachable": ("Not reachable", "No usable address is known."),
     "exited": ("Exited", "The customer has left the flow: bought, unsubscribed or entered a stronger one."),
@@ -23,7 +26,10 @@ VERDICTS: Mapping[str, tuple[str, str]] = {
         "The wait before this step, or until the customer may enter the flow again, is not over.",
     ),
     "held_out": ("Held out", "Drawn by lot to get nothing, so that the effect of the mail can be measured."),
-    "frequency_capped": ("Frequency capped", "The customer has had enough mail lately."),
+    "frequency_capped": (
+        "Frequency capped",
+        "The customer has had as much mail lately as the shop, or the customer, allows.",
+    ),
     "no_coupon": ("No coupon", "As many coupons of the campaign are out as it allows."),
     "outranked": ("Outranked", "Another campaign mattered more that day; one mail a day per customer."),
     "no_content": ("No content", "Too few products were left to show."),
@@ -39,8 +45,8 @@ STATES: Mapping[str, str] = {
     "sent": "The mail server accepted it.",
     "refused": "The mail server refused this address for good.",
     "deferred": "The mail server asked to try later; it is tried again when it is due.",
-    "suppressed": "Stopped before sending: the customer unsubscribed, complained or bounced after planning.",
-    "suppressed_late": "Stopped before sending: the customer unsubscribed, complained or bounced after planning.",
+    "suppressed": "Stopped before sending: after planning the customer unsubscribed, complained, bounced, or chose to get less.",
+    "suppressed_late": "Stopped before sending: after planning the customer unsubscribed, complained, bounced, or chose to get less.",
     "uncertain": "The connection broke after hand-over; it is not repeated, one mail too few can be put right.",
     "expired": "Its day passed before it could be sent, it was withdrawn, or the server put it off for too long.",
     "rejected": "A person did not approve it, or nobody answered in time.",

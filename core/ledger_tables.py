@@ -18,6 +18,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     Engine,
+    Float,
     Index,
     Integer,
     MetaData,
@@ -211,6 +212,7 @@ replies = Table(
     Column(
         "text", Text, doc="The writer's own words, without addresses; null once erased. Data, never markup."
     ),
+    Column("sentiment", Float, doc="How content its words are, -1 to 1; null: no model, or no words."),
     Column("received_at", UtcDateTime, nullable=False, doc="When it came into the mailbox."),
     Column("taken_at", UtcDateTime, nullable=False),
     Column("closed_at", UtcDateTime, doc="Null: it waits for a person."),
@@ -236,13 +238,47 @@ consents = Table(
     metadata,
     # Text, not String(64) as elsewhere: one overlong id must not keep everybody else's withdrawal out.
     Column("customer_id", Text, primary_key=True),
-    Column("purpose", Text, primary_key=True, doc="What was agreed to; our mail is `marketing`."),
+    Column(
+        "purpose",
+        Text,
+        primary_key=True,
+        doc="What was agreed to: `marketing` is all our mail, a `MailKind` one kind of it.",
+    ),
     Column("decided_at", UtcDateTime, primary_key=True),
     Column("known_at", UtcDateTime, primary_key=True, doc="When the shop, or we, learnt of it."),
     Column("is_given", Boolean, primary_key=True, doc="False: withdrawn."),
     Column("proof", Text, doc="Where it was decided: form, import, double_opt_in."),
 )
 """Every decision, never changed. The newest by (decided_at, known_at) counts; of two at once, the withdrawal."""
+
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("preference_id", Integer, primary_key=True, autoincrement=True),
+    Column("customer_id", String(64), nullable=False),
+    Column(
+        "send_id", String(32), nullable=False, doc="The send whose link was used: the proof who chose this."
+    ),
+    Column("mails_per_week", Integer, doc="At most so many; null: as many as the shop's own rules allow."),
+    Column("paused_until", UtcDateTime, doc="No mail before this moment; null: there is no pause."),
+    Column(
+        "no_mail_before",
+        UtcDateTime,
+        doc="What was planned for a moment before this one does not begin: it is in the pause, or one more in the week.",
+    ),
+    Column("locale", String(16), doc="The language of mails to come; null: the one the shop knows."),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Index("ix_preferences_customer_id", "customer_id", "preference_id"),
+)
+"""What readers chose about pace and language, never changed; the newest counts. Kinds they switched off are `consents`."""
+
+campaign_kinds = Table(
+    "campaign_kinds",
+    metadata,
+    Column("campaign_id", String(64), primary_key=True),
+    Column("kind", String(32), nullable=False, doc="A `MailKind`."),
+)
+"""Which kind of mail a campaign's are, as of its last plan."""
 
 consent_files = Table(
     "consent_files",

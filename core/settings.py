@@ -15,6 +15,8 @@ from core.errors import SettingsError
 PROJECT = Path(__file__).resolve().parents[1]
 _DOMAIN = r"^([a-z0-9-]+(\.[a-z0-9-]+)+)?$"
 _RATE = re.compile(r"([a-z0-9-]+(?:\.[a-z0-9-]+)+) *= *(\d+(?:\.\d+)?)", re.IGNORECASE)
+DEMO = "demo"
+"""The approver that `make setup` names."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -43,6 +45,8 @@ class Settings(BaseSettings):
     """Locale of customers of whom no other is known."""
     from_address: str = "Juniper Market <hello@juniper.example>"
     """What the From header says."""
+    test_addresses: str = ""
+    """Addresses that `lapwing campaign preview --send-to` may send test mail to, separated by commas; empty: none."""
     dkim_keys: str = ""
     """Files of the private keys that sign mail (PEM), separated by commas; a file's name before `.pem` is its selector. Empty: unsigned."""
     dkim_domain: str = Field("", pattern=_DOMAIN)
@@ -91,13 +95,19 @@ class Settings(BaseSettings):
     approve_above: int = Field(10_000, ge=0)
     """Mails of one campaign's step on a day above which a person is asked before they go."""
     approver: str = Field("", max_length=64)
-    """Who approves, at once, whatever a person would be asked about; empty: a person is asked. The demo's is `demo`."""
+    """Who approves, at once, whatever a person would be asked about; empty: a person is asked. `demo` only does while days are replayed."""
     tracking_url: str = "http://127.0.0.1:8180"
     """Where customers' mail programs reach the tracking service: links, pixel, unsubscribe."""
     console_url: str = "http://127.0.0.1:8190"
     """Where people who run the shop reach the console: inbox, why-page, report."""
     pause_after_errors: int = Field(20, ge=1)
     """Consecutive unreachable-server errors after which a batch stops."""
+    copy_key: SecretStr = SecretStr("")
+    """Key of a language model that writes copy; empty: none is asked. It learns what a mail is for, a language and a category."""
+    copy_url: str = Field("", pattern=r"^(https://.+|http://(127\.0\.0\.1|localhost)(:\d+)?/?)?$")
+    """Where it is asked: an OpenAI-compatible API, without the `/v1/chat/completions`."""
+    copy_model: str = ""
+    """Name of the model there."""
     rules_of_trade: str = ""
     """File of the rules of trade for recommendations; empty: `rules_of_trade.yml` beside the code."""
     churn_horizon_days: int = Field(28, ge=1)
@@ -147,6 +157,14 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def _copy_is_asked_somewhere(self) -> "Settings":
+        if self.copy_key.get_secret_value() and not (self.copy_url and self.copy_model):
+            raise ValueError(
+                "LAPWING_COPY_KEY is set, so LAPWING_COPY_URL and LAPWING_COPY_MODEL must be too"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _replay_stays_at_home(self) -> "Settings":
         if self.replay and (self.mailer != "smtp" or self.smtp_host not in LOOPBACK):
             raise ValueError(
@@ -194,6 +212,16 @@ class Settings(BaseSettings):
         domains = [part.split("=") for part in self.domain_rates.lower().split(",") if part.strip()]
         overall = {"*": self.send_rate} if self.send_rate else {}
         return overall | {domain.strip(): float(rate) for domain, rate in domains}
+
+    @property
+    def test_address_list(self) -> list[str]:
+        """The addresses that test mail may go to, in lower case."""
+        return [address.strip().lower() for address in self.test_addresses.split(",") if address.strip()]
+
+    @property
+    def present_approver(self) -> str:
+        """Who approves at once; empty: nobody. The demo's line in `.env`, forgotten there, approves no real mail."""
+        return "" if self.approver == DEMO and not self.replay else self.approver
 
     @property
     def rules_file(self) -> Path:

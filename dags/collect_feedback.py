@@ -60,9 +60,12 @@ def collect_feedback():
         from core.stages import stage_without_replay
 
         with stage_without_replay("take_notices", day) as settings:
-            from campaigns.bounces.intake import take_notices
+            from functools import partial
 
-            return dict(take_notices(settings))
+            from campaigns.bounces.intake import take_notices
+            from ml.text.asking import sentiments
+
+            return dict(take_notices(settings, partial(sentiments, settings)))
 
     @task(pool=WAREHOUSE_POOL)
     def settle(day: str) -> int:

@@ -77,6 +77,14 @@ def report(page: Page, places: Places) -> None:
     _require(page.locator("table.bars").count() > 0, "the console has no report; run `make demo`")
 
 
+def gallery(page: Page, places: Places) -> None:
+    """Show a mail in Arabic, in the dark, as a phone does."""
+    page.goto(
+        f"{places.console}/gallery?mail=restock&locale=ar&width=375&scheme=dark&customer=right_to_left_name"
+    )
+    page.frame_locator(".look iframe").locator("body").wait_for()
+
+
 def airflow_trigger_form(page: Page, places: Places) -> None:
     """Show the form that starts the DAG for a day."""
     _log_in(page, places)
@@ -157,6 +165,7 @@ PICTURES: dict[str, Callable[[Page, Places], None]] = {
         inbox,
         why,
         report,
+        gallery,
         airflow_trigger_form,
         airflow_run,
         mlflow_models,

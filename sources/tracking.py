@@ -1,6 +1,7 @@
 """Collects what is known of mails as landing files of `mail_events`: what readers did, and what was sent.
 
-Answers to the survey in a mail land beside them as `survey_answers`, two points a star.
+Answers to the survey in a mail land beside them as `survey_answers`, two points a star. What people answered by mail is in the
+ledger: a wish for no more mail lands as an `unsubscribe`, a complaint as a row of `support_tickets`.
 
 What readers did is in the tracking service's segments, whose new whole lines land as `tracking/…/<segment>-<start>-<end>.jsonl`
 after the bytes of the segment they hold. What was sent is in the ledger, whose new sends land as
@@ -10,12 +11,13 @@ is kept, and a run that dies leaves nothing half-landed.
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
+from operator import itemgetter
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from core.clock import clock_of
 from core.durable import locked, sync
@@ -32,6 +34,28 @@ COMMITTED_WITHIN = timedelta(hours=1)
 """A send is stamped before it is committed, so one may appear behind another that is landed; seconds are usual."""
 
 
+class Answer(Protocol):
+    """What somebody answered to a mail by mail."""
+
+    @property
+    def reply_id(self) -> str: ...
+    @property
+    def intent(self) -> str:
+        """`complaint` or `unsubscribe`."""
+
+    @property
+    def send_id(self) -> str: ...
+    @property
+    def customer_id(self) -> str: ...
+    @property
+    def received_at(self) -> datetime: ...
+    @property
+    def taken_at(self) -> datetime: ...
+    @property
+    def closed_at(self) -> datetime | None:
+        """When it was done; None while it waits for a person."""
+
+
 class Sends(Protocol):
     """What the ledger says of sends. The ledger is another part's: whoever collects is handed it."""
 
@@ -42,6 +66,9 @@ class Sends(Protocol):
         self, moment: datetime, send_id: str, limit: int
     ) -> list[tuple[str, str, datetime, datetime]]:
         """Return (send_id, customer_id, handed over at, known at) of sent sends, in the order of (known at, send_id)."""
+
+    def answers_since(self, moment: datetime) -> Sequence[Answer]:
+        """Return proven complaints and wishes for no more mail that were taken or closed since a moment."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +102,14 @@ def collect(settings: Settings, sends: Sends) -> int:
     with locked(settings.data_dir / "collecting.lock"):  # two collections would land the same rows
         events = _land_segments(settings, sends)
         sent = _land_sent(settings, sends)
-    get_logger(__name__).info("mail events collected", events=events, sent=sent)
-    return events + sent
+        answers = _land_answers(settings, sends)
+    get_logger(__name__).info("mail events collected", events=events, sent=sent, answers=answers)
+    return events + sent + answers
 
 
-def _folder(settings: Settings, source: str) -> Path:
-    """Return where a source of mail events lands, rid of what a collection that died left there."""
-    folder = settings.landing / source / "mail_events"
+def _folder(settings: Settings, source: str, table: str = "mail_events") -> Path:
+    """Return where a source of a table lands, rid of what a collection that died left there."""
+    folder = settings.landing / source / table
     for draft in folder.glob(".*.jsonl"):
         draft.unlink()
     return folder
@@ -205,11 +233,65 @@ def _sent_row(sent: tuple[str, str, datetime, datetime]) -> dict[str, object]:
     }
 
 
-# --- both
+# --- what people answered
+
+
+def _land_answers(settings: Settings, sends: Sends) -> int:
+    total = 0
+    for table, rows_of in (("mail_events", _departure), ("support_tickets", _ticket)):
+        target = _folder(settings, "replies", table)
+        ends = {file: _end_of(file) for file in target.glob("*.jsonl")}
+        since = BEGINNING if settings.replay else max(ends.values(), default=BEGINNING) - COMMITTED_WITHIN
+        landed = {
+            line for file, end in ends.items() if end >= since for line in file.read_text().splitlines()
+        }
+        rows = [row for answer in sends.answers_since(since) for row in rows_of(answer)]
+        new = [row for row in rows if row["known_at"] >= _text(since) and _line(row) not in landed]
+        if new:
+            new.sort(key=itemgetter("known_at"))
+            known_at = datetime.fromisoformat(new[-1]["known_at"])
+            _land(target / f"{_name_of(known_at)}-{next(iter(new[-1].values()))}.jsonl", new)
+            total += len(new)
+    return total
+
+
+def _departure(answer: Answer) -> Iterator[dict[str, Any]]:
+    if answer.intent == "unsubscribe" and answer.closed_at:
+        yield {
+            "event_id": f"reply-{answer.reply_id}",
+            "kind": "unsubscribe",
+            "send_id": answer.send_id,
+            "customer_id": answer.customer_id,
+            "link_id": None,
+            "is_machine": False,
+            "happened_at": _text(min(answer.received_at, answer.closed_at)),
+            "known_at": _text(answer.closed_at),
+        }
+
+
+def _ticket(answer: Answer) -> Iterator[dict[str, Any]]:
+    """Yield a complaint as it was opened, and as it was closed, once it is."""
+    if answer.intent == "complaint":
+        for closed_at in (None, answer.closed_at) if answer.closed_at else (None,):
+            yield {
+                "ticket_id": f"reply-{answer.reply_id}",
+                "customer_id": answer.customer_id,
+                "kind": "complaint",
+                "opened_at": _text(min(answer.received_at, answer.taken_at)),
+                "closed_at": _text(closed_at) if closed_at else None,
+                "known_at": _text(closed_at or answer.taken_at),
+            }
+
+
+# --- all
 
 
 def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _line(row: Mapping[str, object]) -> str:
+    return json.dumps(row, separators=(",", ":"))
 
 
 def _land(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
@@ -221,6 +303,6 @@ def _land(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     draft = path.with_name("." + path.name)
     with draft.open("w") as file:
         for row in rows:
-            file.write(json.dumps(row, separators=(",", ":")) + "\n")
+            file.write(_line(row) + "\n")
     sync(draft)
     draft.replace(path)

@@ -4,6 +4,8 @@
     GET  /c/{token}      302 to the target the ledger stores for the link; nothing else is ever a target
     GET  /u/{token}      a page with a button; changes nothing, since scanners follow links
     POST /u/{token}      unsubscribes: RFC 8058's one-click body, which the button sends too
+    GET  /p/{token}      a page that shows what the reader gets, and asks; the token is that of /u/. Changes nothing
+    POST /p/{token}      notes what she wants to get, how often and in which language
     GET  /s/{token}      a page with the chosen stars and a button; changes nothing
     POST /s/{token}      notes the answer to a survey
     GET  /health         200 while the ledger can be read and the log written, else 503
@@ -34,8 +36,10 @@ from tracking.events import EventKind, new_event
 from tracking.ledger import FeedbackLedger
 from tracking.log import SegmentLog
 from tracking.machines import is_machine
-from tracking.pages import ONE_CLICK_FIELD, ONE_CLICK_VALUE, SECURITY_HEADERS, Page, page
+from tracking.pages import ONE_CLICK_FIELD, ONE_CLICK_VALUE, SECURITY_HEADERS, Page, language_of, page
 from tracking.pixel import Pixel
+from tracking.preferences import wish_of
+from tracking.preferences_page import preferences_page
 from tracking.signed import read_token
 
 SYNC_SECONDS = 0.25  # how long an open or a click may wait for the disk
@@ -66,6 +70,7 @@ def create_app(settings: Settings, *, ledger_patience_seconds: float = 5.0) -> F
         Route("/o/{token}.gif", Pixel(settings, tracker.log), methods=["GET"]),
         Route("/c/{token}", tracker.click),
         Route("/u/{token}", tracker.unsubscribe, methods=["GET", "POST"]),
+        Route("/p/{token}", tracker.preferences, methods=["GET", "POST"]),
         Route("/s/{token}", tracker.survey, methods=["GET", "POST"]),
         Route("/health", tracker.health),
     ]
@@ -106,7 +111,7 @@ class Tracker:
         if signed is None:
             return self._page(request, Page.UNKNOWN, 404)
         if request.method != "POST":
-            return self._page(request, Page.ASK, 200)
+            return self._page(request, Page.ASK, 200, token=request.path_params["token"])
         if not await _is_one_click(request):
             return self._page(request, Page.WRONG, 400)
         return await self._suppress(request, signed[0])
@@ -123,6 +128,31 @@ class Tracker:
             return self._page(request, Page.UNKNOWN, 404)
         await run_in_threadpool(self._note, EventKind.UNSUBSCRIBE, request, send_id)
         return self._page(request, Page.DONE, 200)
+
+    async def preferences(self, request: Request) -> Response:
+        """Answer `/p/{token}`: what holds for the reader; for POST 200 once her wish is committed, else 4xx or 503.
+
+        The token is that of the unsubscribe link: who has it may stop all mail, so may stop some of it.
+        """
+        token = request.path_params["token"]
+        signed = read_token(self._tokens, TokenKind.UNSUBSCRIBE, token)
+        if signed is None:
+            return self._page(request, Page.UNKNOWN, 404)
+        wish = wish_of(await _form_of(request)) if request.method == "POST" else None
+        if request.method == "POST" and wish is None:
+            return self._page(request, Page.WRONG, 400)
+        try:
+            if wish is None:
+                held = await run_in_threadpool(self._ledger.preferences_of, signed[0], self._clock)
+            else:
+                held = await run_in_threadpool(self._ledger.prefer, signed[0], wish, self._clock)
+        except LedgerBroken as error:
+            self._logger.warning("preferences put off", send_id=signed[0], reason=str(error))
+            return self._page(request, Page.LATER, 503, COME_AGAIN)
+        if held is None:
+            return self._page(request, Page.UNKNOWN, 404)
+        language = held.locale or language_of(request.headers.get("accept-language", ""))
+        return preferences_page(held, language, shop=self._shop, token=token, is_saved=wish is not None)
 
     async def survey(self, request: Request) -> Response:
         """Answer `/s/{token}`: a page for GET; for POST 200 once the answer is on the disk, else 4xx or 503."""
@@ -195,9 +225,10 @@ class Tracker:
         status: int,
         headers: Mapping[str, str] | None = None,
         stars: int = 0,
+        token: str = "",
     ) -> Response:
         language = request.headers.get("accept-language", "")
-        return page(kind, language, status=status, shop=self._shop, headers=headers, stars=stars)
+        return page(kind, language, status=status, shop=self._shop, headers=headers, stars=stars, token=token)
 
 
 async def _is_one_click(request: Request) -> bool:
@@ -215,7 +246,7 @@ async def _form_of(request: Request) -> Mapping[str, object]:
     async def read_again() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    async with Request(request.scope, read_again).form(max_files=0, max_fields=8) as form:
+    async with Request(request.scope, read_again).form(max_files=0, max_fields=16) as form:
         return dict(form)
 
 

@@ -1,4 +1,4 @@
-"""What tracking asks of the ledger: the target of a link, and a suppression that is committed."""
+"""What tracking asks of the ledger: the target of a link, what a reader chose, and choices that are committed."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from core.errors import LedgerBroken
 from core.ledger_tables import HELD, links, open_ledger, sends, suppressions
+from tracking.preferences import Preferences, Wish, read_preferences, record_wish
 
 UNSUBSCRIBED = "unsubscribed"
 TARGETS_KEPT = 10_000
@@ -68,18 +69,13 @@ class FeedbackLedger:
         LedgerBroken
             If the ledger is busy or unavailable. Then nothing can be promised; asking again is safe.
         """
-        if not self._turn.acquire(timeout=self._patience_seconds):
-            raise LedgerBroken("the ledger is busy; try again")
-        try:
-            with _available():
-                try:
-                    return self._suppress(send_id, clock)
-                except IntegrityError:
-                    # PostgreSQL: another instance committed the same customer between our look and our insert. Look
-                    # again rather than assume it.
-                    return self._suppress(send_id, clock)
-        finally:
-            self._turn.release()
+        with self._in_turn():
+            try:
+                return self._suppress(send_id, clock)
+            except IntegrityError:
+                # PostgreSQL: another instance committed the same customer between our look and our insert. Look
+                # again rather than assume it.
+                return self._suppress(send_id, clock)
 
     def _suppress(self, send_id: str, clock: Callable[[], datetime]) -> bool:
         asked = select(sends.c.customer_id, sends.c.pseudonym).where(sends.c.send_id == send_id)
@@ -101,6 +97,39 @@ class FeedbackLedger:
             elif reason == HELD:
                 ledger.execute(update(suppressions).where(of_customer).values(row))
         return True
+
+    def preferences_of(self, send_id: str, clock: Callable[[], datetime]) -> Preferences | None:
+        """Return what the customer a send went to has chosen, or None where no such send is known.
+
+        Raises
+        ------
+        LedgerBroken
+            If the ledger is busy or unavailable.
+        """
+        with _available(), self._reader.begin() as ledger:
+            return read_preferences(ledger, send_id, clock())
+
+    def prefer(self, send_id: str, wish: Wish, clock: Callable[[], datetime]) -> Preferences | None:
+        """Commit what the customer a send went to asks for; return what holds now, or None where no such send is known.
+
+        Raises
+        ------
+        LedgerBroken
+            If the ledger is busy or unavailable. Then nothing can be promised; asking again is safe.
+        """
+        with self._in_turn(), self._writer.begin() as ledger:
+            record_wish(ledger, send_id, wish, now := clock())
+            return read_preferences(ledger, send_id, now)
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        if not self._turn.acquire(timeout=self._patience_seconds):
+            raise LedgerBroken("the ledger is busy; try again")
+        try:
+            with _available():
+                yield
+        finally:
+            self._turn.release()
 
     def check(self) -> None:
         """Look at the ledger once.

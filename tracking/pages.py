@@ -20,8 +20,23 @@ p{margin:0}
 button{margin-top:1.6rem;padding:.75rem 1.6rem;border:0;border-radius:9px;background:#1f5f43;color:#fff;font:inherit;
 font-weight:600;cursor:pointer}
 button:focus-visible{outline:3px solid #8cc7a9;outline-offset:2px}
+p+p,p+form{margin-top:1rem}
+.else{margin-top:1.4rem}
+a{color:inherit}
+.saved{padding:.7rem 1rem;border-radius:9px;background:#e3f1e9}
+fieldset{margin:1.4rem 0 0;padding:0;border:0;text-align:start}
+legend{padding:0;font-weight:600}
+label{display:flex;gap:.7rem;align-items:center;min-height:44px;padding:.25rem 0}
+label span{overflow-wrap:anywhere}
+input{flex:none;width:1.25rem;height:1.25rem;margin:0;accent-color:#1f5f43}
+.language{flex-wrap:wrap;margin-top:1.2rem;font-weight:600}
+select{min-height:44px;padding:.4rem .6rem;border:1px solid #8a958f;border-radius:9px;background:transparent;color:inherit;
+font:inherit;font-weight:400}
+.stop{margin-top:2.2rem;padding-top:1.4rem;border-top:1px solid #d8ddd9}
+.stop button{margin-top:.9rem;background:transparent;color:inherit;box-shadow:inset 0 0 0 1px #8a958f}
 @media(prefers-color-scheme:dark){body{background:#161b18;color:#e6ebe7}main{background:#212824}
-button{background:#3d9a70;color:#08130d}}
+button{background:#3d9a70;color:#08130d}.saved{background:#2c4236}select option{background:#212824}
+input{accent-color:#3d9a70}.stop{border-color:#3a443e}}
 """
 _STYLE_DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
@@ -148,6 +163,15 @@ SEND_ANSWER = {
     "ja": "送信する",
     "zh": "提交",
 }
+CHOOSE = {
+    "ar": "أو اختاروا ما يصلكم",
+    "de": "Oder auswählen, was kommt",
+    "en": "Or choose what you get",
+    "es": "O elige lo que recibes",
+    "fr": "Ou choisissez ce que vous recevez",
+    "ja": "または、受け取るメールを選ぶ",
+    "zh": "或者选择要接收的邮件",
+}
 NO_SENDER = {
     "ar": "المتجر",
     "de": "Der Shop",
@@ -166,27 +190,37 @@ def page(
     status: int,
     shop: str = "",
     stars: int = 0,
+    token: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
-    """Return a page in the best of our languages, without script, image, cookie or anything from the request."""
+    """Return a page in the best of our languages, without script, image or cookie, or anything from the request but its token."""
     language = language_of(accept_language)
     heading, sentence = TEXTS[kind][language]
     chosen = "★" * stars + "☆" * (5 - stars)
     heading = heading.format(stars=chosen)
     sentence = sentence.format(shop=shop or NO_SENDER[language], stars=chosen)
-    direction, form = "rtl" if language in RIGHT_TO_LEFT else "ltr", ""
+    form = ""
     if kind is Page.ASK:
         form = (
             f'<form method="post"><input type="hidden" name="{ONE_CLICK_FIELD}" value="{ONE_CLICK_VALUE}">'
             f"<button>{escape(BUTTON[language])}</button></form>"
+            f'<p class="else"><a href="../p/{escape(token)}">{escape(CHOOSE[language])}</a></p>'
         )
     if kind is Page.STARS:
         form = f'<form method="post"><button>{escape(SEND_ANSWER[language])}</button></form>'
+    return document(language, heading, f"<p>{escape(sentence)}</p>{form}", status=status, headers=headers)
+
+
+def document(
+    language: str, heading: str, content: str, *, status: int, headers: Mapping[str, str] | None = None
+) -> HTMLResponse:
+    """Return a page of a heading (text) and what stands below it (HTML), with the headers every answer carries."""
+    direction = "rtl" if language in RIGHT_TO_LEFT else "ltr"
     body = (
         f'<!doctype html><html lang="{LANGUAGES[language]}" dir="{direction}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(heading)}</title><style>{STYLE}</style></head>"
-        f"<body><main><h1>{escape(heading)}</h1><p>{escape(sentence)}</p>{form}</main></body></html>"
+        f"<body><main><h1>{escape(heading)}</h1>{content}</main></body></html>"
     )
     return HTMLResponse(body, status, {**SECURITY_HEADERS, "Vary": "Accept-Language", **(headers or {})})
 

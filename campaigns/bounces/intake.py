@@ -7,6 +7,8 @@ knows them by their digests: nothing is lost, and nothing is counted twice.
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from campaigns.bounces.mailboxes import ReturnedMail, open_mailbox
@@ -26,13 +28,17 @@ from core.tokens import Tokens
 GROUP = 100
 """Mails a commit. A sender waits for the commit under way."""
 
+Ask = Callable[[Sequence[str]], Sequence[float | None]]
+"""Says how content the writer of each text is, -1 to 1. The model is another part's: whoever takes is handed it."""
+
 _SEND_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def take_notices(settings: Settings) -> Counter[str]:
+def take_notices(settings: Settings, ask: Ask | None = None) -> Counter[str]:
     """Take what is new in the mailbox of bounces, and settle uncertain sends by what was taken so far; return counts.
 
-    With `takes_replies` people's replies are read too; they stay unread in the mailbox all the same.
+    With `takes_replies` people's replies are read too, and `ask` is asked how content they are; they stay unread in the
+    mailbox all the same.
 
     Returns
     -------
@@ -59,9 +65,8 @@ def take_notices(settings: Settings) -> Counter[str]:
             while group := dict(islice(read, GROUP)):
                 taken = [found for found in group.values() if isinstance(found, TakenNotice)]
                 counts += ledger.record(taken)
-                counts += ledger.record_replies(
-                    [found for found in group.values() if isinstance(found, Reply)]
-                )
+                answers = [found for found in group.values() if isinstance(found, Reply)]
+                counts += ledger.record_replies(_felt(answers, ask))
                 counts["left"] += len(group) - len(taken)
                 mailbox.passed({name: isinstance(found, TakenNotice) for name, found in group.items()})
         counts["settled"] += ledger.settle_returned()
@@ -69,6 +74,13 @@ def take_notices(settings: Settings) -> Counter[str]:
         ledger.close()
     get_logger(__name__).info("notices taken", **counts)
     return +counts
+
+
+def _felt(answers: list[Reply], ask: Ask | None) -> list[Reply]:
+    if ask is None or not answers:
+        return answers
+    found = ask([reply.text for reply in answers])
+    return [replace(reply, sentiment=each) for reply, each in zip(answers, found, strict=True)]
 
 
 def notices_taken(

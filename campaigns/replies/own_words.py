@@ -11,7 +11,7 @@ LONGEST = 1000
 MOST_LINES = 200
 LONGEST_LINE = 1000
 
-OUR_LINK = r"/[cou]/[\w-]{20,400}\.[\w-]{27}"
+OUR_LINK = r"/[copsu]/[\w-]{20,400}\.[\w-]{27}"
 """The end of a link of ours (`core.tokens`): nobody writes such a line, so our mail has begun above it."""
 
 ATTRIBUTIONS = (

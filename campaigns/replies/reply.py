@@ -52,6 +52,8 @@ class Reply:
         The writer's own words, without addresses, 1,000 characters at most. Data, never markup; left out of `repr`.
     received_at
         When the mail came into the mailbox.
+    sentiment
+        How content its words are, -1 to 1; None where nobody was asked, or nobody could say.
     """
 
     reply_id: str
@@ -62,3 +64,4 @@ class Reply:
     is_proven: bool
     text: str = field(repr=False)
     received_at: datetime
+    sentiment: float | None = None

@@ -7,8 +7,8 @@
     )
 {%- endmacro %}
 
-{#- Columns, varchar all of them, of a table that another part has published for earlier days, the last `days` of them.
-    Before the first there is no file, and a reader of no file fails. -#}
+{#- Columns (name → type) of a table that another part has published for earlier days, the last `days` of them. Days on which it
+    did not have them all are left out; before the first there is no file, and a reader of no file fails. -#}
 {% macro published_earlier(table, columns, days) -%}
     {%- do source("published", table) -%}
     {%- set files -%}
@@ -20,9 +20,24 @@
         order by file
     {%- endset -%}
     {%- set found = run_query(files).columns[0].values() if execute else [] -%}
+    {%- set whole -%}
+        select file_name
+        from parquet_schema(['{{ found | join("', '") }}'])
+        where name in ('{{ columns | join("', '") }}')
+        group by file_name
+        having count(distinct name) = {{ columns | length }}
+        order by file_name
+    {%- endset -%}
+    {%- set found = run_query(whole).columns[0].values() if found else [] -%}
     {%- if found -%}
     (select {{ columns | join(", ") }} from read_parquet(['{{ found | join("', '") }}'], hive_partitioning = false))
     {%- else -%}
-    (select null::varchar as {{ columns | join(", null::varchar as ") }} where false)
+    (
+        select
+            {%- for name, type in columns.items() %}
+            null::{{ type }} as {{ name }}{% if not loop.last %},{% endif %}
+            {%- endfor %}
+        where false
+    )
     {%- endif -%}
 {%- endmacro %}

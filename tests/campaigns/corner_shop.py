@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from campaigns.outcomes import LEDGER_COUPONS, LEDGER_SENDS, LEDGER_SUPPRESSIONS
+from campaigns.outcomes import LEDGER_COUPONS, LEDGER_PREFERENCES, LEDGER_SENDS, LEDGER_SUPPRESSIONS
 from campaigns.plan import DEFINITIONS
 from core.dbt import build
 from core.published import Published
@@ -289,6 +289,7 @@ def publish_by_hand(settings: Settings) -> None:
         ("ledger_sends", [], LEDGER_SENDS),
         ("ledger_suppressions", [], LEDGER_SUPPRESSIONS),
         ("ledger_coupons", [], LEDGER_COUPONS),
+        ("ledger_preferences", [], LEDGER_PREFERENCES),
     ):
         published.write_candidate(table, DAY, pa.Table.from_pylist(rows, schema))
         published.release(table, DAY)

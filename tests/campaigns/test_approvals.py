@@ -115,6 +115,35 @@ def test_what_waits_can_be_withdrawn(ledger, tmp_path):
     assert ledger.states(DAY) == {SendState.EXPIRED: 10, SendState.PLANNED: 5}
 
 
+@pytest.mark.parametrize(
+    ("share", "state"), [(100, "planned"), (40, "rejected"), (0, "rejected"), (None, "awaiting")]
+)
+def test_what_joins_a_batch_later_on_its_day_shares_its_answer(ledger, share, state):
+    if share is not None:
+        ledger.answer(ASKED, share, actor="ada", why="")
+    late = planned(99)
+    ledger.enqueue([*OF_WINBACK, late], {}, batches=[replace(ASKED, send_count=11)])
+    assert ledger.find(late.send_id).state == state
+    ledger.check_identity(DAY, 16)
+
+
+def test_a_batch_that_the_rule_let_go_waits_with_what_it_has_grown_by_once_there_is_a_reason(ledger):
+    small = replace(planned(98), campaign_id="restock")
+    ledger.enqueue([small], {}, batches=[replace(NOT_ASKED, send_count=6)])
+    assert ledger.find(small.send_id).state == "planned"
+    late = replace(planned(99), campaign_id="restock")
+    large = replace(NOT_ASKED, send_count=7, reason="7 mails are more than 6")
+    ledger.enqueue([late], {}, batches=[large])
+    assert ledger.find(late.send_id).state == "awaiting"
+    assert ledger.find(small.send_id).state == "planned"
+    assert [(each.campaign_id, each.reason) for each in ledger.approvals()] == [
+        ("restock", large.reason),
+        ("winback", ASKED.reason),
+    ]
+    ledger.answer(large, 100, actor="ada", why="")
+    assert ledger.find(late.send_id).state == "planned"
+
+
 def test_a_batch_waits_for_its_size_its_template_or_a_model_s_words():
     def rows(campaign_id, count, **more):
         return [

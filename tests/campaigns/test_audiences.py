@@ -126,7 +126,7 @@ def test_a_mail_to_a_stranger_or_a_reader_lost_states_what_is_known_of_them(prop
     greeting = facts_of(proposals, "greeting", "reads_chinese")
     assert (greeting["occasion"], shown(greeting)) == ("lunar_new_year", [("sorbet", "popular")])
     assert facts_of(proposals, "greeting", "gardens")["occasion"] == "birthday"
-    assert facts_of(proposals, "sunset", "reads_no_mail", 2)["last_read_date"] == "2025-09-01"
+    assert facts_of(proposals, "sunset", "reads_no_mail", 2)["last_opened_date"] == "2025-09-01"
 
 
 def test_a_step_of_the_ladder_states_what_is_its_own(proposals):

@@ -1,11 +1,13 @@
 # ruff: noqa: RUF001  # mails are set with typographic quotes and, in Chinese, full-width stops
+from typing import Any
+
 import pytest
 
 from campaigns.definitions import load_brand
-from campaigns.guard import faults, language_of
+from campaigns.guard import LONGEST_SHOWN, faults, faults_of_slot, language_of
 
 BRAND = load_brand()
-FACTS = {
+FACTS: dict[str, Any] = {
     "first_name": "Ada",
     "left_date": "2017-12-03",
     "days_since_last_order": 41,
@@ -93,3 +95,75 @@ def test_a_text_is_known_by_its_language(text, language):
 
 def test_a_mail_in_another_language_than_was_wanted_is_named():
     assert "the mail is in en, and should be in de" in found(locale="de")
+
+
+def slot_faults(text: str, slot: str = "lead", locale: str = "en", **facts: object) -> list[str]:
+    names = ["Acme", "Zoë", "Golden Valley", "Bread", "Route 66 Hurry-Up Soup"]
+    return list(faults_of_slot(slot, text, {"products": FACTS["products"], **facts}, locale, BRAND, names))
+
+
+@pytest.mark.parametrize(
+    ("locale", "text"),
+    [
+        ("en", "Route 66 Hurry-Up Soup is waiting, and we are glad to see you at Juniper Market."),
+        ("en", "I’ve picked this for you, Ada. Have a look."),
+        ("fr", "Connaissez-vous Route 66 Hurry-Up Soup ?"),
+        ("de", "Neue Ideen für Ihren nächsten Einkauf"),
+        ("ja", "Route 66 Hurry-Up Soupはいかがですか？"),
+        ("ja", "新着商品"),
+        ("zh", "试过 Route 66 Hurry-Up Soup 吗？"),
+        ("ar", "هل جرّبتم Route 66 Hurry-Up Soup؟"),
+    ],
+)
+def test_a_slot_may_name_what_is_a_fact_of_the_mail(locale, text):
+    assert slot_faults(text, locale=locale, first_name="Ada") == []
+
+
+@pytest.mark.parametrize(
+    ("locale", "text", "said"),
+    [
+        ("en", "Ask for Acme at the counter", "names 'Acme', which is no fact of this mail"),
+        ("en", "Fresh from golden valley", "names 'Golden Valley', which is no fact of this mail"),
+        ("en", "We have this from Heinz for you", "names 'Heinz', which is no fact of this mail"),
+        ("en", "Hello, Ada, this is for you", "names 'Ada', which is no fact of this mail"),
+        ("de", "Neu von Acme", "names 'Acme', which is no fact of this mail"),
+        ("fr", "Pour vous et pour Zoë", "names 'Zoë', which is no fact of this mail"),
+        ("es", "Para ti, de parte de Carlos", "names 'Carlos', which is no fact of this mail"),
+        ("ja", "Heinzの新商品", "names 'Heinz', which is no fact of this mail"),
+        ("zh", "来自 Heinz 的新品", "names 'Heinz', which is no fact of this mail"),
+        ("ar", "جديد من Heinz", "names 'Heinz', which is no fact of this mail"),
+        ("en", "A discount for you", "says 'discount', which needs the fact offer"),
+        ("en", "Popular right now", "says 'Popular', which needs the fact popular or popular_in_segment"),
+        ("en", "The best there is", "says 'The best': a comparison that we cannot prove"),
+        ("de", "Jetzt günstiger", "says 'günstiger', which needs the fact price_drop"),
+        ("zh", "热销商品", "says '热销', which needs the fact popular or popular_in_segment"),
+        ("en", "Only $3.99", "states '3.99', which is no fact of this mail"),
+        ("en", "Until the 5th", "states '5', which is no fact of this mail"),
+        ("en", "For you, {{ first_name }}", "holds '{{', a slot that nothing filled"),
+        ("en", "Wir haben etwas für Sie und die Familie", "is in de, and should be in en"),
+        ("de", "We picked this for you and the family", "is in en, and should be in de"),
+        ("en", " ", "the lead says nothing"),
+    ],
+)
+def test_a_slot_that_states_what_is_no_fact_is_rejected_and_says_why(locale, text, said):
+    assert [fault for fault in slot_faults(text, locale=locale) if said in fault]
+
+
+def test_a_claim_that_a_fact_backs_may_be_made():
+    offer = FACTS["offer"]
+    assert slot_faults("A discount for you", offer=offer) == []
+    assert slot_faults("A discount for you", offer=None) != []
+    popular = [FACTS["products"][0] | {"reason": "popular"}]
+    assert slot_faults("Popular right now", products=popular) == []
+
+
+@pytest.mark.parametrize("slot", LONGEST_SHOWN)
+def test_each_slot_has_a_length_that_it_may_not_pass(slot):
+    assert slot_faults("a" * LONGEST_SHOWN[slot], slot) == []
+    assert f"allowed: {LONGEST_SHOWN[slot]}" in slot_faults("a" * (LONGEST_SHOWN[slot] + 1), slot)[0]
+
+
+def test_what_copy_says_is_no_fact_of_its_own():
+    text = "Now $9.99 from Acme"
+    copy = {"lead": {"id": "w1", "text": text}}
+    assert len(slot_faults(text, copy=copy)) == len(slot_faults(text)) > 1

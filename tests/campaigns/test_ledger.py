@@ -25,7 +25,16 @@ from campaigns.migrate import HEAD, migrate
 from campaigns.outcomes import publish_ledger_state, publish_outcomes
 from campaigns.sends import MAY_BECOME, Decision, Started
 from core.errors import LedgerBroken
-from core.ledger_tables import audit_log, consents, links, metadata, open_ledger, sends, suppressions
+from core.ledger_tables import (
+    audit_log,
+    consents,
+    links,
+    metadata,
+    open_ledger,
+    preferences,
+    sends,
+    suppressions,
+)
 from core.pseudonyms import pseudonym
 from core.published import Published
 from tests.faults.ledger_kit import DAY, NOON, MovableClock, ledger_at, ledger_in, planned, send_id_of
@@ -273,6 +282,26 @@ def test_a_withdrawal_of_consent_after_the_claim_stops_the_start_and_says_so(led
     assert states(ledger)["c0"] is states(ledger)["c1"] is SendState.SUPPRESSED
     assert reply_of(ledger, 0) == "consent withdrawn before the handover"
     assert reply_of(ledger, 1) == "suppressed before the handover"
+
+
+def test_a_kind_switched_off_stops_the_mails_of_that_kind_and_the_reply_says_so(ledger):
+    ledger.enqueue([replace(planned(9), campaign_id="price_drop", customer_id="c0")], {})
+    ledger.remember_kinds({"winback": "suggestions", "price_drop": "alerts"})
+    ledger.remember_kinds({"winback": "offers"})  # it has become another kind
+    ledger.record_decisions([decision(0, False, purpose="offers"), decision(1, False, purpose="alerts")])
+    claimed = {(send.customer_id, send.campaign_id) for send in ledger.claim(10).sends}
+    assert claimed == {("c0", "price_drop"), ("c1", "winback"), ("c2", "winback")}
+    assert reply_of(ledger, 0) == "kind switched off before the claim"
+
+
+def test_what_is_due_within_a_pause_does_not_go_and_what_is_due_at_its_end_does(ledger, clock):
+    ledger.enqueue([planned(number, send_at=NOON + timedelta(hours=1)) for number in (7, 8)], {})
+    clock.move(timedelta(hours=1))
+    with ledger._engine.begin() as connection:
+        connection.execute(pauses("c0", NOON + timedelta(seconds=1)))
+        connection.execute(pauses("c7", NOON + timedelta(hours=1)))
+    assert sorted(send.customer_id for send in ledger.claim(10).sends) == ["c1", "c2", "c7", "c8"]
+    assert reply_of(ledger, 0) == "paused by the reader before the claim"
 
 
 def test_consent_given_again_later_lets_mail_go_and_an_unsubscribe_outlives_it(ledger):
@@ -691,11 +720,27 @@ def test_what_was_known_to_have_reached_nobody_does_not_use_up_a_cap(ledger):
 # An unsubscribe and a withdrawal win every race
 
 
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+DECISIONS = {
+    "withdraw": ("marketing", False),
+    "consent": ("marketing", True),
+    "switch off": ("offers", False),
+    "switch on": ("offers", True),
+    "switch another off": ("alerts", False),
+}
+"""What of each step is a decision: to what purpose, and whether it is a yes."""
+
+
+def pauses(customer_id, no_mail_before, decided_at=NOON):
+    """What the page of preferences writes for who wants no mail for a while, or wants it again."""
+    row = {"customer_id": customer_id, "send_id": send_id_of(0), "decided_at": decided_at}
+    return insert(preferences).values(**row, no_mail_before=no_mail_before)
+
+
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     steps=st.lists(
         st.tuples(
-            st.sampled_from(["claim", "start", "unsubscribe", "by address", "withdraw", "consent"]),
+            st.sampled_from(["claim", "start", "unsubscribe", "by address", "pause", "go on", *DECISIONS]),
             st.integers(0, 5),
         ),
         max_size=30,
@@ -705,23 +750,33 @@ def test_in_any_order_of_steps_no_send_starts_after_a_committed_no(steps, tmp_pa
     folder = tmp_path_factory.mktemp("race")
     ledger_url = f"sqlite:///{folder / 'ledger.sqlite'}"
     ledger, tracking = ledger_at(ledger_url), Ledger(open_ledger(ledger_url), MovableClock())
+    ledger.remember_kinds({"winback": "offers", "price_drop": "alerts"})
     ledger.enqueue([planned(number) for number in range(6)], {})
     claimed: dict = {}
     unsubscribed: set[str] = set()
-    withdrawn: set[str] = set()
+    no: dict[str, set[str]] = {"marketing": set(), "offers": set(), "alerts": set(), "pause": set()}
     with ledger.sender(folder / "lock"):
         for day, (step, number) in enumerate(steps):  # each decision is a day younger than the one before
             if step == "claim":
                 for send in ledger.claim(number).sends:
-                    assert send.customer_id not in unsubscribed | withdrawn
+                    assert send.customer_id not in unsubscribed.union(
+                        no["marketing"], no["offers"], no["pause"]
+                    )
                     claimed[send.customer_id] = send
             elif step == "start" and f"c{number}" in claimed:
                 send = claimed.pop(f"c{number}")
-                may_go = send.customer_id not in unsubscribed | withdrawn
+                may_go = send.customer_id not in unsubscribed.union(
+                    no["marketing"], no["offers"], no["pause"]
+                )
                 assert start(ledger, send) is may_go
-            elif step in ("withdraw", "consent"):
-                tracking.record_decisions([decision(number, step == "consent", days=day)])
-                (withdrawn.add if step == "withdraw" else withdrawn.discard)(f"c{number}")
+            elif step in DECISIONS:
+                purpose, is_given = DECISIONS[step]
+                tracking.record_decisions([decision(number, is_given, days=day, purpose=purpose)])
+                (no[purpose].discard if is_given else no[purpose].add)(f"c{number}")
+            elif step in ("pause", "go on"):
+                with tracking._engine.begin() as connection:
+                    connection.execute(pauses(f"c{number}", NOON + A_DAY if step == "pause" else None))
+                (no["pause"].add if step == "pause" else no["pause"].discard)(f"c{number}")
             elif step in ("unsubscribe", "by address"):
                 customer = f"c{number}" if step == "unsubscribe" else f"twin of c{number}"
                 tracking.suppress(customer, f"p{number}", "unsubscribed")
@@ -735,11 +790,16 @@ NO = {
     "withdrawal": insert(consents).values(
         customer_id="c0", purpose="marketing", decided_at=NOON, known_at=NOON, is_given=False
     ),
+    "kind switched off": insert(consents).values(
+        customer_id="c0", purpose="offers", decided_at=NOON, known_at=NOON, is_given=False
+    ),
+    "pause": pauses("c0", NOON + A_DAY),
 }
 
 
 @pytest.mark.parametrize("no", NO)
 def test_a_start_waits_for_a_no_that_is_being_committed(ledger, no):
+    ledger.remember_kinds({"winback": "offers"})
     send = next(send for send in ledger.claim(3).sends if send.customer_id == "c0")
     started_: list[bool] = []
     thread = threading.Thread(target=lambda: started_.append(start(ledger, send)))
@@ -947,6 +1007,39 @@ def test_planning_a_day_again_sees_the_ledger_as_it_was_when_the_day_began(setti
         ledger.finish([Outcome(started(ledger), SendState.REFUSED, "550 no")])
     publish_ledger_state(settings, tomorrow, {})
     assert [file.read_bytes() for file in files] == first
+
+
+def test_the_plan_knows_what_readers_had_chosen_when_the_day_began(settings):
+    begin = datetime(2026, 3, 3, tzinfo=UTC)
+    earlier, just_before = begin - A_DAY, begin - timedelta(microseconds=1)
+    ledger = ledger_at(settings.ledger, MovableClock())
+    of_c2 = Decision("c2", "alerts", False, "preferences", earlier, begin)  # known too late
+    again = Decision("c1", "offers", True, "preferences", just_before, just_before)
+    both = [replace(again, customer_id="c3", is_given=is_given) for is_given in (True, False)]
+    off = [
+        replace(again, decided_at=earlier, known_at=earlier, is_given=False, purpose=kind)
+        for kind in ("offers", "reminders")
+    ]
+    ledger.record_decisions([again, *off, of_c2, *both, decision(4, False)])
+    with ledger._engine.begin() as connection:
+        for moment, pause, locale in (
+            (earlier, begin, "de"),
+            (just_before, None, "ja"),
+            (begin, begin, "ar"),
+        ):
+            connection.execute(pauses("c5", pause, moment).values(paused_until=pause, locale=locale))
+            connection.execute(pauses("c6", begin, begin).values(paused_until=begin))
+        connection.execute(pauses("c7", begin, earlier).values(paused_until=begin, mails_per_week=1))
+    publish_ledger_state(settings, begin.date(), {})
+    rows = Published(settings.published).read("ledger_preferences", begin.date()).to_pylist()
+    nothing = {"mails_per_week": None, "paused_until": None, "locale": None}
+    at_begin = {"mails_per_week": 1, "paused_until": begin.replace(tzinfo=None), "locale": None}
+    assert rows == [
+        {"customer_id": "c1", "kinds_off": ["reminders"], **nothing},
+        {"customer_id": "c3", "kinds_off": ["offers"], **nothing},  # of two decisions at once, the no
+        {"customer_id": "c5", "kinds_off": [], **nothing, "locale": "ja"},
+        {"customer_id": "c7", "kinds_off": [], **at_begin},
+    ]
 
 
 def test_who_has_the_address_of_a_suppressed_person_is_published_as_suppressed_too(settings):

@@ -29,6 +29,7 @@ ADDRESSES = LinkAddresses(
     click=lambda link_id: f"https://t.example/c/{link_id}",
     pixel="https://t.example/o.gif",
     unsubscribe="https://t.example/u",
+    preferences="https://t.example/p",
     survey=lambda stars: f"https://t.example/s/{stars}",
     coupon=lambda: "7K2QM-9XA4T",
 )
@@ -415,7 +416,7 @@ def test_a_link_to_anywhere_but_the_shop_stops_the_mail(url):
     ("facts", "said"),
     [
         ({"products": example("winback/care")["products"]}, r"needs 'days_since_last_order'"),
-        (example("winback/care", products=[]), r"needs"),
+        (example("winback/care", copy={"subject": {"id": "time"}}), r"'copy.subject.text' is missing"),
         (example("winback/care", days_since_last_order=None), r"cannot use a fact"),
         (
             with_product("winback/care", price_cents="349"),

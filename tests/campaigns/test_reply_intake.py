@@ -2,8 +2,10 @@
 
 import json
 import os
+from contextlib import closing
 from datetime import timedelta
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -20,12 +22,16 @@ from campaigns.ledger_notices import BOUNCED
 from campaigns.ledger_replies import TEXT_KEPT, open_replies
 from campaigns.mailers.sendgrid import SendGridMailer
 from campaigns.message import author_of
+from campaigns.outcomes import ledger_view
 from campaigns.replies.reply import Intent
 from cli.app import app
 from core.errors import LedgerBroken
 from core.ledger_tables import audit_log, open_ledger, replies, suppressions
 from core.settings import Settings
 from core.tokens import TokenKind, Tokens
+from simulation.shop import simulate_shop
+from sources.landing import load_landing
+from sources.tracking import collect
 from tests.campaigns.returned import (
     BOUNCES,
     answer,
@@ -416,3 +422,112 @@ def test_the_commands_list_show_honour_and_close(tmp_path, maildir, monkeypatch)
     assert lapwing("close", row["reply_id"], "--lift")["hold_lifted"]
     assert suppressed(shop) == {}
     assert lapwing("list", "--open") == []
+
+
+def test_how_content_a_reply_is_stays_when_its_words_are_erased(shop, maildir):
+    """The model's place is taken by a rule that anybody can check."""
+    sent_by(shop, SENT, SENT, SENT)
+    deliver(
+        maildir,
+        letter(f"To: {answers_to(0)}", "My coat arrived torn."),
+        letter(f"To: {answers_to(1)}", "Thank you, I love it!"),
+        letter(f"To: {answers_to(2)}", ""),
+    )
+    asked = []
+
+    def ask(texts):
+        asked.append(sorted(texts))
+        return [{"My coat arrived torn.": -0.75, "Thank you, I love it!": 0.5}.get(text) for text in texts]
+
+    take_notices(shop, ask)
+    take_notices(shop, ask)  # nothing is new: nobody is asked
+    assert asked == [["", "My coat arrived torn.", "Thank you, I love it!"]]
+    found = {row["send_id"]: (row["sentiment"], row["text"]) for row in kept(shop)}
+    assert found[send_id_of(0)] == (-0.75, "My coat arrived torn.")
+    assert found[send_id_of(1)] == (0.5, None)  # praise is closed
+    assert found[send_id_of(2)][0] is None
+
+
+# Beyond the ledger
+
+
+def landed(settings, table):
+    folder = settings.landing / "replies" / table
+    return [json.loads(line) for file in sorted(folder.glob("*")) for line in file.read_text().splitlines()]
+
+
+def collect_answers(settings):
+    with ledger_view(settings) as ledger:
+        return collect(settings, ledger)
+
+
+def test_a_complaint_opens_a_ticket_that_closes_and_a_wish_to_leave_is_a_mail_event(shop, maildir):
+    sent_by(shop, SENT, SENT, SENT, SENT)
+    deliver(
+        maildir,
+        letter(f"To: {answers_to(0)}", "My coat arrived torn."),
+        letter(f"To: {answers_to(1)}", "Please unsubscribe me."),
+        letter("To: hello@juniper.example", "My coat arrived torn.", refers_to(2)),  # proves nothing
+        letter(f"To: {answers_to(3)}", "Where is my parcel?"),
+    )
+    take_notices(shop)
+    sent_mails = collect_answers(shop) - 2
+    assert sent_mails == 4
+    [opened] = landed(shop, "support_tickets")
+    [left] = landed(shop, "mail_events")
+    [complaint] = [row for row in kept(shop) if row["send_id"] == send_id_of(0)]
+    assert opened["ticket_id"] == f"reply-{complaint['reply_id']}"
+    assert (opened["customer_id"], opened["kind"], opened["closed_at"]) == ("c0", "complaint", None)
+    assert (left["customer_id"], left["send_id"], left["kind"]) == ("c1", send_id_of(1), "unsubscribe")
+    assert collect_answers(shop) == 0
+    with closing(open_replies(shop)) as ledger:
+        ledger.close_reply(complaint["reply_id"], actor="ann")
+    assert collect_answers(shop) == 1
+    assert collect_answers(shop) == 0
+    again, closed = landed(shop, "support_tickets")
+    assert again == opened
+    assert closed["ticket_id"] == opened["ticket_id"]
+    assert closed["closed_at"] == closed["known_at"] > opened["known_at"] >= opened["opened_at"]
+
+
+def test_a_complaint_that_waited_for_long_lands_once_more_when_it_is_closed(shop, maildir):
+    sent_by(shop, SENT, SENT)
+    for number, hours in ((0, 3), (1, 0)):
+        deliver(maildir, letter(f"To: {answers_to(number)}", "My coat arrived torn."))
+        take_notices(shop)
+        engine = open_ledger(shop.ledger)
+        with engine.begin() as connection:
+            [row] = connection.execute(select(replies).where(replies.c.send_id == send_id_of(number))).all()
+            earlier = row.taken_at - timedelta(hours=hours)
+            of_reply = update(replies).where(replies.c.reply_id == row.reply_id)
+            connection.execute(of_reply.values(taken_at=earlier, received_at=earlier))
+        engine.dispose()
+        collect_answers(shop)
+    [first] = [row["reply_id"] for row in kept(shop) if row["send_id"] == send_id_of(0)]
+    with closing(open_replies(shop)) as ledger:
+        ledger.close_reply(first, actor="ann")
+    assert collect_answers(shop) == 1
+    rows = [(row["customer_id"], row["closed_at"] is not None) for row in landed(shop, "support_tickets")]
+    assert rows == [("c0", False), ("c1", False), ("c0", True)]
+
+
+def test_what_people_answered_is_loaded_like_any_other_table_without_a_reject(tmp_path, maildir):
+    settings = shop_of(tmp_path, maildir)
+    simulate_shop(settings.landing / "simulated", customers=10, days=30)
+    sent_by(settings, SENT, SENT)
+    deliver(
+        maildir,
+        letter(f"To: {answers_to(0)}", "My coat arrived torn."),
+        letter(f"To: {answers_to(1)}", "Please unsubscribe me."),
+    )
+    take_notices(settings)
+    assert collect_answers(settings) == 2 + 2
+    assert sum(load_landing(settings).rejects.values()) == 0
+    with duckdb.connect(str(settings.warehouse), read_only=True) as warehouse:
+        ours = [
+            warehouse.sql(
+                f"select customer_id, kind from landing.{table} where {key} like 'reply-%'"
+            ).fetchall()
+            for table, key in (("support_tickets", "ticket_id"), ("mail_events", "event_id"))
+        ]
+    assert ours == [[("c0", "complaint")], [("c1", "unsubscribe")]]

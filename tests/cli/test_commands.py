@@ -77,7 +77,7 @@ def test_the_commands_are_those_we_know_of():
         ("features", "check"), ("rejects",), ("churn", "train"), ("churn", "promote"), ("churn", "rollback"), ("churn", "warnings"), ("churn", "watch"), ("churn", "explain"), ("churn", "compare"), ("churn", "drift"),
         ("recommender", "train"), ("recommender", "rollback"), ("recommender", "rules"), ("recommender", "show"), ("score",),
         ("lifetime", "train"), ("lifetime", "rollback"), ("lifetime", "show"),
-        ("campaign", "list"), ("campaign", "plan"), ("campaign", "publish"), ("campaign", "preview"),
+        ("campaign", "list"), ("campaign", "plan"), ("campaign", "publish"), ("campaign", "preview"), ("campaign", "copy"),
         ("approval", "list"), ("approval", "show"), ("approval", "approve"), ("approval", "reject"),
         ("send", "run"), ("send", "status"), ("send", "show"), ("send", "resolve"), ("send", "withdraw"), ("send", "pause"), ("send", "resume"),
         ("sentiment", "train"), ("sentiment", "ask"), ("replies", "list"), ("replies", "show"), ("replies", "honour"), ("replies", "close"),
@@ -136,6 +136,7 @@ def test_help_in_whole_tells_the_order_of_a_day():
         (["send", "pause", "winback"], "Missing option '--reason'"),
         (["send", "status", *DAY, "--state", "lost"], "Invalid value for '--state'"),
         (["campaign", "preview"], "Missing argument"),
+        (["campaign", "copy"], "Missing argument"),
         (["churn", "promote"], "Missing argument"),
         (["churn", "rollback", "latest"], "Invalid value"),
         (["recommender", "rollback", "0"], "Invalid value"),
@@ -302,6 +303,20 @@ def test_a_preview_shows_a_whole_mail_in_the_readers_language(lapwing, campaign,
     assert facts["products"][0]["name"] in body
     assert "{{" not in out
     assert "None" not in out
+
+
+def test_what_a_mail_may_say_is_listed_in_the_readers_language(lapwing):
+    code, out, _ = lapwing("campaign", "copy", "winback", "--locale", "de", "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert {
+        "slot": "call_to_action",
+        "candidate_id": "go",
+        "origin": "authored",
+        "text": "Zum Shop",
+        "rejected": None,
+    } in rows
+    assert {row["slot"] for row in rows} == {"subject", "preheader", "headline", "lead", "call_to_action"}
 
 
 def test_a_preview_shows_the_html_part_when_asked(lapwing):

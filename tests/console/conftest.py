@@ -25,7 +25,7 @@ class Console:
     settings: Settings
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
-        return httpx.get(self.url + path, headers=headers, follow_redirects=True, trust_env=False)
+        return httpx.get(self.url + path, headers=headers, follow_redirects=True, trust_env=False, timeout=60)
 
     def words(self, path: str) -> str:
         """Return the page's text as a reader sees it: without tags, entities resolved, blanks joined."""

@@ -22,6 +22,7 @@ PAGES = (
     f"/mail/{WHY}/preview",
     f"/report/{DAY}",
     "/sends",
+    "/gallery?mail=restock",
     "/nowhere",
 )
 

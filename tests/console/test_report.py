@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 from sqlalchemy import insert
 
-from core.ledger_tables import notices, open_ledger, replies
+from core.ledger_tables import notices, open_ledger, preferences, replies
 from core.published import Published
 from tests.console.made_up import DAY, DAY_BEFORE, REFUSED, WHY, send_id
 
@@ -148,14 +148,14 @@ def test_replies_are_counted_by_campaign_what_they_want_and_whether_they_wait(co
     open_shop(settings)
     moment = datetime(2017, 12, 5, tzinfo=UTC)
     about = [
-        (WHY, "unsubscribe", True, moment),
-        (WHY, "complaint", True, None),
-        (WHY, "complaint", True, moment),
-        (WHY, "question", False, None),
-        (REFUSED, "praise", True, moment),
-        (REFUSED, "other", True, None),
-        (send_id("winback", "1002", DAY_BEFORE), "question", True, None),
-        ("f" * 32, "question", True, None),
+        (WHY, "unsubscribe", True, moment, -0.25),
+        (WHY, "complaint", True, None, -0.75),
+        (WHY, "complaint", True, moment, -0.35),
+        (WHY, "question", False, None, 0.7),
+        (REFUSED, "praise", True, moment, None),
+        (REFUSED, "other", True, None, None),
+        (send_id("winback", "1002", DAY_BEFORE), "question", True, None, 1.0),
+        ("f" * 32, "question", True, None, 1.0),
     ]
     rows = [
         {
@@ -168,16 +168,21 @@ def test_replies_are_counted_by_campaign_what_they_want_and_whether_they_wait(co
             "received_at": moment,
             "taken_at": moment,
             "closed_at": closed_at,
+            "sentiment": sentiment,
         }
-        for number, (send, intent, is_proven, closed_at) in enumerate(about)
+        for number, (send, intent, is_proven, closed_at, sentiment) in enumerate(about)
     ]
     ledger = open_ledger(settings.ledger)
     with ledger.begin() as connection:
         connection.execute(insert(replies), rows)
     ledger.dispose()
     words = serve(settings).words(f"/report/{DAY}")
-    heads = "no more mail complaints questions praise other not proven waiting"
-    assert f"{heads} Picked for you 1 2 0 0 0 1 2 Restock 0 0 0 1 1 0 1 Letters, not customers" in words
+    heads = "no more mail complaints questions praise other not proven waiting sentiment"
+    # the mean of -0.25, -0.75, -0.35 and 0.7
+    assert (
+        f"{heads} Picked for you 1 2 0 0 0 1 2 -0.16 Restock 0 0 0 1 1 0 1 \u2013 Letters, not customers"
+        in words
+    )
 
 
 def test_a_ledger_of_before_notices_and_replies_has_a_report(settings, serve):
@@ -185,7 +190,7 @@ def test_a_ledger_of_before_notices_and_replies_has_a_report(settings, serve):
 
     open_shop(settings)
     ledger = open_ledger(settings.ledger)
-    for table in (notices, replies):
+    for table in (notices, replies, preferences):
         table.drop(ledger)
     ledger.dispose()
     words = serve(settings).words(f"/report/{DAY}")

@@ -94,3 +94,12 @@ def test_settings_cannot_be_changed_and_show_no_secret(settings):
     with pytest.raises(ValidationError, match="frozen"):
         settings.replay = True
     assert "k" * 40 not in repr(settings) + str(settings) + str(settings.model_dump())
+
+
+@pytest.mark.parametrize(
+    ("approver", "replay", "present"),
+    [("", True, ""), ("demo", True, "demo"), ("demo", False, ""), ("ada", False, "ada")],
+)
+def test_the_approver_of_the_demo_approves_no_real_mail(settings, approver, replay, present):
+    named = settings.model_copy(update={"approver": approver, "replay": replay})
+    assert named.present_approver == present

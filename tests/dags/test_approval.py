@@ -22,7 +22,7 @@ ANSWERS = {
     },
     f"restock 1, {DAY}": {
         "chosen_options": ["Reject"],
-        "params_input": {"share_percent": 100, "why": "a typo"},
+        "params_input": {},
     },
     f"welcome 1, {DAY}": None,
 }
@@ -76,7 +76,7 @@ def test_answers_given_in_airflow_and_time_outs_reach_the_ledger_once(settings, 
     }
     assert stands == {
         "winback": ("approved", 40, "admin", "a trial"),
-        "restock": ("rejected", 0, "admin", "a typo"),
+        "restock": ("rejected", 0, "admin", ""),
         "welcome": ("rejected", 0, "time-out", "nobody answered in time"),
     }
     go = sorted(send.send_id for send in sends[:10])[:4]

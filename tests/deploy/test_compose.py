@@ -188,7 +188,7 @@ def test_the_settings_of_the_containers_are_valid_once_the_secrets_are_there(env
 
 def test_defaults_said_here_are_those_of_the_settings():
     defaults = re.findall(r"\$\{LAPWING_(\w+):-([^}]*)\}", (PROJECT / "docker-compose.yml").read_text())
-    assert len(defaults) == 8
+    assert len(defaults) == 9
     for name, value in defaults:
         assert str(Settings.model_fields[name.lower()].default) == value
 

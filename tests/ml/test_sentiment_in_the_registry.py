@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from core.published import Published
+from core.settings import Settings
+from ml.text.asking import sentiments
 from tests.arch.kit import ROOT
 from tests.ml.test_sentiment import made_up
 
@@ -65,3 +67,15 @@ def test_texts_of_reviews_become_a_champion_that_answers(shop, lapwing):
     good, bad = (lapwing("ask", text) for text in ("lovely soft great", "torn scratchy awful"))
     assert -1 <= bad["sentiment"] < 0 < good["sentiment"] <= 1
     assert good["version"] == trained["version"]
+
+
+def test_texts_are_asked_of_the_champion_and_of_nobody_where_there_is_none(shop, tmp_path, empty_store):
+    settings = Settings(_env_file=None, data_dir=shop, token_key="k" * 40)
+    good, nothing, bad = sentiments(settings, ["lovely soft great", " ", "torn scratchy awful"])
+    assert nothing is None
+    assert bad is not None
+    assert good is not None
+    assert -1 <= bad < 0 < good <= 1
+    shutil.copy(empty_store, tmp_path / "mlflow.sqlite")
+    none_yet = Settings(_env_file=None, data_dir=tmp_path, token_key="k" * 40)
+    assert sentiments(none_yet, ["lovely soft great"]) == [None]

@@ -4,7 +4,7 @@
 with reads as (
     select
         customer_id,
-        max(happened_date) as last_read_date
+        max(happened_date) as last_opened_date
     from {{ ref("int_customer_activities_rolled") }}
     where kind in ('mail_open', 'mail_click') and known_date < {{ as_of_date() }}
     group by customer_id
@@ -18,7 +18,7 @@ select
     0::bigint as product_count,
     to_json(struct_pack(
         first_name := customers.first_name,
-        last_read_date := reads.last_read_date
+        last_opened_date := reads.last_opened_date
     ))::varchar as facts,
     {{ evidence(rule, {
         "mails_90d_count": "features.mails_90d_count",

@@ -2,7 +2,7 @@
 -- proposes now, and whom its plan has not judged for that campaign yet. Verdicts are those of campaign_plan.
 with definitions as (
     select * from {{ ref("stg_published__campaign_definitions") }}
-    where step = 1
+    where step = 1 and channel = 'mail'
 ),
 
 candidates as (
@@ -55,7 +55,7 @@ judged as (
         definitions.priority,
         definitions.holdout_share,
         definitions.template_version,
-        customers.locale,
+        coalesce(preferences.locale, customers.locale) as locale,
         customers.time_zone,
         hours.habit_hour,
         journeys.entered_date,
@@ -67,12 +67,15 @@ judged as (
         < definitions.holdout_share as is_held_out,
         case
             when not customers.has_consent then 'no_consent'
+            when list_contains(preferences.kinds_off, definitions.kind) then 'no_consent'
+            when preferences.paused_until > {{ moment() }} then 'suppressed'
             when suppressions.customer_id is not null or farewells.customer_id is not null then 'suppressed'
             when not customers.has_address then 'not_reachable'
             when journeys.exit_reason is not null then 'exited'
             when journeys.due_date > {{ as_of_date() }} then 'too_soon'
             when is_held_out then 'held_out'
-            when mails_7d_count >= {{ var("mails_per_week") }} then 'frequency_capped'
+            when mails_7d_count >= least({{ var("mails_per_week") }}, preferences.mails_per_week)
+                then 'frequency_capped'
             when campaign_mails.mail_count >= definitions.mails_per_week then 'frequency_capped'
             when has_mail.customer_id is not null then 'outranked'
             when candidates.product_count < definitions.min_products then 'no_content'
@@ -87,6 +90,8 @@ judged as (
     left join has_mail on candidates.customer_id = has_mail.customer_id
     left join {{ ref("campaign_journeys") }} as journeys
         on candidates.customer_id = journeys.customer_id and candidates.campaign_id = journeys.campaign_id
+    left join {{ ref("stg_published__ledger_preferences") }} as preferences
+        on candidates.customer_id = preferences.customer_id
     left join {{ ref("stg_published__ledger_suppressions") }} as suppressions
         on candidates.customer_id = suppressions.customer_id
     left join {{ ref("campaign_farewells") }} as farewells on candidates.customer_id = farewells.customer_id

@@ -1,0 +1,2 @@
+select *
+from {{ published("copy_candidates") }}

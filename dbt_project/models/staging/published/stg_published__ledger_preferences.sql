@@ -1,0 +1,2 @@
+select *
+from {{ published("ledger_preferences") }}
