@@ -1,6 +1,5 @@
 """Commands on what came back: take it from the mailbox, look at it."""
 
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -23,7 +22,7 @@ def take(as_json: Json = False) -> None:
     settings = load_settings()
     if not settings.bounce_mailbox.get_secret_value():
         speech.print("LAPWING_BOUNCE_MAILBOX is empty: nothing is fetched (see docs/deployment.md)")
-    answer(dict(take_notices(settings, partial(sentiments, settings))), as_json=as_json)
+    answer(dict(take_notices(settings, sentiments)), as_json=as_json)
 
 
 @bounces.command("list")

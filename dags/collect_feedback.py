@@ -60,12 +60,10 @@ def collect_feedback():
         from core.stages import stage_without_replay
 
         with stage_without_replay("take_notices", day) as settings:
-            from functools import partial
-
             from campaigns.bounces.intake import take_notices
             from ml.text.asking import sentiments
 
-            return dict(take_notices(settings, partial(sentiments, settings)))
+            return dict(take_notices(settings, sentiments))
 
     @task(pool=WAREHOUSE_POOL)
     def settle(day: str) -> int:

@@ -28,7 +28,7 @@ from core.tokens import Tokens
 GROUP = 100
 """Mails a commit. A sender waits for the commit under way."""
 
-Ask = Callable[[Sequence[str]], Sequence[float | None]]
+Ask = Callable[[Settings, Sequence[str]], Sequence[float | None]]
 """Says how content the writer of each text is, -1 to 1. The model is another part's: whoever takes is handed it."""
 
 _SEND_ID = re.compile(r"[0-9a-f]{32}")
@@ -66,7 +66,7 @@ def take_notices(settings: Settings, ask: Ask | None = None) -> Counter[str]:
                 taken = [found for found in group.values() if isinstance(found, TakenNotice)]
                 counts += ledger.record(taken)
                 answers = [found for found in group.values() if isinstance(found, Reply)]
-                counts += ledger.record_replies(_felt(answers, ask))
+                counts += ledger.record_replies(_felt(settings, answers, ask))
                 counts["left"] += len(group) - len(taken)
                 mailbox.passed({name: isinstance(found, TakenNotice) for name, found in group.items()})
         counts["settled"] += ledger.settle_returned()
@@ -76,10 +76,10 @@ def take_notices(settings: Settings, ask: Ask | None = None) -> Counter[str]:
     return +counts
 
 
-def _felt(answers: list[Reply], ask: Ask | None) -> list[Reply]:
+def _felt(settings: Settings, answers: list[Reply], ask: Ask | None) -> list[Reply]:
     if ask is None or not answers:
         return answers
-    found = ask([reply.text for reply in answers])
+    found = ask(settings, [reply.text for reply in answers])
     return [replace(reply, sentiment=each) for reply, each in zip(answers, found, strict=True)]
 
 

@@ -435,7 +435,7 @@ def test_how_content_a_reply_is_stays_when_its_words_are_erased(shop, maildir):
     )
     asked = []
 
-    def ask(texts):
+    def ask(_settings, texts):
         asked.append(sorted(texts))
         return [{"My coat arrived torn.": -0.75, "Thank you, I love it!": 0.5}.get(text) for text in texts]
 
