@@ -1,6 +1,6 @@
 """What the plan of a day costs: `python -m benchmarks.plan --customers 1000000` (`make bench-plan`).
 
-Fifteen campaigns, of which every customer is proposed by three: the decision itself, from what audiences propose to the
+Fifteen campaigns, of which every customer is proposed by three, or by as many as are asked for: the decision itself, from what audiences propose to the
 candidate that the gate reads, and what each mail says: every campaign has three candidates for each of its five slots, of which
 one is chosen by what the customer buys. Audiences are made beforehand, of texts as long as a mail of three products has.
 """
@@ -41,13 +41,14 @@ PLAN += (
 PLAN += "stg_published__ledger_preferences "
 PLAN += "stg_published__ledger_sends stg_published__ledger_suppressions stg_published__ledger_coupons stg_shop__consents"
 PROPOSED_BY = 3
-"""A customer who has just signed up is not to be won back: nobody is proposed by all."""
+"""A customer who has just signed up is not to be won back: nobody is proposed by all, and `--proposed-by 15` asks for the worst."""
 
 
 def main() -> None:
     """Make the shop, plan its day in a process of its own and append what was found to RESULTS.md."""
     options = argparse.ArgumentParser(prog="python -m benchmarks.plan", description=__doc__)
     options.add_argument("--customers", type=int, default=1_000_000)
+    options.add_argument("--proposed-by", type=int, default=PROPOSED_BY, choices=(1, 3, 5, 15))
     options.add_argument(
         "--folder", type=Path, default=Path("data/benchmarks"), help="where the shop is made"
     )
@@ -58,19 +59,21 @@ def main() -> None:
         print(json.dumps(plan(folder)))
         return
     say(f"making {chosen.customers:,} customers and what {len(CAMPAIGNS)} audiences propose")
-    make_shop(folder, chosen.customers)
+    make_shop(folder, chosen.customers, chosen.proposed_by)
     found = run_apart(
         "benchmarks.plan", "--build", "--customers", str(chosen.customers), "--folder", str(chosen.folder)
     )
     say(json.dumps(found))
-    what = f"{chosen.customers:,} customers, each proposed by {PROPOSED_BY} of {len(CAMPAIGNS)} campaigns"
-    write("plan", what, results(found, chosen.customers))
+    what = (
+        f"{chosen.customers:,} customers, each proposed by {chosen.proposed_by} of {len(CAMPAIGNS)} campaigns"
+    )
+    write("plan", what, results(found, chosen.customers, chosen.proposed_by))
     shutil.rmtree(folder)
 
 
-def results(found: dict[str, float], customers: int) -> Iterator[Result]:
+def results(found: dict[str, float], customers: int, proposed_by: int) -> Iterator[Result]:
     """Yield the figures of a plan; one that lost a candidate, or planned two mails for somebody, is none."""
-    if found["candidates"] != customers * PROPOSED_BY or found["planned"] != found["customers_planned"]:
+    if found["candidates"] != customers * proposed_by or found["planned"] != found["customers_planned"]:
         raise SystemExit(f"the plan is wrong: {found}")
     is_whole = customers >= 1_000_000
     seconds, gib = found["seconds"], found["mb"] / 1024
@@ -115,7 +118,7 @@ def settings_of(folder: Path) -> Settings:
     return Settings(_env_file=None, data_dir=folder, token_key="b" * 40)
 
 
-def make_shop(folder: Path, customers: int) -> None:
+def make_shop(folder: Path, customers: int, proposed_by: int) -> None:
     """Put into the warehouse and beside it all that a plan reads: people, habits, proposals, campaigns and past mails."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -128,7 +131,7 @@ def make_shop(folder: Path, customers: int) -> None:
         for number, campaign_id in enumerate(CAMPAIGNS):
             steps = LADDERS.get(campaign_id, 1)
             words = {"campaign_id": campaign_id, "count": customers, "steps": steps, "number": number}
-            db.execute(AUDIENCE.format(**words, every=len(CAMPAIGNS) // PROPOSED_BY))
+            db.execute(AUDIENCE.format(**words, every=len(CAMPAIGNS) // proposed_by))
         sends = db.execute(SENDS.format(count=customers, day=DAY)).to_arrow_table()
     published = Published(settings.published)
     tables = {

@@ -28,7 +28,10 @@ _OPEN_SLOT = re.compile(r"\{\{|\}\}|\{%|%\}|%\(\w+\)s|\$\{|\b(?:None|NaN|undefin
 _NUMBER = re.compile(r"\d+(?:[., ]\d+)*")
 _CURRENCY = re.compile(r"[$€£¥￥₹]|\b(?:USD|EUR|GBP|JPY|CNY)\b")
 _BLANKS = re.compile("[\u00a0\u202f]")
-_ADDRESS = re.compile(r"https?://\S+")
+_AFTER_STOP = re.compile(
+    "(?<=[\u3002\uff1f\uff01]) +"
+)  # Chinese and Japanese mails set none, in names either
+_ADDRESS = r"https?://\S+"
 _ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _CLIPS = (50, 60, 80)
 _SCRIPTS = {
@@ -68,7 +71,7 @@ def faults(
     """
     known = _statements(facts, locale, brand)
     parts = {"subject": subject, "preheader": preheader, "text": text}
-    rest = {name: known.sub(_KNOWN, _ADDRESS.sub(_KNOWN, _plain(part))) for name, part in parts.items()}
+    rest = {name: known.sub(_KNOWN, _plain(part)) for name, part in parts.items()}
     for name, said in rest.items():
         yield from _faults_of_part(name, said, facts, locale, brand)
     for name in ("subject", "preheader"):
@@ -188,11 +191,12 @@ def _statements(facts: Mapping[str, object] | str, locale: str, brand: Brand) ->
         said |= {str(stars) for stars in STARS}
     longest_first = sorted(map(_plain, filter(None, said)), key=len, reverse=True)
     forms = [rf"(?<![\d.,]){re.escape(each)}(?![.,]?\d)" for each in longest_first]
-    return re.compile("|".join([*([COUPON] if "offer" in cleaned else []), *forms]))
+    # what comes first in the text wins: an address in a product's name is part of the name
+    return re.compile("|".join([*([COUPON] if "offer" in cleaned else []), _ADDRESS, *forms]))
 
 
 def _plain(text: str) -> str:
-    return _BLANKS.sub(" ", text)
+    return _AFTER_STOP.sub("", _BLANKS.sub(" ", text))
 
 
 def _forms(value: Any, filters: Mapping[str, Any], currency: str | None, key: str = "") -> Iterator[str]:

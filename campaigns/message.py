@@ -10,9 +10,11 @@ from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
 from functools import lru_cache
+from typing import NamedTuple
 
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
+from campaigns.quoted import Address
 from campaigns.render import Rendered, header_text
 from core.errors import CampaignInvalid
 
@@ -27,7 +29,7 @@ _PART_HEADS = {
     for kind in ("plain", "html")
     for encoding in ("quoted-printable", "base64")
 }
-_WEB_ADDRESS = re.compile(r"https?://[!#-;=?-\[\]_a-z~]+")
+_UNSUBSCRIBE = re.compile(r"List-Unsubscribe: <https?://[!#-;=?-\[\]_a-z~]+>")
 
 
 def build_message(
@@ -38,7 +40,7 @@ def build_message(
     sender: str,
     recipient: str,
     send_at: datetime,
-    unsubscribe_url: str,
+    unsubscribe_url: Address | str,
 ) -> bytes:
     """Return the message: multipart/alternative of text and HTML, with RFC 8058's unsubscribe headers.
 
@@ -50,43 +52,51 @@ def build_message(
         If an address, an id, the date or the unsubscribe address is not usable; the message never repeats an
         address.
     """
-    for what, value in (("send_id", send_id), ("campaign_id", campaign_id)):
-        if not _ID.fullmatch(value):
-            raise CampaignInvalid(f"{what} {value!r} may hold letters, digits, - and _ only")
+    _require_id("send_id", send_id)
     if send_at.tzinfo is None:
         raise CampaignInvalid(f"send {send_id} has the date {send_at} without a time zone")
     # one line, whole: no mail program acts on one that is folded into encoded words
     unsubscribe = f"List-Unsubscribe: <{unsubscribe_url}>"
-    if not _WEB_ADDRESS.fullmatch(unsubscribe_url) or len(unsubscribe) > _LONGEST_LINE:
+    if not _UNSUBSCRIBE.fullmatch(unsubscribe) or len(unsubscribe) > _LONGEST_LINE:
         raise CampaignInvalid(f"send {send_id} has an unsubscribe address that is no plain web address")
-    author, domain = author_of(sender)
+    to = _recipient(recipient, send_id)
+    shared = _shared(sender, campaign_id, send_at.isoformat())
     boundary = _boundary(send_id)
-    lines = [
-        f"From: {author}",
-        f"To: {_recipient(recipient, send_id)}",
-        f"Subject: {_encoded(header_text(rendered.subject), 'Subject')}",
-        f"Date: {_date(send_at.isoformat())}",
-        f"Message-ID: <{send_id}@{domain}>",
-        unsubscribe,
-        "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
-        # what Gmail counts complaints by: never anything of one customer
-        f"Feedback-ID: {campaign_id}:{send_at.date()}:lifecycle:lapwing",
-        f"X-Lapwing-Send: {send_id}",
-        f"X-Lapwing-Campaign: {campaign_id}",
-        "MIME-Version: 1.0",
-        f'Content-Type: multipart/alternative; boundary="{boundary}"',
-        "",
-    ]
-    head, separator = "\r\n".join(lines).encode("ascii"), f"--{boundary}".encode("ascii")
-    return b"\r\n".join(
-        (
-            head,
-            separator,
-            _PART_HEADS["plain", rendered.text_body.encoding] + rendered.text_body.lines + separator,
-            _PART_HEADS["html", rendered.html_body.encoding] + rendered.html_body.lines + separator + b"--",
-            b"",
-        )
+    head = (
+        f"From: {shared.author}\r\nTo: {to}\r\nSubject: {_subject(rendered.subject)}\r\n"
+        f"Date: {shared.date}\r\nMessage-ID: <{send_id}@{shared.domain}>\r\n{unsubscribe}\r\n"
+        f"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nFeedback-ID: {shared.feedback_id}\r\n"
+        f"X-Lapwing-Send: {send_id}\r\nX-Lapwing-Campaign: {campaign_id}\r\nMIME-Version: 1.0\r\n"
+        f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n--{boundary}\r\n'
     )
+    text, html, separator = rendered.text_body, rendered.html_body, f"--{boundary}".encode()
+    text_head, html_head = _PART_HEADS["plain", text.encoding], _PART_HEADS["html", html.encoding]
+    parts = (text_head, text.lines, separator, b"\r\n", html_head, html.lines, separator, b"--\r\n")
+    return b"".join((head.encode("ascii"), *parts))
+
+
+class _Shared(NamedTuple):
+    """What the mails of a campaign have in common that leave at one moment."""
+
+    author: str
+    domain: str
+    date: str
+    feedback_id: str
+
+
+@lru_cache(maxsize=4096)
+def _shared(sender: str, campaign_id: str, send_at: str) -> _Shared:
+    _require_id("campaign_id", campaign_id)
+    author, domain = author_of(sender)
+    moment = datetime.fromisoformat(send_at)
+    # what Gmail counts complaints by: never anything of one customer
+    feedback_id = f"{campaign_id}:{moment.date()}:lifecycle:lapwing"
+    return _Shared(author, domain, format_datetime(moment), feedback_id)
+
+
+def _require_id(what: str, value: str) -> None:
+    if not _ID.fullmatch(value):
+        raise CampaignInvalid(f"{what} {value!r} may hold letters, digits, - and _ only")
 
 
 def _boundary(send_id: str) -> str:
@@ -94,12 +104,11 @@ def _boundary(send_id: str) -> str:
     return f"=_{hashlib.sha256(send_id.encode()).hexdigest()[:32]}"
 
 
-@lru_cache(maxsize=4096)  # many get their mail at the same moment
-def _date(moment: str) -> str:
-    return format_datetime(datetime.fromisoformat(moment))
-
-
 @lru_cache(maxsize=4096)  # as many subjects name the same product
+def _subject(text: str) -> str:
+    return _encoded(header_text(text), "Subject")
+
+
 def _encoded(text: str, header: str) -> str:
     """Return the value of a header, folded; as encoded words (RFC 2047) of 75 characters at most if not ASCII."""
     return Header(text, "us-ascii" if text.isascii() else "utf-8", header_name=header).encode(linesep="\r\n")

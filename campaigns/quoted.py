@@ -13,6 +13,7 @@ from typing import NamedTuple
 _PLAIN = re.compile(r"[\w:/.~-]+", re.ASCII)
 _LINE = 75  # characters, and the = of a soft line break
 _END = b"\r\n"
+_SOFT = b"=\r\n"
 _STOPS = [  # of sentences in Chinese and Japanese; a line may end within one
     "(?:=\r\n)?".join(f"={byte:X}" for byte in stop.encode()).encode() for stop in "\u3002\uff1f\uff01"
 ]
@@ -41,21 +42,28 @@ class Body(NamedTuple):
         return cls("quoted-printable", lines) if len(lines) <= len(encoded) else cls("base64", encoded)
 
 
-class Address(str):
-    """A web address that holds nothing to be encoded, and its piece; no two mails have the same."""
+class Address:
+    """A web address that holds nothing to be encoded, by its piece; no two mails have the same."""
 
-    piece: bytes
+    __slots__ = ("piece",)
+
+    def __init__(self, piece: bytes) -> None:
+        self.piece = piece
+
+    def __str__(self) -> str:
+        return self.piece.replace(_SOFT, b"").decode()
 
     @classmethod
     def under(cls, base: str, end: str) -> "Address | str":
         """Return the address that begins with `base` and ends with a token; a plain text if `base` needs encoding."""
-        text = base + end
-        if not _is_plain(base):
-            return text
-        address, content = cls(text), text.encode()
-        lines = [content[start : start + _LINE] for start in range(0, len(content), _LINE)]
-        address.piece = b"=\r\n".join(lines) + b"=\r\n"
-        return address
+        return cls(_in_soft_lines((base + end).encode())) if _is_plain(base) else base + end
+
+
+def _in_soft_lines(content: bytes) -> bytes:
+    """Return lines of at most 76 characters that all end with a soft line break."""
+    if len(content) <= _LINE:
+        return content + _SOFT
+    return content[:_LINE] + _SOFT + _in_soft_lines(content[_LINE:])
 
 
 @lru_cache(maxsize=64)

@@ -3,11 +3,11 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import jinja2
@@ -41,16 +41,15 @@ _GAP = {True: re.compile(rf"{_STOP}\s+(?=[^\s<])"), False: re.compile(rf"{_STOP}
 _PLAIN_URL = re.compile(r"[!#-;=?-\[\]_a-z~]+")  # printable ASCII without space " < > \ ^ ` { | }
 
 
-@dataclass(frozen=True)
-class LinkAddresses:
+class LinkAddresses(NamedTuple):
     """Where the links of one mail go: through the tracking service, by signed tokens."""
 
-    click: Callable[[str], str]
+    click: Callable[[str], Address | str]
     """link_id → address that leads to its stored target."""
-    pixel: str
-    unsubscribe: str
-    preferences: str
-    survey: Callable[[int], str]
+    pixel: Address | str
+    unsubscribe: Address | str
+    preferences: Address | str
+    survey: Callable[[int], Address | str]
     """stars (1 to 5) → page that asks whether that is the answer."""
     coupon: Callable[[], str]
     """The code of the coupon in this mail; asked for where the template shows one."""
@@ -58,23 +57,25 @@ class LinkAddresses:
     @classmethod
     def of(cls, send_id: str, tracking_url: str, tokens: Tokens) -> "LinkAddresses":
         """Return the addresses of one send; the same send always has the same ones."""
-        base = tracking_url.rstrip("/")
-        clicks = f"{base}/c/"
+        clicks, opens, unsubscribes, preferences, surveys = _routes(tracking_url)
         stop = tokens.sign(TokenKind.UNSUBSCRIBE, send_id)  # who may stop all mail may stop some of it
         return cls(
             click=lambda link_id: Address.under(clicks, tokens.sign(TokenKind.CLICK, send_id, link_id)),
-            pixel=Address.under(f"{base}/o/", f"{tokens.sign(TokenKind.OPEN, send_id)}.gif"),
-            unsubscribe=Address.under(f"{base}/u/", stop),
-            preferences=Address.under(f"{base}/p/", stop),
-            survey=lambda stars: Address.under(
-                f"{base}/s/", tokens.sign(TokenKind.SURVEY, send_id, str(stars))
-            ),
+            pixel=Address.under(opens, f"{tokens.sign(TokenKind.OPEN, send_id)}.gif"),
+            unsubscribe=Address.under(unsubscribes, stop),
+            preferences=Address.under(preferences, stop),
+            survey=lambda stars: Address.under(surveys, tokens.sign(TokenKind.SURVEY, send_id, str(stars))),
             coupon=lambda: tokens.coupon_code(send_id),
         )
 
 
-@dataclass(frozen=True)
-class Rendered:
+@lru_cache(maxsize=64)
+def _routes(tracking_url: str) -> list[str]:
+    base = tracking_url.rstrip("/")
+    return [f"{base}/{route}/" for route in "coups"]
+
+
+class Rendered(NamedTuple):
     """One mail's content. `links` maps each link_id to its target, to be stored before the mail leaves."""
 
     subject: str
@@ -105,7 +106,7 @@ def render(
     """
     try:
         cleaned = clean_facts(facts)
-        links = _Links(template.brand.link_hosts, addresses)
+        links = _Links(template.brand.link_hosts, addresses.click)
         parts = _compiled(template, locale)
         names = _names(cleaned, parts.constants, addresses, links)
         if parts.has_coupon:
@@ -144,23 +145,21 @@ def header_text(text: str) -> str:
     return clip(one_line(text, ISOLATES).replace("=?", "= ?"), LONGEST_SUBJECT)
 
 
-@dataclass
 class _Links:
     """Collects the links of one mail; called by templates as `link(target)`."""
 
-    hosts: tuple[str, ...]
-    addresses: LinkAddresses
-    targets: dict[str, str] = field(default_factory=dict)
-    _known: dict[str, str] = field(
-        default_factory=dict
-    )  # target → address; each is in the HTML and in the text
+    def __init__(self, hosts: tuple[str, ...], click: Callable[[str], Address | str]) -> None:
+        self.targets: dict[str, str] = {}
+        self._hosts, self._click = hosts, click
+        self._known: dict[str, Address | str] = {}  # target → address; each is in the HTML and in the text
 
-    def __call__(self, target: str) -> str:
-        if target not in self._known:
-            link_id = _link_id_of_allowed(target, self.hosts)
+    def __call__(self, target: str) -> Address | str:
+        address = self._known.get(target)
+        if address is None:
+            link_id = _link_id_of_allowed(target, self._hosts)
             self.targets[link_id] = target
-            self._known[target] = self.addresses.click(link_id)
-        return self._known[target]
+            address = self._known[target] = self._click(link_id)
+        return address
 
 
 @lru_cache(maxsize=32_768)  # products recur from customer to customer
@@ -268,9 +267,9 @@ NAMES = frozenset(
 
 
 def _names(facts: Names, constants: Names, addresses: LinkAddresses, links: _Links) -> Names:
-    taken = NAMES & facts.keys()
-    if taken:
-        raise CampaignInvalid(f"the fact {min(taken)!r} has a name that templates use otherwise; rename it")
+    if not NAMES.isdisjoint(facts):
+        taken = min(NAMES & facts.keys())
+        raise CampaignInvalid(f"the fact {taken!r} has a name that templates use otherwise; rename it")
     return {
         **facts,
         **constants,
@@ -301,6 +300,7 @@ def _tile(brand: Brand, text: str) -> Tile | None:
     return min(known, key=itemgetter(0))[1] if known else None
 
 
+@lru_cache(maxsize=4096)  # as many subjects name the same product
 def _subject_lines(text: str) -> tuple[str, str]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) != 2:

@@ -71,7 +71,7 @@ def shot(page: Page, html: str, width: int, scheme: str) -> Image.Image:
     """Return a mail as it looks at a width, small."""
     page.set_viewport_size({"width": width, "height": 600})
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    page.set_content(html.replace(NOWHERE.pixel, "data:,"), wait_until="domcontentloaded")
+    page.set_content(html.replace(str(NOWHERE.pixel), "data:,"), wait_until="domcontentloaded")
     height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
     page.set_viewport_size({"width": width, "height": height})
     picture = Image.open(BytesIO(page.screenshot(type="jpeg", quality=90)))

@@ -104,6 +104,30 @@ def test_a_mail_read_by_the_email_package_says_what_jinja_itself_renders(campaig
     assert not content.replace(b"\r\n", b"").count(b"\r") + content.replace(b"\r\n", b"").count(b"\n")
 
 
+FEW = st.fixed_dictionaries(
+    {
+        "product_id": st.just("1"),
+        "name": st.sampled_from(["Thing", "Thing 9 OZ"]),
+        "category": st.sampled_from(["Coffee", "Bread", None]),
+        "size": st.sampled_from(["9 oz", "1 GA", None]),
+        "price_cents": st.sampled_from([0, 349, None]),
+        "currency": st.sampled_from(["USD", "JPY"]),
+        "url": st.sampled_from(["https://juniper.example/1", "https://juniper.example/2"]),
+        "reason": st.sampled_from(["taste", "popular", "favourite"]),
+        "times_bought": st.sampled_from([1, 2]),
+    }
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(campaign_id=st.sampled_from(sorted(CAMPAIGNS)), products=st.lists(FEW, min_size=1, max_size=5))
+def test_what_is_kept_of_a_product_is_said_of_no_other_at_no_other_place(campaign_id, products):
+    facts = {"products": products, "days_since_last_order": 60, "usual_gap_days": 9.0, "first_name": None}
+    subject, html, text = plain(CAMPAIGNS[campaign_id], clean_facts(facts), "en", ADDRESSES)
+    rendered = render(CAMPAIGNS[campaign_id], facts, "en", ADDRESSES)
+    assert (rendered.subject, rendered.html, rendered.text) == (subject, html, text)
+
+
 def part(source: str, *, html: bool = True, speech: NullTranslations | None = None, **constants: Any) -> Part:
     speech = speech or NullTranslations()
     return Part(source, environment(speech, Locale.parse("en"), html=html), speech, constants)
@@ -128,12 +152,18 @@ def said(source: str, names: dict[str, Any], **constants: Any) -> str:
         "{% for x in brand.names %}{{ x }}{{ a }}{{ loop.revindex }}{% endfor %}",
         "{{ brand.name[0] }}{% for x in brand.names %}<i>{{ x }}</i>{% endfor %}{{ brand.name ~ a }}",
         "{{ rows[0].y + 1 }}{{ [a, a] | join('<br>') }}{{ rows | map(attribute='y') | join(',') }}",
+        "{% for pair in products | batch(2) %}{% for x in pair %}{{ x.name }}{{ x.price_cents }}{{ loop.first }}{% endfor %}{% endfor %}",
+        "{% for x in products %}<b>{{ x.name }}</b>{{ a }}<i>{{ x.name }}</i>{% endfor %}",
+        "{% for x in products %}{% set x = rows[loop.index0] %}<b>{{ x.size }}</b>{% endfor %}",
+        "{% macro row() %}{% for x in products %}<b>{{ x.name }}</b>{% endfor %}{% endmacro %}{{ row() }}{{ row() | length }}",
         "{% trans n=rows[0].y %}100%, {{ n }} row{% pluralize %}100%, {{ n }} rows{% endtrans %}",
         "{% trans a %}<b>{{ a }}</b>{% endtrans %} {{ _('fixed & <i>safe</i>') }}{{ _('as value') | upper }}",
     ],
 )
 def test_pieces_say_what_jinja_says_of_every_kind_of_template(source):
-    names = {"a": '<Ärger & "co">', "rows": [{"y": 1}, {"y": 22}]}
+    products = [{"name": name, "price_cents": cents} for name, cents in [("<b>", 1), ("é", 1), ("<b>", 22)]]
+    rows = [{"y": 1, "size": 1}, {"y": 22, "size": True}, {"y": 22, "size": 1.0}]
+    names = {"a": '<Ärger & "co">', "rows": rows, "products": products}
     brand = {"name": "O'Hara & <Co>", "names": ["x", "<y>"]}
     env = environment(NullTranslations(), Locale.parse("en"), html=True)
     assert said(source, names, brand=brand) == env.from_string(source).render(**names, brand=brand) + "\n"
@@ -172,7 +202,13 @@ def test_a_number_gets_the_plural_form_of_its_language(number, words):
 
 
 @pytest.mark.parametrize(
-    "source", ["{% set brand = 1 %}", "{% for link in rows %}{% endfor %}", "{% set tile = rows %}"]
+    "source",
+    [
+        "{% set brand = 1 %}",
+        "{% for link in rows %}{% endfor %}",
+        "{% set tile = rows %}",
+        "{% set products = rows %}",
+    ],
 )
 def test_a_name_that_stands_for_something_else_is_not_given_away(source):
     with pytest.raises(CampaignInvalid, match="is a name that templates use otherwise"):
@@ -262,6 +298,8 @@ def test_a_gap_closes_also_where_a_line_ends_within_the_stop(before):
 def test_an_address_has_its_piece_and_one_that_needs_encoding_has_none(length):
     address = Address.under("https://t.example/c/", "x" * length)
     assert isinstance(address, Address)
-    assert Body("quoted-printable", address.piece).text == address == "https://t.example/c/" + "x" * length
+    assert (
+        Body("quoted-printable", address.piece).text == str(address) == "https://t.example/c/" + "x" * length
+    )
     assert max(map(len, address.piece.split(b"\r\n"))) <= 76
     assert not isinstance(Address.under("https://t.example/c?a=", "x"), Address)

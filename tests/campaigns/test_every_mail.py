@@ -200,7 +200,7 @@ def page():
 def show(page, html, width, scheme="light"):
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=scheme)
-    page.set_content(html.replace(ADDRESSES.pixel, "data:,"), wait_until="domcontentloaded")
+    page.set_content(html.replace(str(ADDRESSES.pixel), "data:,"), wait_until="domcontentloaded")
 
 
 @pytest.mark.needs("chromium")

@@ -1,4 +1,3 @@
-import dataclasses
 import email
 import email.policy
 import json
@@ -175,9 +174,7 @@ HOSTILE = st.one_of(
 def test_no_text_adds_a_header_or_a_part_or_turns_into_an_encoded_word_of_its_own(subject, body):
     body = body.encode(errors="ignore").decode()
     message = parsed(
-        build(
-            dataclasses.replace(RENDERED, subject=subject, text_body=Body.of(body), html_body=Body.of(body))
-        )
+        build(RENDERED._replace(subject=subject, text_body=Body.of(body), html_body=Body.of(body)))
     )
     assert message.keys() == HEADERS
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
