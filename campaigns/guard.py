@@ -84,7 +84,7 @@ def faults(
 def too_long(text: str, channel: str) -> Iterator[str]:
     """Yield that a message is longer than its channel takes; a mail's text may be of any length."""
     longest = LONGEST_MESSAGE.get(channel)
-    if longest is not None and (shown := _columns(_ADDRESS.sub("", text))) > longest:
+    if longest is not None and (shown := _columns(re.sub(_ADDRESS, "", text))) > longest:
         yield f"the text takes {shown} columns without its links; allowed for {channel}: {longest}"
 
 
@@ -101,7 +101,7 @@ def faults_of_slot(
     `names` are those that the shop knows, of products, brands and customers. Beside them a word counts as a name where its
     script says so: a capital within an English, French or Spanish sentence, Latin letters in a language of others.
     """
-    said = _statements(facts, locale, brand).sub(_KNOWN, _ADDRESS.sub(_KNOWN, _plain(text)))
+    said = _statements(facts, locale, brand).sub(_KNOWN, _plain(text))
     yield from _faults_of_part(slot, said, facts, locale, brand)
     yield from _too_long(slot, text)
     if not text.strip():

@@ -52,7 +52,7 @@ class Messages:
         addresses = LinkAddresses.of(send.send_id, self._settings.tracking_url, self._tokens)
         rendered = render(self._templates.load(send.campaign_id, version), facts, locale, addresses)
         if send.channel != MAIL:
-            return build_payload(send, rendered.text.strip(), locale, facts, addresses.unsubscribe)
+            return build_payload(send, rendered.text.strip(), locale, facts, str(addresses.unsubscribe))
         return build_message(
             rendered,
             send_id=send.send_id,

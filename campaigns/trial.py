@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from datetime import datetime
 from email.utils import parseaddr
 from uuid import uuid4
@@ -51,7 +50,7 @@ def send_trial(
     )
     rendered = look(campaign_id, step, facts, locale, addresses).rendered
     message = build_message(
-        replace(rendered, subject=f"[Test] {rendered.subject}"),
+        rendered._replace(subject=f"[Test] {rendered.subject}"),
         send_id=f"test-{uuid4().hex}",
         campaign_id=campaign_id,
         sender=settings.from_address,

@@ -106,7 +106,7 @@ def _look(readers: Readers, mail: str, whom: str, customer_id: str, locale: str)
 
 def _targets(shown: Look) -> dict[str, str]:
     """Return where each address of a mail would lead once redirected."""
-    return {NOWHERE.click(link_id): target for link_id, target in shown.rendered.links.items()}
+    return {str(NOWHERE.click(link_id)): target for link_id, target in shown.rendered.links.items()}
 
 
 def _with_targets(shown: Look) -> str:
