@@ -340,6 +340,10 @@ audit_log = Table(
 )
 
 
+PRAGMAS = ("journal_mode=PERSIST", "journal_size_limit=16777216", "synchronous=FULL", "busy_timeout=30000")
+"""A journal that stays there, its header overwritten at each commit: to make and remove a file each time costs twice as long."""
+
+
 def open_ledger(url: str, *, read_only: bool = False) -> Engine:
     """Return an engine for the ledger.
 
@@ -353,7 +357,7 @@ def open_ledger(url: str, *, read_only: bool = False) -> Engine:
         @event.listens_for(engine, "connect")
         def _configure(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
             connection.isolation_level = None  # we begin ourselves
-            for pragma in ("journal_mode=DELETE", "synchronous=FULL", "busy_timeout=30000"):
+            for pragma in PRAGMAS:
                 connection.execute(f"pragma {pragma}").close()
 
         @event.listens_for(engine, "begin")
