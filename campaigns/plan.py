@@ -165,7 +165,8 @@ def _publish_definitions(settings: Settings, as_of: date) -> None:
                 slots = frozenset(each.slot for each in candidates)
                 mails.append(Mail(campaign.campaign_id, number, campaign.description, slots))
                 words += [_candidate_row(mails[-1], *each) for each in enumerate(candidates)]
-    words += written(settings, as_of, mails, _languages(settings))
+    if languages := _written_languages(settings):
+        words += written(settings, as_of, mails, languages)
     tables = {
         "campaign_definitions": pa.Table.from_pylist(rows, DEFINITIONS),
         "copy_candidates": pa.Table.from_pylist(words, COPY_CANDIDATES),
@@ -183,8 +184,10 @@ def _candidate_row(mail: Mail, place: int, candidate: Candidate) -> dict[str, ob
     return {"campaign_id": mail.campaign_id, "step": mail.step, "place": place} | own
 
 
-def _languages(settings: Settings) -> set[str]:
-    """Return the languages of our catalogues that customers read."""
+def _written_languages(settings: Settings) -> set[str]:
+    """Return the languages that a model writes in: those of our catalogues that customers read; none without its key."""
+    if not settings.copy_key.get_secret_value():
+        return set()
     with reading(settings) as connection:
         found = connection.execute(
             "select distinct locale from shop.customers where locale is not null"

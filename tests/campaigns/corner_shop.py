@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from campaigns.outcomes import LEDGER_COUPONS, LEDGER_PREFERENCES, LEDGER_SENDS, LEDGER_SUPPRESSIONS
-from campaigns.plan import DEFINITIONS
+from campaigns.plan import COPY_CANDIDATES, DEFINITIONS
 from core.dbt import build
 from core.published import Published
 from core.settings import Settings
@@ -290,6 +290,7 @@ def publish_by_hand(settings: Settings) -> None:
         ("ledger_suppressions", [], LEDGER_SUPPRESSIONS),
         ("ledger_coupons", [], LEDGER_COUPONS),
         ("ledger_preferences", [], LEDGER_PREFERENCES),
+        ("copy_candidates", [], COPY_CANDIDATES),
     ):
         published.write_candidate(table, DAY, pa.Table.from_pylist(rows, schema))
         published.release(table, DAY)

@@ -58,11 +58,11 @@ def test_every_step_we_ship_is_a_mail_until_somebody_says_otherwise(folder):
     [
         (
             lambda home: rewrite(home / "campaign.yml", "channel: sms\n  - name: reason", "channel: fax\n  - name: reason"),
-            "winback/campaign.yml, line 11: steps.0.channel is 'fax'; input should be 'mail', 'sms', 'push' or 'call'",
+            "winback/campaign.yml, line 12: steps.0.channel is 'fax'; input should be 'mail', 'sms', 'push' or 'call'",
         ),
         (
             lambda home: (home / "care/message.txt").unlink(),
-            "winback/campaign.yml, line 10: step care needs its folder winback/care, which lacks message.txt",
+            "winback/campaign.yml, line 11: step care needs its folder winback/care, which lacks message.txt",
         ),
     ],
 )  # fmt: skip
