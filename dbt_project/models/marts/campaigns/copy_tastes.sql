@@ -29,11 +29,11 @@ customers as (
 shares as (
     select
         spend.customer_id,
-        list(struct_pack(
+        list_sort(list(struct_pack(
             category := spend.category,
             share := spend.spent_cents / customers.spent_cents,
             shop_share := shop.shop_share
-        ) order by spend.category) as tastes,
+        ))) as tastes,
         -- In whole trillionths, so that adding in another order gives the same.
         sum(round(
             1e12 * spend.spent_cents / customers.spent_cents
