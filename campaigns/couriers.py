@@ -179,7 +179,8 @@ class Couriers:
             free = self.connections - len(self._under_way)
             if 2 * free >= self.connections:
                 self._send_off(more(free) or [])
-                more(0)  # which claims ahead, while they are at work
+                if self._under_way:
+                    more(0)  # which claims ahead, while they are at work
             if not any(mail.line in self._made for mail in self._under_way.values()):
                 return
             if not self._answers:
