@@ -4,43 +4,45 @@ import sqlite3
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 
 import pytest
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import event, insert, inspect, select, text
+from sqlalchemy import event, insert, select
 
 from campaigns.leases import LEASE
-from campaigns.ledger import Handover, Ledger, Outcome, SendState
-from campaigns.migrate import HEAD, migrate
-from campaigns.outcomes import publish_ledger_state, publish_outcomes
-from campaigns.sends import MAY_BECOME, Decision, Started
+from campaigns.ledger import Ledger, Outcome, SendState
+from campaigns.sends import MAY_BECOME, Started
 from core.errors import LedgerBroken
 from core.ledger_tables import (
     audit_log,
     consents,
     links,
-    metadata,
     open_ledger,
-    preferences,
     sends,
     suppressions,
 )
-from core.pseudonyms import pseudonym
-from core.published import Published
-from tests.faults.ledger_kit import DAY, NOON, MovableClock, ledger_at, ledger_in, planned, send_id_of
+from tests.faults.ledger_kit import (
+    DAY,
+    HANDOVER,
+    NOON,
+    MovableClock,
+    decision,
+    ledger_at,
+    ledger_in,
+    pauses,
+    planned,
+    send_id_of,
+    start,
+    started,
+    states,
+)
 from tests.faults.postgresql import new_database
 
-HANDOVER = Handover("mail.example:25", "<m@juniper.example>", "0" * 64)
 A_DAY = timedelta(days=1)
 
 
@@ -70,29 +72,6 @@ def heir(ledger_url, clock, tmp_path):
             return ledger
 
         yield come
-
-
-def states(ledger):
-    return {send.customer_id: send.state for send in ledger.of_day(DAY)}
-
-
-def start(ledger, send, after=()):
-    """Start a group of one; say whether it may go."""
-    return ledger.start([(send, HANDOVER)], after=after).send_ids == {send.send_id}
-
-
-def started(ledger, number=0):
-    """Take one send as far as `sending`."""
-    send = next(s for s in ledger.claim(10).sends if s.customer_id == f"c{number}")
-    assert start(ledger, send)
-    return send
-
-
-def decision(number, is_given, *, days=0, known_days=None, purpose="marketing"):
-    """What customer c0, c1, … decided so many days after NOON, and the shop learnt as many or more days after."""
-    decided_at = NOON + timedelta(days=days)
-    known_at = NOON + timedelta(days=days if known_days is None else known_days)
-    return Decision(f"c{number}", purpose, is_given, "form", decided_at, known_at)
 
 
 def eventually(ask):
@@ -730,12 +709,6 @@ DECISIONS = {
 """What of each step is a decision: to what purpose, and whether it is a yes."""
 
 
-def pauses(customer_id, no_mail_before, decided_at=NOON):
-    """What the page of preferences writes for who wants no mail for a while, or wants it again."""
-    row = {"customer_id": customer_id, "send_id": send_id_of(0), "decided_at": decided_at}
-    return insert(preferences).values(**row, no_mail_before=no_mail_before)
-
-
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     steps=st.lists(
@@ -814,131 +787,7 @@ def test_a_start_waits_for_a_no_that_is_being_committed(ledger, no):
     assert started_ == [False]
 
 
-# The shape of the ledger
-
-
-def test_migrating_builds_what_the_tables_say_and_again_changes_nothing(ledger_url):
-    migrate(ledger_url)
-    migrate(ledger_url)
-    engine = open_ledger(ledger_url)
-    with engine.begin() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-        assert set(inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
-        assert connection.execute(text("select version_num from alembic_version")).scalar() == HEAD
-    engine.dispose()
-
-
-def make_old_ledger(ledger_url, revision, *rows):
-    """Make a ledger as it was at a revision, with sends c0, c1, … that differ as told."""
-    engine = open_ledger(ledger_url)
-    with engine.begin() as connection:
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", "campaigns:migrations")
-        command.upgrade(config, revision)
-        for number, more in enumerate(rows):
-            moment = str(NOON.replace(tzinfo=None))
-            row = asdict(planned(number)) | {"as_of_date": str(DAY), "send_at": moment, "attempts": 0} | more
-            del row["expires_at"], row["channel"]  # came later
-            names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
-            connection.execute(text(f"insert into sends ({names}) values ({values})"), row)
-    tables = inspect(engine).get_table_names()
-    engine.dispose()
-    return tables
-
-
-def test_a_ledger_of_the_first_revision_gains_consents_and_keeps_its_sends(ledger_url):
-    assert "consents" not in make_old_ledger(ledger_url, "0001", {"state": "planned"})
-    ledger = ledger_at(ledger_url)
-    ledger.record_decisions([decision(0, True)])
-    assert ledger.decision_count() == 1
-    assert ledger.states(DAY) == {SendState.PLANNED: 1}
-
-
-def test_a_ledger_that_knew_no_leases_keeps_its_sends_and_what_was_on_the_way_is_cleared_up(
-    ledger_url, tmp_path
-):
-    before = ["planned", "claimed", "sending", "sent", "deferred", "uncertain"]
-    rows = [{"state": state, "claim_id": None if state == "planned" else "f" * 32} for state in before]
-    assert "leases" not in make_old_ledger(ledger_url, "0003", *rows)
-    ledger = ledger_at(ledger_url)
-    with ledger.sender(tmp_path / "lock"):
-        assert ledger.recover() == {SendState.PLANNED: 1, SendState.UNCERTAIN: 1}
-        found = states(ledger)
-        assert [found[f"c{number}"] for number in range(len(before))] == [
-            "planned", "planned", "uncertain", "sent", "expired", "uncertain",
-        ]  # fmt: skip
-        assert sorted(send.customer_id for send in ledger.claim(10).sends) == ["c0", "c1"]
-    assert {send.due_at for send in ledger.of_day(DAY)} == {NOON}
-
-
-def test_a_ledger_that_knew_no_limits_learns_whose_mail_goes_where_and_when_it_expires(ledger_url):
-    moment, address = NOON.strftime("%Y-%m-%d %H:%M:%S"), "Reader@Example.COM"
-    make_old_ledger(
-        ledger_url, "0004", {"state": "planned", "address": address, "due_at": moment, "send_at": moment}
-    )
-    engine = open_ledger(ledger_url)
-    with engine.begin() as connection:
-        paused = {"campaign_id": "winback", "reason": "wrong price", "paused_at": moment}
-        connection.execute(text("insert into pauses values (:campaign_id, :reason, :paused_at)"), paused)
-    engine.dispose()
-    ledger = ledger_at(ledger_url)
-    with ledger._engine.begin() as connection:
-        assert connection.scalars(select(sends.c.domain)).all() == ["example.com"]
-    assert [row.expires_at for row in ledger.of_day(DAY)] == [datetime(2026, 3, 4, tzinfo=UTC)]
-    assert [(pause.subject, pause.ends_at) for pause in ledger.pauses(NOON)] == [("winback", None)]
-    assert ledger.due_count() == 0
-    ledger.resume("winback", actor="ada")
-    assert ledger.due_count() == 1
-
-
-def test_a_ledger_that_knew_no_channels_takes_all_it_has_for_mail(ledger_url):
-    make_old_ledger(
-        ledger_url, "0008", {"state": "sent", "due_at": "2026-03-02 12:00:00", "domain": "example.com"}
-    )
-    assert [(send.channel, send.state) for send in ledger_at(ledger_url).of_day(DAY)] == [("mail", "sent")]
-
-
-def test_the_head_that_migrate_looks_for_is_the_newest_revision():
-    config = Config()
-    config.set_main_option("script_location", "campaigns:migrations")
-    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
-
-
-def test_a_migration_that_dies_half_way_leaves_nothing_and_can_be_run_again(ledger_url, monkeypatch):
-    def die(connection, cursor, statement, parameters, context, executemany):
-        if "CREATE TABLE audit_log" in statement:
-            raise KeyboardInterrupt
-
-    def open_and_die(address):
-        engine = open_ledger(address)
-        event.listen(engine, "before_cursor_execute", die)
-        return engine
-
-    with monkeypatch.context() as patch:
-        patch.setattr("campaigns.migrate.open_ledger", open_and_die)
-        with pytest.raises(KeyboardInterrupt):
-            migrate(ledger_url)
-    engine = open_ledger(ledger_url)
-    assert inspect(engine).get_table_names() == []
-    engine.dispose()
-    migrate(ledger_url)
-    assert ledger_at(ledger_url).states(DAY) == {}
-
-
-def test_a_ledger_made_by_a_newer_lapwing_is_left_alone(ledger_url):
-    migrate(ledger_url)
-    engine = open_ledger(ledger_url)
-    with engine.begin() as connection:
-        connection.execute(text("update alembic_version set version_num = '9999'"))
-    engine.dispose()
-    with pytest.raises(LedgerBroken, match="revision 9999, which this Lapwing does not know"):
-        migrate(ledger_url)
-
-
-def test_a_file_that_is_no_ledger_is_named_in_one_sentence(tmp_path):
-    (tmp_path / "ledger.sqlite").write_text("not a database " * 100)
-    with pytest.raises(LedgerBroken, match=r"ledger\.sqlite cannot be used: .*not a database"):
-        migrate(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+# What it costs, and what it shows
 
 
 def test_claiming_reads_an_index_and_not_every_send(tmp_path):
@@ -954,117 +803,6 @@ def test_claiming_reads_an_index_and_not_every_send(tmp_path):
     connection.close()
     assert plan[0] == "SEARCH sends USING INDEX ix_sends_due (due_at<?)"
     assert not [step for step in plan if "TEMP B-TREE" in step]
-
-
-# What the warehouse may know
-
-
-def test_published_outcomes_tell_every_send_of_the_day_and_no_address(settings, tmp_path):
-    ledger = ledger_at(settings.ledger)
-    ledger.enqueue([planned(number) for number in range(3)], {})
-    with ledger.sender(tmp_path / "lock"):
-        ledger.finish([Outcome(started(ledger), SendState.SENT, "250 ok")])
-        assert publish_outcomes(settings, DAY) == 3
-    table = Published(settings.published).read("send_outcomes", DAY)
-    rows = table.to_pylist()
-    assert [row["send_id"] for row in rows] == sorted(send_id_of(number) for number in range(3))
-    assert {row["customer_id"]: (row["state"], row["ended_at"]) for row in rows} == {
-        "c0": ("sent", NOON.replace(tzinfo=None)),
-        "c1": ("claimed", None),
-        "c2": ("claimed", None),
-    }
-    assert b"example.com" not in Published(settings.published).path("send_outcomes", DAY).read_bytes()
-
-
-def test_planning_a_day_again_sees_the_ledger_as_it_was_when_the_day_began(settings, tmp_path):
-    clock = MovableClock()
-    ledger = ledger_at(settings.ledger, clock)
-    ledger.enqueue([planned(0)], {})
-    ledger.suppress("c1", "p1", "unsubscribed")
-    tomorrow = date(2026, 3, 3)
-    publish_ledger_state(settings, tomorrow, {})
-    files = [
-        Published(settings.published).path(name, tomorrow) for name in ("ledger_suppressions", "ledger_sends")
-    ]
-    first = [file.read_bytes() for file in files]
-    assert Published(settings.published).read("ledger_suppressions", tomorrow).to_pylist() == [
-        {"customer_id": "c1", "reason": "unsubscribed", "suppressed_at": NOON.replace(tzinfo=None)}
-    ]
-    assert Published(settings.published).read("ledger_sends", tomorrow).to_pylist() == [
-        {
-            "send_id": send_id_of(0),
-            "customer_id": "c0",
-            "campaign_id": "winback",
-            "step": 1,
-            "as_of_date": DAY,
-        }
-    ]
-
-    clock.move(timedelta(days=1))  # now tomorrow itself is sent, refused and unsubscribed from
-    ledger.enqueue([planned(0, day=tomorrow)], {})
-    ledger.suppress("c2", "p2", "unsubscribed")
-    with ledger.sender(tmp_path / "lock"):
-        ledger.finish([Outcome(started(ledger), SendState.REFUSED, "550 no")])
-    publish_ledger_state(settings, tomorrow, {})
-    assert [file.read_bytes() for file in files] == first
-
-
-def test_the_plan_knows_what_readers_had_chosen_when_the_day_began(settings):
-    begin = datetime(2026, 3, 3, tzinfo=UTC)
-    earlier, just_before = begin - A_DAY, begin - timedelta(microseconds=1)
-    ledger = ledger_at(settings.ledger, MovableClock())
-    of_c2 = Decision("c2", "alerts", False, "preferences", earlier, begin)  # known too late
-    again = Decision("c1", "offers", True, "preferences", just_before, just_before)
-    both = [replace(again, customer_id="c3", is_given=is_given) for is_given in (True, False)]
-    off = [
-        replace(again, decided_at=earlier, known_at=earlier, is_given=False, purpose=kind)
-        for kind in ("offers", "reminders")
-    ]
-    ledger.record_decisions([again, *off, of_c2, *both, decision(4, False)])
-    with ledger._engine.begin() as connection:
-        for moment, pause, locale in (
-            (earlier, begin, "de"),
-            (just_before, None, "ja"),
-            (begin, begin, "ar"),
-        ):
-            connection.execute(pauses("c5", pause, moment).values(paused_until=pause, locale=locale))
-            connection.execute(pauses("c6", begin, begin).values(paused_until=begin))
-        connection.execute(pauses("c7", begin, earlier).values(paused_until=begin, mails_per_week=1))
-    publish_ledger_state(settings, begin.date(), {})
-    rows = Published(settings.published).read("ledger_preferences", begin.date()).to_pylist()
-    nothing = {"mails_per_week": None, "paused_until": None, "locale": None}
-    at_begin = {"mails_per_week": 1, "paused_until": begin.replace(tzinfo=None), "locale": None}
-    assert rows == [
-        {"customer_id": "c1", "kinds_off": ["reminders"], **nothing},
-        {"customer_id": "c3", "kinds_off": ["offers"], **nothing},  # of two decisions at once, the no
-        {"customer_id": "c5", "kinds_off": [], **nothing, "locale": "ja"},
-        {"customer_id": "c7", "kinds_off": [], **at_begin},
-    ]
-
-
-def test_who_has_the_address_of_a_suppressed_person_is_published_as_suppressed_too(settings):
-    gone, also_gone, kept = "gone@example.com", "Also.Gone@example.com", "kept@example.com"
-    first, second = NOON, NOON + timedelta(hours=1)
-    for moment, customer_id, address in (
-        (second, "c1", gone),
-        (first, "c9", gone),
-        (second, "c5", also_gone),
-    ):
-        ledger = ledger_at(settings.ledger, MovableClock(moment))
-        assert ledger.suppress(customer_id, pseudonym(address, settings.token_key), f"of {customer_id}")
-    # c1 has moved to an address of its own and stays suppressed; c2 and c3 were never asked.
-    addresses = {"c1": kept, "c2": "GONE@example.com ", "c3": also_gone.lower(), "c4": "other@example.com"}
-    publish_ledger_state(settings, date(2026, 3, 3), addresses)
-    rows = Published(settings.published).read("ledger_suppressions", date(2026, 3, 3)).to_pylist()
-    assert [(row["customer_id"], row["reason"], row["suppressed_at"]) for row in rows] == [
-        ("c1", "of c1", second.replace(tzinfo=None)),
-        ("c2", "of c9", first.replace(tzinfo=None)),  # of the two at that address, the first to go
-        ("c3", "of c5", second.replace(tzinfo=None)),
-        ("c5", "of c5", second.replace(tzinfo=None)),
-        ("c9", "of c9", first.replace(tzinfo=None)),
-    ]
-    publish_ledger_state(settings, DAY, addresses)  # nobody was suppressed before this day began
-    assert Published(settings.published).read("ledger_suppressions", DAY).num_rows == 0
 
 
 def test_a_printed_send_shows_no_address(ledger):

@@ -4,12 +4,16 @@ import hashlib
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from campaigns.ledger import DueSend, Ledger, PlannedSend
+from sqlalchemy import insert
+
+from campaigns.ledger import DueSend, Handover, Ledger, PlannedSend
 from campaigns.migrate import migrate
-from core.ledger_tables import open_ledger
+from campaigns.sends import Decision
+from core.ledger_tables import open_ledger, preferences
 
 DAY = date(2026, 3, 2)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+HANDOVER = Handover("mail.example:25", "<m@juniper.example>", "0" * 64)
 
 
 class MovableClock:
@@ -75,3 +79,32 @@ def ledger_in(folder: Path, sends: int = 0, clock: MovableClock | None = None) -
     ledger = ledger_at(f"sqlite:///{folder / 'ledger.sqlite'}", clock)
     ledger.enqueue([planned(number) for number in range(sends)], {})
     return ledger
+
+
+def states(ledger):
+    return {send.customer_id: send.state for send in ledger.of_day(DAY)}
+
+
+def start(ledger, send, after=()):
+    """Start a group of one; say whether it may go."""
+    return ledger.start([(send, HANDOVER)], after=after).send_ids == {send.send_id}
+
+
+def started(ledger, number=0):
+    """Take one send as far as `sending`."""
+    send = next(s for s in ledger.claim(10).sends if s.customer_id == f"c{number}")
+    assert start(ledger, send)
+    return send
+
+
+def decision(number, is_given, *, days=0, known_days=None, purpose="marketing"):
+    """What customer c0, c1, … decided so many days after NOON, and the shop learnt as many or more days after."""
+    decided_at = NOON + timedelta(days=days)
+    known_at = NOON + timedelta(days=days if known_days is None else known_days)
+    return Decision(f"c{number}", purpose, is_given, "form", decided_at, known_at)
+
+
+def pauses(customer_id, no_mail_before, decided_at=NOON):
+    """What the page of preferences writes for who wants no mail for a while, or wants it again."""
+    row = {"customer_id": customer_id, "send_id": send_id_of(0), "decided_at": decided_at}
+    return insert(preferences).values(**row, no_mail_before=no_mail_before)
