@@ -135,3 +135,13 @@ left join {{ ref("customer_features") }} as features
         )
     end
 {%- endmacro %}
+
+{#- How many messages there were to each customer in the six days before, or to each value of `keys`. -#}
+{% macro mails_of_week(keys="customer_id") -%}
+    select
+        {{ keys }},
+        count(*) as mail_count
+    from {{ ref("stg_published__ledger_sends") }}
+    where as_of_date >= {{ as_of_date() }} - 6
+    group by {{ keys }}
+{%- endmacro %}

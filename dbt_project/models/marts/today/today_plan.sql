@@ -30,22 +30,11 @@ has_mail as (
 ),
 
 mails as (
-    select
-        customer_id,
-        count(*) as mail_count
-    from {{ ref("stg_published__ledger_sends") }}
-    where as_of_date >= {{ as_of_date() }} - 6
-    group by customer_id
+    {{ mails_of_week() }}
 ),
 
 campaign_mails as (
-    select
-        customer_id,
-        campaign_id,
-        count(*) as mail_count
-    from {{ ref("stg_published__ledger_sends") }}
-    where as_of_date >= {{ as_of_date() }} - 6
-    group by customer_id, campaign_id
+    {{ mails_of_week("customer_id, campaign_id") }}
 ),
 
 judged as (
