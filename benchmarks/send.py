@@ -304,8 +304,8 @@ def _send(url: str, port: int, connections: int, plan: Path | None) -> None:
         settings = _settings(plan or Path(folder), smtp_port=port, smtp_connections=connections)
         ending.enter_context(ledger.sender(Path(folder) / "lock"))
         couriers = ending.enter_context(Couriers(settings, signed_mails if plan else ready_mails_of))
+        couriers.make([])
         for _ in range(os.cpu_count() or 1):
-            couriers.make([])
             couriers.made()  # it is there then
         print("ready", flush=True)
         sys.stdin.readline()

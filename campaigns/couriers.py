@@ -106,7 +106,7 @@ class Couriers:
             self._selector.register(ours, selectors.EVENT_READ, ours)
 
     def make(self, sends: list[DueSend]) -> None:
-        """Have the mails of sends made, by the couriers in turn.
+        """Have the mails of sends made, one by each courier in turn: any that go together then go out on the lines of all.
 
         Raises
         ------
@@ -114,11 +114,11 @@ class Couriers:
             If a courier has died.
         """
         self.days.update(send.as_of_date for send in sends)
-        line = self._lines[0]
-        self._lines.rotate(-1)
-        with self._alive(line):
-            _say(line, (_MAKE, [_FIELDS(send) for send in sends]))
-        self._orders.append(line)
+        for number, line in enumerate(self._lines):
+            with self._alive(line):
+                _say(line, (_MAKE, [_FIELDS(send) for send in sends[number :: len(self._lines)]]))
+            self._orders.append(line)
+        self._lines.rotate(-len(sends))
 
     def made(self) -> dict[str, Ready]:
         """Return send_id → mail of the oldest order of which nothing was returned, once they are made.
@@ -242,7 +242,7 @@ class _Courier:
     def more(self, limit: int) -> list[Mail] | None:
         """Return what may go; first of all hear what the sender says, and wait for it where there is nothing else to do."""
         self._tell()
-        while self._sender.poll() or not (self._orders or self._send_ids or self._is_done):
+        while not self._is_done and (self._sender.poll() or not (self._orders or self._send_ids)):
             self._hear()
         if self._going and limit:
             return [self._going.popleft() for _ in range(min(limit, len(self._going)))]
@@ -268,6 +268,7 @@ class _Courier:
             os._exit(0)  # it is gone: what it did not write down must not go out
         if words is None:
             self._is_done = True
+            self._orders.clear()
             return
         kind, said = words
         if kind == _MAKE:

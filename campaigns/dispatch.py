@@ -39,7 +39,7 @@ MessageOf = Callable[[DueSend], bytes]
 Progress = Callable[[Counter[SendState]], None]
 
 CLAIM_SIZE = 200  # sends claimed by one commit
-MADE_AT_ONCE = 25  # mails that a courier makes before it hears what else there is to do
+MADE_AT_ONCE = 50  # mails that couriers make, shared out, before they hear what else there is to do
 _FOLD = re.compile(r"\r\n(?=[ \t])")
 _PLAIN = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+", re.ASCII)  # is one address, however it is read
 _NO_LINE_END = bytes(set(range(256)) - set(b"\r\n"))

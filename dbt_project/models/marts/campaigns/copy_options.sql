@@ -80,7 +80,7 @@ select
     bool_or(options.origin = 'generated') as has_generated,
     -- noqa: disable=LT02,LT05
     {% for slot in copy_slots() %}
-    list({{ option }} order by options.place) filter (options.slot = '{{ slot }}') as {{ slot }}_options{% if not loop.last %},{% endif %}
+    list({{ option }} order by options.place, options.candidate_id, options.locale, options.category) filter (options.slot = '{{ slot }}') as {{ slot }}_options{% if not loop.last %},{% endif %}
     {% endfor %}
     -- noqa: enable=LT02,LT05
 from options
