@@ -25,7 +25,7 @@ from core.errors import CampaignInvalid
 
 Names = dict[str, Any]
 
-MOST_KEPT = 50_000
+MOST_KEPT = 10_000
 """Encoded values kept by one part, and runs: what names, prices and reasons are made of recurs from customer to customer."""
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s|%(%)")
 _COUNTS = (*range(200), 10**6)  # between them they have every plural form of every language

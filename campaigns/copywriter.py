@@ -98,20 +98,29 @@ class Copywriter:
 def written(settings: Settings, as_of: date, mails: Sequence[Mail], languages: Iterable[str]) -> list[Row]:
     """Return the generated candidates of mails, by `copy_candidates`' columns: those kept, and those of new profiles.
 
-    Without a key nothing is asked and nothing generated is said.
+    What was kept is judged again, by the words and names of today. A day that has some already asks nothing: planned again, it
+    says the same. Without a key nothing is asked and nothing generated is said.
     """
     if not settings.copy_key.get_secret_value():
         return []
     published = Published(settings.published)
     categories, names = _of_products(published, as_of)
-    kept = _kept(published, as_of)
-    known = {Profile(row["campaign_id"], row["step"], row["locale"], row["category"]) for row in kept}
+    brand, slots = load_brand(), {(mail.campaign_id, mail.step): mail.slots for mail in mails}
+    day, found = _kept(published, as_of)
+    known = {_profile(row) for row in found}
+    kept = [
+        judged(_profile(row), row["slot"], row["text"], brand, names)
+        for row in found
+        if row["slot"] in slots.get((row["campaign_id"], row["step"]), ())
+    ]
+    if day == as_of:
+        return kept
     wanted = [
         (mail, profile)
         for category, mail, language in itertools.product(categories, mails, sorted(languages))
         if (profile := Profile(mail.campaign_id, mail.step, language, category)) not in known
     ]
-    return kept + list(_new(Copywriter(settings), wanted[:MOST_ASKED], load_brand(), names))
+    return kept + list(_new(Copywriter(settings), wanted[:MOST_ASKED], brand, names))
 
 
 def _new(
@@ -147,11 +156,17 @@ def judged(profile: Profile, slot: str, text: str, brand: Brand, names: Sequence
     }
 
 
-def _kept(published: Published, as_of: date) -> list[Row]:
-    """Return the generated candidates of the newest day that has some, the day itself included."""
-    days = [day for day in published.days("copy_candidates") if day <= as_of]
-    rows = published.read("copy_candidates", days[-1]).to_pylist() if days else []
-    return [row for row in rows if row["origin"] == "generated"]
+def _profile(row: Row) -> Profile:
+    return Profile(row["campaign_id"], row["step"], row["locale"], row["category"])
+
+
+def _kept(published: Published, as_of: date) -> tuple[date | None, list[Row]]:
+    """Return the newest day that has generated candidates, the day itself included, and those."""
+    for day in reversed([day for day in published.days("copy_candidates") if day <= as_of]):
+        rows = published.read("copy_candidates", day).to_pylist()
+        if generated := [row for row in rows if row["origin"] == "generated"]:
+            return day, generated
+    return None, []
 
 
 def _of_products(published: Published, as_of: date) -> tuple[list[str], list[str]]:

@@ -1,7 +1,7 @@
 """Guard-rails on what a mail says: nothing but facts, no slot left open, no word we do not use, no wrong language, no line too long.
 
-They judge the text as a reader gets it, whoever wrote it: the compiler goes over every example in every locale, and copy
-that was not written by hand has to pass for each mail.
+They judge the text as a reader gets it, whoever wrote it: the compiler goes over every example in every locale. Copy
+that was not written by hand has to pass with no fact at all, so that it holds in whatever mail says it.
 """
 
 import re
@@ -40,7 +40,8 @@ _SCRIPTS = {
     "zh": re.compile(r"[\u4e00-\u9fff]"),
     "latin": re.compile(r"[a-zà-öø-ÿœ]", re.IGNORECASE),
 }
-_LATIN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿ]{2,}")
+_LETTER = "[A-Za-zÀ-ÖØ-öø-ÿ]"
+_LATIN = re.compile(_LETTER + "{2,}")
 _CAPITAL = re.compile(r"(?<=[^\W\d_][ ,;:-] )[A-ZÀ-ÖØ-Þ]\w+|(?<=[^\W\d_] )[A-ZÀ-ÖØ-Þ]\w+")
 _NO_NAMES = re.compile(r"(?!)")
 _NAMES = {
@@ -127,11 +128,11 @@ def _faults_of_part(
     for found in _CURRENCY.finditer(said):
         yield f"the {name} states a price with {found[0]!r}, which is no fact of this mail"
     for word, why in _of_locale(brand.words_not_used, locale).items():
-        if (banned := _word(word).search(said)) is not None:
+        if (banned := _words_like(word).search(said)) is not None:
             yield f"the {name} says {banned[0]!r}: {why}"
     backing = _backing(facts)
     for word, needs in _of_locale(brand.words_with_facts, locale).items():
-        if not backing.intersection(needs) and (claim := _word(word).search(said)) is not None:
+        if not backing.intersection(needs) and (claim := _words_like(word).search(said)) is not None:
             yield f"the {name} says {claim[0]!r}, which needs the fact {' or '.join(needs)}"
 
 
@@ -185,14 +186,21 @@ def _statements(facts: Mapping[str, object] | str, locale: str, brand: Brand) ->
     cleaned = clean_facts(facts)
     del cleaned["copy"]  # what a slot says is no fact: it has to state some
     said = {brand.name, brand.postal_address, *_forms(cleaned, _filters(locale), None)}
-    products = len(cleaned["products"])
-    said |= {str(products), str(products - 1)}
+    if products := len(cleaned["products"]):
+        said |= {str(products), str(products - 1)}
     if "survey" in cleaned:
         said |= {str(stars) for stars in STARS}
     longest_first = sorted(map(_plain, filter(None, said)), key=len, reverse=True)
-    forms = [rf"(?<![\d.,]){re.escape(each)}(?![.,]?\d)" for each in longest_first]
+    forms = [rf"(?<![\d.,]){_whole(each)}(?![.,]?\d)" for each in longest_first]
     # what comes first in the text wins: an address in a product's name is part of the name
     return re.compile("|".join([*([COUPON] if "offer" in cleaned else []), _ADDRESS, *forms]))
+
+
+def _whole(fact: str) -> str:
+    """Return what finds a fact that is no part of a Latin word: a size `S` stands in no `discounts`."""
+    before = f"(?<!{_LETTER})" if re.match(_LETTER, fact) else ""
+    after = f"(?!{_LETTER})" if re.match(_LETTER, fact[-1]) else ""
+    return before + re.escape(fact) + after
 
 
 def _plain(text: str) -> str:
@@ -232,9 +240,22 @@ def _of_locale(words: Mapping[str, Mapping[str, Reason]], locale: str) -> Mappin
 
 
 @lru_cache(maxsize=1024)
+def _words_like(word: str) -> re.Pattern[str]:
+    """Return what finds a word of the brand's lists; `*` at an end stands for whatever words begin or end with there."""
+    stem = word.strip("*")
+    before = r"\w*" if word.startswith("*") else _edge(stem)
+    after = r"\w*" if word.endswith("*") else _edge(stem)
+    return re.compile(before + re.escape(stem) + after, re.IGNORECASE)
+
+
+@lru_cache(maxsize=1024)
 def _word(word: str) -> re.Pattern[str]:
-    edge = "" if unicodedata.east_asian_width(word[0]) == "W" else r"\b"
-    return re.compile(edge + re.escape(word) + edge, re.IGNORECASE)
+    return re.compile(_edge(word) + re.escape(word) + _edge(word), re.IGNORECASE)
+
+
+def _edge(word: str) -> str:
+    """Return what stands around a word; Chinese and Japanese have nothing there."""
+    return "" if unicodedata.east_asian_width(word[0]) == "W" else r"\b"
 
 
 def _columns(text: str) -> int:

@@ -62,12 +62,15 @@ def record_batches(
                 subject=batch.campaign_id,
                 detail=detail,
             )
-        stands = _as_approval(connection.execute(select(*_COLUMNS).where(_is(batch))).one())
-        first_states[batch_key(row)] = _first_state(stands)
+        # Locked: an answer just being given would not know of those who join.
+        stands = _as_approval(connection.execute(select(*_COLUMNS).where(_is(batch)).with_for_update()).one())
+        first_states[batch_key(row)] = _first_state(stands, batch)
     return first_states
 
 
-def _first_state(stands: Approval) -> FirstState:
+def _first_state(stands: Approval, batch: Batch) -> FirstState:
+    if batch.reason and stands.template_version != batch.template_version:
+        return SendState.REJECTED, "its template is another than the one that was asked about"
     if stands.answer is None:
         return SendState.AWAITING, None
     if stands.share_percent == 100:  # percent

@@ -16,7 +16,7 @@ from typing import Self
 
 from sqlalchemy import Connection, Select, func, insert, select, text, update
 
-from campaigns.sends import EVERYTHING, PlannedSend
+from campaigns.sends import EVERYTHING, MAIL, PlannedSend
 from core.ledger_tables import IS_HELD, IS_SENT, rates, sends
 from core.settings import Settings
 
@@ -174,7 +174,7 @@ class Limits:
 def sent_today(connection: Connection, now: datetime) -> int:
     """Return how many mails were sent since 00:00 UTC, or are about to be."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    sent = select(func.count()).select_from(sends).where(IS_SENT, sends.c.ended_at >= midnight)
-    held = select(func.count()).select_from(sends).where(IS_HELD)
+    mails = select(func.count()).where(sends.c.channel == MAIL)
+    sent, held = mails.where(IS_SENT, sends.c.ended_at >= midnight), mails.where(IS_HELD)
     # One statement, so that no send is between two states.
     return connection.execute(select(sent.scalar_subquery() + held.scalar_subquery())).scalar_one()

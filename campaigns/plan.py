@@ -161,7 +161,8 @@ def _publish_definitions(settings: Settings, as_of: date) -> None:
             template = compile_template(campaign.campaign_id, step=step.name)
             store.save(template)
             rows.append(about | _of_step(campaign, number, step) | {"template_version": template.version})
-            if candidates := load_candidates(f"{campaign.campaign_id}/{step.name}".rstrip("/")):
+            place = f"{campaign.campaign_id}/{step.name}".rstrip("/")
+            if step.channel == MAIL and (candidates := load_candidates(place)):
                 slots = frozenset(each.slot for each in candidates)
                 mails.append(Mail(campaign.campaign_id, number, campaign.description, slots))
                 words += [_candidate_row(mails[-1], *each) for each in enumerate(candidates)]

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, select
 
+from campaigns.sends import MAIL
 from core.ledger_tables import IS_REFUSED, IS_SENT, UtcDateTime, audit_log, notices, sends, suppressions
 
 WINDOW = timedelta(days=7)
@@ -44,7 +45,8 @@ def standings(connection: Connection, now: datetime) -> list[Standing]:
         .order_by(audit_log.c.audit_id)
     )
     resumed = {str(line.subject): line.happened_at for line in lines}
-    in_window = sends.c.ended_at >= begin, sends.c.ended_at >= _begin_of(resumed, begin)
+    is_mail, since = sends.c.channel == MAIL, _begin_of(resumed, begin)
+    in_window = is_mail, sends.c.ended_at >= begin, sends.c.ended_at >= since
     of_campaign = select(sends.c.campaign_id, func.count()).where(*in_window).group_by(sends.c.campaign_id)
     sent = _counted(connection, of_campaign.where(IS_SENT))
     refused = _counted(connection, of_campaign.where(IS_REFUSED))

@@ -87,7 +87,8 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = 
     files = {f"{campaign_id}/campaign.yml": folder / campaign_id / "campaign.yml"}
     for name in steps[step].files[:-1]:
         files[f"{place}/{name}"] = folder / place / name
-    candidates = load_candidates(place, folder)
+    channel = steps[step].channel
+    candidates = load_candidates(place, folder) if channel == MAIL else []
     if candidates:
         files[f"{place}/copy.yml"] = folder / place / "copy.yml"
     for shared in ("_base/brand.yml", "_base/base.mjml", "_base/base.txt"):
@@ -101,7 +102,6 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = 
     brand = load_brand(folder)
     slots = {f"_blocks/copy_{slot}.txt": source for slot, source in slot_sources(candidates).items()}
     texts = sources | slots
-    channel = steps[step].channel
     subject = html = ""
     if channel == MAIL:
         mjml = branded(joined("_base/base.mjml", place, texts), brand, html=True)
@@ -122,6 +122,11 @@ def compile_template(campaign_id: str, folder: Path = TEMPLATES, *, step: str = 
         brand=brand,
         sources=tuple(sorted((name, _sha256(text)) for name, text in sources.items())),
     )
+    for slot in slot_sources(candidates):
+        if not any(f"copy.{slot}." in part for part in (draft.subject, draft.html, draft.text)):
+            raise CampaignInvalid(
+                f"{place}/copy.yml has a {slot} that nothing of the mail shows; include copy_{slot}.txt"
+            )
     template = replace(draft, version=_version(draft))
     _check(template, place, folder / place / "example.json", channel, candidates)
     return template

@@ -25,7 +25,7 @@ from core.warehouse import reading
 
 MODELS = (
     "tag:today stg_published__campaign_plan stg_published__campaign_definitions stg_published__ledger_sends"
-    " stg_published__ledger_suppressions"
+    " stg_published__ledger_suppressions stg_published__ledger_preferences"
 )
 """What dbt builds at a moment of the day."""
 

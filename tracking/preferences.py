@@ -67,6 +67,8 @@ def masked(address: str) -> str:
     >>> masked("ada.lovelace@mail.example.com")
     'a•••@•••.com'
     """
+    if not address:
+        return ""  # what came by another channel than mail
     local_part, _, domain = address.rpartition("@")
     return f"{local_part[:1]}•••@•••.{domain.rpartition('.')[2]}"
 

@@ -35,7 +35,7 @@ def preferences_page(
         Of the unsubscribe link, which the last button goes to.
     """
     say, shop = WORDS[language], f"<bdi>{escape(shop or NO_SENDER[language])}</bdi>"
-    parts = [f'<p><bdi dir="ltr">{escape(held.masked_address)}</bdi></p>']
+    parts = [f'<p><bdi dir="ltr">{escape(held.masked_address)}</bdi></p>'] if held.masked_address else []
     if held.is_stopped:
         parts.append(f"<p>{say['stopped'].format(shop=shop)}</p>")
     else:

@@ -127,6 +127,16 @@ def test_what_joins_a_batch_later_on_its_day_shares_its_answer(ledger, share, st
     ledger.check_identity(DAY, 16)
 
 
+@pytest.mark.parametrize("share", [100, None])
+def test_what_joins_with_a_template_that_nobody_was_asked_about_never_goes(ledger, share):
+    if share is not None:
+        ledger.answer(ASKED, share, actor="ada", why="")
+    late = planned(99)
+    ledger.enqueue([late], {}, batches=[replace(ASKED, template_version="ccc")])
+    assert ledger.find(late.send_id).state == "rejected"
+    ledger.check_identity(DAY, 16)
+
+
 def test_a_batch_that_the_rule_let_go_waits_with_what_it_has_grown_by_once_there_is_a_reason(ledger):
     small = replace(planned(98), campaign_id="restock")
     ledger.enqueue([small], {}, batches=[replace(NOT_ASKED, send_count=6)])

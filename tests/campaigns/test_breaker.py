@@ -63,10 +63,17 @@ def ledger(ledger_url, clock):
     return Ledger(open_ledger(ledger_url), clock, Limits({}, max_refused_share=0.1))
 
 
-def ended(ledger, numbers, *, state="sent", campaign_id="winback", days_ago=1.0):
+def ended(ledger, numbers, *, state="sent", campaign_id="winback", days_ago=1.0, channel="mail"):
     """Write sends that ended so long ago."""
     then = NOON - days_ago * A_DAY
-    more = {"state": state, "campaign_id": campaign_id, "ended_at": then, "due_at": then, "attempts": 1}
+    more = {
+        "state": state,
+        "campaign_id": campaign_id,
+        "channel": channel,
+        "ended_at": then,
+        "due_at": then,
+        "attempts": 1,
+    }
     rows = [asdict(planned(n)) | {"domain": "example.com"} | more for n in numbers]
     with ledger._engine.begin() as connection:
         connection.execute(insert(sends), rows)
@@ -106,6 +113,8 @@ def test_only_mail_of_the_last_seven_days_and_only_complaints_count(ledger):
     ended(ledger, range(3, 6), days_ago=6.99)
     ended(ledger, range(6, 8), state="refused")
     ended(ledger, [8], state="uncertain")
+    ended(ledger, [9], channel="sms")
+    ended(ledger, [10], channel="sms", state="refused")
     complain(ledger, 0, 3, 8)
     complain(ledger, 4, reason="bounced")
     complain(ledger, 5, reason="unsubscribed")

@@ -109,6 +109,15 @@ def test_with_one_product_no_candidate_speaks_of_a_second():
     assert render(template, facts, "en", NOWHERE).subject == "Have you tried Sourdough Bread?"
 
 
+def test_a_slot_that_nothing_of_the_mail_shows_is_named(folder):
+    for body in ("body.mjml", "body.txt"):
+        file = folder / "picked_for_you" / body
+        lines = [line for line in file.read_text().splitlines() if "copy_lead.txt" not in line]
+        file.write_text("\n".join(lines) + "\n")
+    with pytest.raises(CampaignInvalid, match="has a lead that nothing of the mail shows"):
+        compile_template("picked_for_you", folder)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [

@@ -174,6 +174,30 @@ def test_each_profile_is_asked_for_once_best_sold_category_first(model, shop):
     assert len(model.asked) == 4
 
 
+def test_a_day_planned_again_asks_nothing_and_a_day_without_copy_loses_none(model, shop):
+    rows = written(shop, DAY, [MAIL], ["en"])
+    publish(shop, "copy_candidates", DAY, pa.Table.from_pylist(rows, COPY_CANDIDATES))
+    assert written(shop, DAY, [MAIL], ["en", "de"]) == rows
+    publish(shop, "copy_candidates", date(2017, 12, 5), pa.Table.from_pylist([], COPY_CANDIDATES))
+    later = date(2017, 12, 6)
+    publish(shop, "products", later, Published(shop.published).read("products", DAY))
+    model.asked.clear()
+    assert written(shop, later, [MAIL], ["en"]) == rows
+    assert model.asked == []
+
+
+def test_what_was_kept_is_judged_by_the_names_of_today_and_goes_with_its_slot(model, shop):
+    rows = written(shop, DAY, [MAIL], ["en"])
+    publish(shop, "copy_candidates", DAY, pa.Table.from_pylist(rows, COPY_CANDIDATES))
+    later, products = date(2017, 12, 5), Published(shop.published).read("products", DAY)
+    stranger = products.slice(0, 1).to_pylist()[0] | {"name": "ideas", "brand": None}
+    grown = pa.concat_tables([products, pa.Table.from_pylist([stranger], products.schema)])
+    publish(shop, "products", later, grown)
+    kept = written(shop, later, [MAIL._replace(slots=frozenset({"subject"}))], ["en"])
+    assert {row["slot"] for row in kept} == {"subject"}
+    assert all("names 'ideas'" in row["rejected"] for row in kept)
+
+
 def test_what_comes_back_is_judged_and_a_rejected_text_says_why(model, shop):
     model.answers = [{"subject": "Only $2 from Acme today", "lead": "We picked these for you."}, WORDS]
     rows = {(row["category"], row["slot"]): row for row in written(shop, DAY, [MAIL], ["en"])}

@@ -137,6 +137,14 @@ def test_a_slot_may_name_what_is_a_fact_of_the_mail(locale, text):
         ("en", "The best there is", "says 'The best': a comparison that we cannot prove"),
         ("de", "Jetzt günstiger", "says 'günstiger', which needs the fact price_drop"),
         ("zh", "热销商品", "says '热销', which needs the fact popular or popular_in_segment"),
+        ("en", "Discounts on dairy are waiting", "says 'Discounts', which needs the fact offer"),
+        ("en", "Organically grown for you", "says 'Organically': a protected word"),
+        ("en", "With free delivery", "says 'free delivery': what is free has conditions"),
+        ("de", "Mit Rabattcode für Sie", "says 'Rabattcode', which needs the fact offer"),
+        ("de", "Ihr Geburtstagsgutschein ist da", "says 'Geburtstagsgutschein', which needs the fact offer"),
+        ("fr", "Livraison gratuite pour vous", "says 'gratuite': avec ses conditions seulement"),
+        ("es", "La mejor leche para ti", "says 'La mejor': una comparación"),
+        ("ar", "منتجات بخصم كبير لكم", "says 'بخصم', which needs the fact offer"),
         ("en", "Only $3.99", "states '3.99', which is no fact of this mail"),
         ("en", "Until the 5th", "states '5', which is no fact of this mail"),
         ("en", "For you, {{ first_name }}", "holds '{{', a slot that nothing filled"),
@@ -155,6 +163,13 @@ def test_a_claim_that_a_fact_backs_may_be_made():
     assert slot_faults("A discount for you", offer=None) != []
     popular = [FACTS["products"][0] | {"reason": "popular"}]
     assert slot_faults("Popular right now", products=popular) == []
+
+
+def test_a_fact_stands_for_no_part_of_a_word_and_no_products_for_no_number():
+    small = [FACTS["products"][0] | {"size": "S"}]
+    assert slot_faults("A discount for you", products=small, offer=None) != []
+    assert slot_faults("This fits in size S", products=small) == []
+    assert list(faults_of_slot("lead", "For you at 0 interest", {}, "en", BRAND)) != []
 
 
 @pytest.mark.parametrize("slot", LONGEST_SHOWN)

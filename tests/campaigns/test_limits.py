@@ -3,6 +3,7 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
@@ -193,6 +194,15 @@ def test_a_warm_up_counts_what_is_on_the_way(tmp_path, ledger_url):
         assert ledger.claim(9).sends == []
         ledger.finish([Outcome(first[0], SendState.REFUSED, "550 no"), *sent(first[1:])])
         assert len(ledger.claim(9).sends) == 1  # who was refused got nothing
+
+
+def test_what_goes_by_other_channels_uses_nothing_of_a_warm_up(tmp_path, ledger_url):
+    ledger = limited(ledger_url, Passing(), {}, WarmUp(DAY, 2))
+    messages = [replace(planned(number), channel="sms", address="") for number in range(3)]
+    ledger.enqueue([*messages, planned(7), planned(8), planned(9)], {})
+    with ledger.sender(tmp_path / "lock"):
+        assert len(ledger.claim(9, is_mail=False).sends) == 3
+        assert len(ledger.claim(9).sends) == 2
 
 
 def sent(some):
