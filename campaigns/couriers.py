@@ -82,7 +82,7 @@ class Couriers:
     def __init__(self, settings: Settings, ready_of: ReadyOf = signed_mails) -> None:
         self.days: set[date] = set()
         self.server = f"{settings.smtp_host}:{settings.smtp_port}"
-        self.connections = settings.smtp_connections
+        self.at_once = 2 * settings.smtp_connections  # as `SmtpMailer` has it
         context = get_context("forkserver")
         context.set_forkserver_preload([__name__])
         self._couriers: list[BaseProcess] = []
@@ -92,10 +92,10 @@ class Couriers:
         self._made: dict[Connection, deque[dict[str, Ready] | Exception]] = {}
         self._under_way: dict[str, HeldMail] = {}
         self._answers: list[tuple[str, str | MailerError]] = []
-        count = min(os.cpu_count() or 1, self.connections)
+        count = min(os.cpu_count() or 1, settings.smtp_connections)
         for number in range(count):
             ours, theirs = context.Pipe()
-            share = (self.connections + number) // count
+            share = (settings.smtp_connections + number) // count
             its_settings = settings.model_copy(update={"smtp_connections": share})
             courier = context.Process(target=_work, args=(theirs, its_settings, ready_of), daemon=True)
             courier.start()
@@ -176,8 +176,8 @@ class Couriers:
 
     def _hand_over(self, more: More, answered: Answered, until: float) -> None:
         while (left := until - time.monotonic()) > 0:
-            free = self.connections - len(self._under_way)
-            if 2 * free >= self.connections:
+            free = self.at_once - len(self._under_way)
+            if 2 * free >= self.at_once:
                 self._send_off(more(free) or [])
                 if self._under_way:
                     more(0)  # which claims ahead, while they are at work

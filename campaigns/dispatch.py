@@ -1,8 +1,8 @@
 """Hand what is due to a server, and write down what became of each mail.
 
-As many mails are under way as the mailer has connections. Whenever some of those are free, the next mails go out on
-them: one commit says `sending` of this group before any of it goes out, and carries the outcomes that came since the
-last. So a group costs one disk sync, and a sender that dies leaves at most as many mails as it has connections of which
+Many mails are under way at once (`Messenger.at_once`). Whenever half of those are answered, the next ones follow:
+one commit says `sending` of this group before any of it goes out, and carries the outcomes that came since the
+last. So a group costs one disk sync, and a sender that dies leaves no more mails than are under way at once of which
 nobody knows whether they arrived: `uncertain`.
 """
 

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,12 +18,10 @@ from campaigns.back_off import next_try
 from campaigns.leases import dead_leases, end, lease_of, renew
 from campaigns.ledger_planning import PlanningLedger
 from campaigns.ledger_rows import (
-    DUE_COLUMNS,
     WAIT,
-    as_due,
+    claim_rows,
     end_rows,
     is_due,
-    may_go,
     record_suppression,
     start_rows,
     stop,
@@ -126,16 +123,13 @@ class Ledger(PlanningLedger):
             due = self._due(now, as_of, is_mail=is_mail)
             limits = self.limits if is_mail else Limits({})  # which are about mail servers
             while ids := limits.pick(connection, due, limit, now):
-                mine = update(sends).where(sends.c.send_id.in_(ids), IS_WAITING)
-                claimed = mine.where(may_go(now))
-                claimed = claimed.values(state=SendState.CLAIMED, lease_id=lease, claimed_at=now)
-                rows = connection.execute(claimed.returning(*DUE_COLUMNS)).all()
-                if len(rows) < len(ids):
+                claimed = claim_rows(connection, lease, now, ids)
+                if len(claimed) < len(ids):
+                    mine = update(sends).where(sends.c.send_id.in_(ids), IS_WAITING)
                     suppressed += stop(connection, mine, now, "the claim")
-                if rows:
-                    due_sends = sorted((as_due(row) for row in rows), key=attrgetter("due_at", "send_id"))
-                    limits.take(connection, due_sends, now)
-                    return Claim(due_sends, suppressed)
+                if claimed:
+                    limits.take(connection, claimed, now)
+                    return Claim(claimed, suppressed)
             return Claim([], suppressed, limits.wait(connection, due, now))
 
     def due_count(self, as_of: date | None = None) -> int:

@@ -1,9 +1,10 @@
 """What the ledger asks and writes of rows: which may go, how they are handed over and end, suppressions, audit lines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -42,8 +43,9 @@ from core.logging import without_addresses
 from core.preferences import OUR_PURPOSE
 
 COLUMNS = [sends.c[name] for name in LedgerSend.__dataclass_fields__]
-DUE_COLUMNS = [sends.c[name] for name in DueSend.__dataclass_fields__]
-"""What sending needs of a row: reading all of it takes half as long again."""
+_DUE_COLUMNS = [
+    sends.c[name] for name in DueSend.__dataclass_fields__
+]  # half of a row: all takes longer to read
 
 HAS_SUPPRESSION = or_(
     exists().where(suppressions.c.customer_id == sends.c.customer_id),
@@ -95,6 +97,11 @@ STOPS = {
 }
 """What keeps a send from going for good, by the words its reply says."""
 
+_CLAIM = """
+    update sends set state = 'claimed', lease_id = ?, claimed_at = ?
+    where send_id in ({ids}) and {waits} and {may_go}
+    returning {columns}
+"""
 _START = """
     with started (send_id, new_server, new_message_id, new_digest) as (values {rows})
     update sends
@@ -128,6 +135,21 @@ WAIT = (
 _STATE = list(LedgerSend.__dataclass_fields__).index("state")
 
 
+def claim_rows(connection: Connection, lease: int, now: datetime, ids: Sequence[str]) -> list[DueSend]:
+    """Move sends that wait to a lease; return those that may go and did, the earliest first."""
+    moment = _stored(connection, now)
+    words = _CLAIM.format(
+        ids=", ".join("?" * len(ids)),
+        waits=IS_WAITING,
+        may_go=_may_go(connection.dialect),
+        columns=", ".join(column.name for column in _DUE_COLUMNS),
+    )
+    columns = list(zip(*_rows(connection, words, (lease, moment, *ids, moment)), strict=True))
+    for place, reader in _readers(connection.dialect) if columns else ():
+        columns[place] = tuple(map(reader, columns[place]))
+    return sorted(map(DueSend, *columns), key=attrgetter("due_at", "send_id")) if columns else []
+
+
 def start_rows(
     connection: Connection, lease: int, now: datetime, rows: Sequence[tuple[str, str, str, str]]
 ) -> set[str]:
@@ -151,10 +173,25 @@ def _move(
         return set()
     marks = ", ".join(["(" + ", ".join("?" * len(rows[0])) + ")"] * len(rows))
     words = statement.format(rows=marks, may_go=_may_go(connection.dialect))
+    return {moved for (moved,) in _rows(connection, words, (*chain.from_iterable(rows), *values))}
+
+
+def _rows(connection: Connection, statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+    """Run a statement that returns rows, past SQLAlchemy's own: they take as long as the statement."""
     if connection.dialect.paramstyle == "pyformat":
-        words = words.replace("?", "%s")
-    moved = connection.exec_driver_sql(words, (*chain.from_iterable(rows), *values))
-    return set[str](moved.scalars().all())
+        statement = statement.replace("?", "%s")
+    cursor = connection.exec_driver_sql(statement, tuple(values)).cursor
+    return [] if cursor is None else list(cursor.fetchall())
+
+
+@cache
+def _readers(dialect: Dialect) -> list[tuple[int, Callable[[Any], Any]]]:
+    """Return which columns of a `DueSend` a driver returns otherwise than it holds them, and what makes them so."""
+    found = [
+        (place, column.type.dialect_impl(dialect).result_processor(dialect, None))
+        for place, column in enumerate(_DUE_COLUMNS)
+    ]
+    return [(place, reader) for place, reader in found if reader is not None]
 
 
 @cache
@@ -188,11 +225,6 @@ def is_paused(now: datetime | ColumnElement[Any]) -> ColumnElement[bool]:
 def is_due(now: datetime) -> ColumnElement[bool]:
     """Return whether a send may begin now, as far as it is up to itself: it waits, is due, in time and not paused."""
     return and_(IS_WAITING, sends.c.due_at <= now, not_(is_paused(now)), sends.c.expires_at > now)
-
-
-def as_due(row: Row[Any]) -> DueSend:
-    """Return a row of `DUE_COLUMNS`."""
-    return DueSend(*list[Any](row))
 
 
 def as_send(row: Row[Any]) -> LedgerSend:

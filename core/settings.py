@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     smtp_password: SecretStr = SecretStr("")
     smtp_starttls: bool = False
     smtp_connections: int = Field(20, ge=1, le=100)
-    """Mails handed over at once, each on a connection of its own; a sender that is killed leaves as many uncertain."""
+    """Connections; each has one mail under way and one announced: a sender that is killed leaves twice as many uncertain."""
     smtp_mails_per_connection: int = Field(1000, ge=1)
     """Mails after which a connection is closed and another one opened."""
     send_rate: float = Field(0, ge=0)

@@ -76,7 +76,7 @@ Answered = Callable[[Mail, str | MailerError], None]
 class Messenger(Protocol):
     """Hands messages of a channel to a server, some at once; keeps its connections."""
 
-    connections: int
+    at_once: int
     """How many messages are under way at once, at most."""
 
     @property

@@ -44,12 +44,12 @@ class HttpMessenger(ABC):
     """What it means that the line is lost, or the answer none, once the request had begun."""
 
     def __init__(self, address: httpx.URL, connections: int, reply_seconds: float) -> None:
-        self.connections = connections
+        self.at_once = connections
         self.server = address.netloc.decode()
         self._client = httpx.AsyncClient(
             base_url=address,
             timeout=reply_seconds,
-            limits=httpx.Limits(max_connections=self.connections),
+            limits=httpx.Limits(max_connections=self.at_once),
             trust_env=False,
         )
         self._loop = asyncio.new_event_loop()
@@ -90,8 +90,8 @@ class HttpMessenger(ABC):
 
     def _hand_over(self, more: More, answered: Answered, until: float) -> None:
         while (left := until - time.monotonic()) > 0:
-            free = self.connections - len(self._under_way)
-            if 2 * free >= self.connections:
+            free = self.at_once - len(self._under_way)
+            if 2 * free >= self.at_once:
                 for mail in more(free) or ():
                     self._under_way[self._loop.create_task(self._answer(mail))] = mail
             if not self._under_way:

@@ -2,13 +2,12 @@
 
 A conversation is written down as a generator: it says something and is given the reply when it is there. One loop
 gives every connection's replies to its conversation, so no connection waits for another. Where a server takes several commands at
-once (RFC 2920), MAIL, RCPT and DATA are one write.
+once (RFC 2920), MAIL, RCPT and DATA are one write, and follow a message if there is another mail: a mail costs one round trip.
 """
 
 import base64
 import contextlib
 import math
-import re
 import selectors
 import socket
 import ssl
@@ -25,7 +24,6 @@ from campaigns.mailers import (
     GRACE_SECONDS,
     REPLY_SECONDS,
     Answered,
-    Deferred,
     DeliveryRefused,
     DeliveryUncertain,
     Mail,
@@ -35,18 +33,13 @@ from campaigns.mailers import (
     last_words,
 )
 from campaigns.mailers.smtp_line import Line, LineLost, Reply
+from campaigns.mailers.smtp_words import commands_of, meaning_of, on_the_wire, require_sayable
 from core.errors import SettingsError
 from core.settings import LOOPBACK, Settings
 
 FINAL_REPLY_SECONDS = (
     600.0  # RFC 5321 section 4.5.3.2.6: a server may think for 10 minutes after the final dot
 )
-
-# RFC 3463: class.subject.detail. Subject 7 is policy: about who sends and what, never about the mailbox.
-_POLICY = re.compile(r"\b5\.7\.\d+\b|\brelay", re.IGNORECASE)
-_MAILBOX_CODES = range(550, 560)  # those below are about the conversation (syntax, login)
-_LEADING_DOT = re.compile(rb"\n\.")
-_WIRE_ADDRESS = re.compile(r"[^\s<>\x00-\x1f\x7f]+@[^\s<>@\x00-\x1f\x7f]+")
 
 Conversation = Generator[None, Reply, str]
 """Says something, is sent the reply (or thrown `LineLost`), and so on; returns the server's last words."""
@@ -91,9 +84,11 @@ class SmtpMailer:
         self._final_reply_seconds = final_reply_seconds
         self._selector = selectors.DefaultSelector()
         self._given = deque[Mail]()
-        self._busy: dict[Line, tuple[Mail, Conversation]] = {}
+        self._busy: dict[
+            Line, deque[tuple[Mail, Conversation]]
+        ] = {}  # the first is spoken of, a second is announced
         self._idle: list[Line] = []
-        self.connections = settings.smtp_connections
+        self.at_once = 2 * settings.smtp_connections
 
     @property
     def server(self) -> str:
@@ -105,9 +100,9 @@ class SmtpMailer:
         return None if self._evidence is None else self._evidence.was_delivered(message_id)
 
     def hand_over(self, more: More, answered: Answered, caller: Connection | None = None) -> None:
-        """Hand over what `more` gives, each mail on a connection of its own; stale connections are renewed once.
+        """Hand over what `more` gives, on each connection one mail and perhaps the next one's envelope; stale ones are renewed.
 
-        While half of the connections are busy the other half may be given mail: a server has always something to do.
+        While half of the mails are under way the other half may be given: a server has always something to do.
         Where there is a `caller`, whom `more` is to hear, it is asked whenever anything happened.
         """
         if caller is not None:
@@ -142,11 +137,11 @@ class SmtpMailer:
 
     def _hand_over(self, more: More, answered: Answered, until: float, *, has_caller: bool = False) -> None:
         while time.monotonic() < until:
-            free = self.connections - len(self._busy) - len(self._given)
-            group = more(free) if has_caller or 2 * free >= self.connections else ()
+            free = self.at_once - sum(map(len, self._busy.values())) - len(self._given)
+            group = more(free) if has_caller or 2 * free >= self.at_once else ()
             self._given.extend(group or ())
             is_done = group is not None and not self._given and not self._busy
-            while self._given:
+            while self._given and (self._idle or len(self._busy) < self._settings.smtp_connections):
                 mail = self._given.popleft()
                 self._begin(mail, self._idle.pop() if self._idle else Line(self._selector), answered)
             if is_done:
@@ -170,52 +165,65 @@ class SmtpMailer:
                 self._go_on(line, answered)
 
     def _begin(self, mail: Mail, line: Line, answered: Answered) -> None:
-        self._busy[line] = mail, self._conversation(line, mail)
+        self._busy[line] = deque([(mail, self._conversation(line, mail))])
         self._go_on(line, answered, is_new=True)
 
     def _go_on(self, line: Line, answered: Answered, *, is_new: bool = False) -> None:
-        """Begin a conversation, or give it what was heard; where it comes to its end, take that."""
-        _, conversation = self._busy[line]
+        """Begin a conversation, or give those on a line what was heard."""
         try:
+            if is_new:
+                self._tell(line, None, answered)
+                return
             try:
-                if is_new:
-                    next(conversation)
-                    return
                 for reply in line.work():
                     line.deadline = time.monotonic() + self._reply_seconds
-                    conversation.send(reply)
+                    self._tell(line, reply, answered)
             except LineLost as lost:
                 line.hang_up()
-                conversation.throw(lost)
+                self._tell(line, lost, answered)
+        except BaseException:  # stopped in the middle of a word: nobody knows what it was
+            self._busy.pop(line, None)
+            line.hang_up()
+            raise
+
+    def _tell(self, line: Line, heard: Reply | LineLost | None, answered: Answered) -> None:
+        """Give the conversation of a line what was heard, or begin it; where it comes to its end, take that."""
+        _, conversation = self._busy[line][0]
+        try:
+            if isinstance(heard, LineLost):
+                conversation.throw(heard)
+            elif heard is None:
+                next(conversation)
+            else:
+                conversation.send(heard)
         except StopIteration as end:
             self._end(line, end.value, answered)
         except MailerError as error:
             self._end(line, error, answered)
-        except BaseException:  # stopped in the middle of a word: nobody knows what it was
-            del self._busy[line]
-            line.hang_up()
-            raise
 
     def _end(self, line: Line, answer: str | MailerError, answered: Answered) -> None:
-        mail, _ = self._busy.pop(line)
-        if isinstance(answer, (ServerUnreachable, DeliveryUncertain)) or not line.is_in_step:
+        conversations = self._busy[line]
+        mail, _ = conversations.popleft()
+        if isinstance(answer, (ServerUnreachable, DeliveryUncertain)):
             line.hang_up()
-        elif line.mails >= self._settings.smtp_mails_per_connection:
-            line.say_goodbye()
-        if line.is_open:
-            self._idle.append(line)
+        elif not conversations:
+            if not line.is_in_step:
+                line.hang_up()
+            elif line.mails >= self._settings.smtp_mails_per_connection:
+                line.say_goodbye()
+        if not (conversations and line.is_open):
+            del self._busy[line]
+            self._given.extendleft(announced for announced, _ in conversations)  # in vain: to be said anew
+            if line.is_open:
+                self._idle.append(line)
         if isinstance(answer, _Stale):
             self._begin(mail, Line(self._selector), answered)
         else:
             answered(mail, answer)
 
-    def _conversation(self, line: Line, mail: Mail) -> Conversation:
-        """Hand over a mail; connect first where the line is new."""
-        for address in (mail.sender, mail.recipient):
-            if not _WIRE_ADDRESS.fullmatch(address):
-                raise DeliveryRefused(
-                    "the address cannot be written in an SMTP command", is_about_person=False
-                )
+    def _conversation(self, line: Line, mail: Mail, announced: dict[str, str] | None = None) -> Conversation:
+        """Hand over a mail, whose envelope was perhaps `announced`; connect first where the line is new."""
+        require_sayable(mail)
         if not line.is_open:
             try:
                 yield from self._open(line)
@@ -223,7 +231,7 @@ class SmtpMailer:
                 where = f"{self._settings.smtp_host}:{self._settings.smtp_port}"
                 raise ServerUnreachable(f"{where}: {last_words(str(error))}") from None
         line.mails += 1
-        yield from self._envelope(line, mail)
+        yield from self._envelope(line, mail, announced)
         return (yield from self._body(line, mail))
 
     def _open(self, line: Line) -> Generator[None, Reply, None]:
@@ -290,20 +298,15 @@ class SmtpMailer:
         line.say(command.encode() + b"\r\n", self._reply_seconds)
         return (yield)
 
-    def _envelope(self, line: Line, mail: Mail) -> Generator[None, Reply, None]:
+    def _envelope(
+        self, line: Line, mail: Mail, announced: dict[str, str] | None
+    ) -> Generator[None, Reply, None]:
         """Say who writes to whom, until the server waits for the message; raise the first answer that forbids it."""
-        is_ascii = (mail.sender + mail.recipient).isascii()
-        if not is_ascii and "smtputf8" not in line.extensions:
-            raise DeliveryRefused("the server takes no addresses beyond ASCII", is_about_person=False)
-        commands = {
-            "MAIL": f"MAIL FROM:<{mail.sender}>{'' if is_ascii else ' SMTPUTF8'}\r\n",
-            "RCPT": f"RCPT TO:<{mail.recipient}>\r\n",
-            "DATA": "DATA\r\n",
-        }
-        if line.needs_reset:
+        commands = announced or commands_of(mail, line.extensions)
+        if line.needs_reset and not announced:
             commands = {"RSET": "RSET\r\n", **commands}
+        answers = yield from self._say_all(line, commands, are_said=announced is not None)
         line.needs_reset = True
-        answers = yield from self._say_all(line, commands)
         faults = [(verb, fault) for verb, fault in answers.items() if fault is not None]
         if not faults:
             return
@@ -314,18 +317,18 @@ class SmtpMailer:
         raise _Stale(str(fault)) if is_about_line and line.mails > 1 else fault
 
     def _say_all(
-        self, line: Line, commands: dict[str, str]
+        self, line: Line, commands: dict[str, str], *, are_said: bool
     ) -> Generator[None, Reply, dict[str, MailerError | None]]:
         """Say commands, all at once where the server takes that; return what the answer to each forbids, up to the last one heard."""
         at_once = "pipelining" in line.extensions
-        if at_once:
+        if at_once and not are_said:
             line.say("".join(commands.values()).encode(), self._reply_seconds)
         answers: dict[str, MailerError | None] = {}
         for verb, command in commands.items():
             if not at_once:
                 line.say(command.encode(), self._reply_seconds)
             try:
-                answers[verb] = fault = self._meaning(verb, (yield))
+                answers[verb] = fault = meaning_of(verb, (yield))
             except LineLost as lost:
                 answers[verb] = fault = ServerUnreachable(f"{verb}: {last_words(str(lost))}")
             if isinstance(fault, ServerUnreachable):
@@ -348,7 +351,9 @@ class SmtpMailer:
 
     def _body(self, line: Line, mail: Mail) -> Conversation:
         """Say the message; from its first byte on, a line that is lost leaves it uncertain."""
-        self._say_message(line, mail.message)
+        if not line.is_in_step:  # it would be taken for the answer to the message
+            raise ServerUnreachable("DATA: the server says more than it was asked")
+        self._say_message(line, mail.message, self._announce_next(line))
         try:
             reply = yield
         except LineLost as lost:
@@ -357,38 +362,32 @@ class SmtpMailer:
             line.hang_up()
             if reply.code // 100 == 2:
                 raise DeliveryUncertain(f"taken before its end: {last_words(str(reply))}")
-        if fault := self._meaning("end of data", reply):
+        if fault := meaning_of("end of data", reply):
             raise fault
         line.needs_reset = False
         return last_words(str(reply))
 
-    def _say_message(self, line: Line, message: bytes) -> None:
-        line.say(_on_the_wire(message), self._final_reply_seconds)
+    def _announce_next(self, line: Line) -> bytes:
+        """Give a line that is about to say a message the next mail, if there is one; return its envelope, to be said behind.
 
-    def _meaning(self, stage: str, reply: Reply) -> MailerError | None:
-        """Return what a reply means that does not let us go on; `docs/runbooks/send.md` has the table."""
-        if reply.code == 354 if stage == "DATA" else 200 <= reply.code < 300:
-            return None
-        words, is_end = f"{stage}: {last_words(str(reply))}", stage == "end of data"
-        if stage == "RSET" or (reply.code == 421 and not is_end):
-            return ServerUnreachable(words)
-        if 400 <= reply.code < 500:
-            return Deferred(words)
-        if 500 <= reply.code < 600:
-            if stage == "MAIL":  # it refuses the sender, the same for every mail: the batch should pause
-                return ServerUnreachable(words)
-            is_about_person = stage == "RCPT" and reply.code in _MAILBOX_CODES and not _POLICY.search(words)
-            return DeliveryRefused(words, is_about_person=is_about_person)
-        words = f"the reply makes no sense: {words}"
-        return DeliveryUncertain(words) if is_end else ServerUnreachable(words)
+        RFC 2920 section 3.1 allows that. Nothing of the second mail itself is said before the server has answered for the first.
+        """
+        cap = self._settings.smtp_mails_per_connection
+        if not self._given or line.mails >= cap or "pipelining" not in line.extensions:
+            return b""
+        mail = self._given[0]
+        try:
+            commands = commands_of(mail, line.extensions)
+            conversation = self._conversation(line, mail, commands)
+            next(conversation)
+        except DeliveryRefused:  # which is said of it when it is its turn
+            return b""
+        self._given.popleft()
+        self._busy[line].append((mail, conversation))
+        return "".join(commands.values()).encode()
 
-
-def _on_the_wire(message: bytes) -> bytes:
-    """Return the body of DATA: dots doubled (RFC 5321 section 4.5.2), a line end, the final dot."""
-    end = b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n"
-    if _LEADING_DOT.search(message):  # half of the time that `in` takes
-        message = _LEADING_DOT.sub(b"\n..", message)  # and of bytes.replace
-    return (b"." if message.startswith(b".") else b"") + message + end
+    def _say_message(self, line: Line, message: bytes, behind: bytes) -> None:
+        line.say(on_the_wire(message, behind), self._final_reply_seconds, behind=len(behind))
 
 
 def _expect(code: int, reply: Reply) -> None:

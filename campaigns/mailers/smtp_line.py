@@ -56,6 +56,7 @@ class Line:
         self._step: Callable[[], None] = self._talk
         self._waits_for = 0
         self._unsaid = memoryview(b"")
+        self._behind = 0
         self._heard = b""
         self._lost = ""
 
@@ -65,8 +66,8 @@ class Line:
 
     @property
     def is_saying(self) -> bool:
-        """Whether something said has not left yet."""
-        return len(self._unsaid) > 0
+        """Whether something said has not left yet, apart from what stands behind it."""
+        return len(self._unsaid) > self._behind
 
     @property
     def is_in_step(self) -> bool:
@@ -95,9 +96,12 @@ class Line:
         self._socket, self._step = encrypted, partial(self._shake_hands, encrypted)
         self._wait_for(selectors.EVENT_WRITE)  # we begin
 
-    def say(self, words: bytes, patience: float) -> None:
-        """Say what fits now, and the rest when there is room; an answer is overdue after `patience` seconds."""
-        self._unsaid = memoryview(words)
+    def say(self, words: bytes, patience: float, *, behind: int = 0) -> None:
+        """Say what fits now, and the rest when there is room; an answer is overdue after `patience` seconds.
+
+        The last `behind` bytes are another matter, which an answer does not wait for.
+        """
+        self._unsaid, self._behind = memoryview(words), behind
         self.deadline = time.monotonic() + patience
         if self._step == self._talk:
             self._write()

@@ -124,8 +124,11 @@ def test_a_courier_that_is_killed_leaves_its_own_mails_uncertain_and_the_others_
         killer.join()
     states = ledger.states(DAY)
     assert states.total() == MAILS
-    assert 0 < states[SendState.UNCERTAIN] <= CONNECTIONS // 2
-    assert states[SendState.SENT] + states[SendState.UNCERTAIN] == server.taken.total() == 30 + server.held
+    assert 0 < states[SendState.UNCERTAIN] <= CONNECTIONS  # half of the connections, two mails on each
+    # What was announced behind a held mail the server has not seen.
+    unseen = states[SendState.SENT] + states[SendState.UNCERTAIN] - server.taken.total()
+    assert 0 <= unseen <= states[SendState.UNCERTAIN] - 1
+    assert server.taken.total() == 30 + server.held
     assert set(server.taken.values()) == {1}
 
 

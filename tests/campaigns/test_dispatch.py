@@ -22,13 +22,13 @@ class Outbox:
 
     def __init__(self, *answers, connections=1):
         self.answers = list(answers)
-        self.connections = connections
+        self.at_once = connections
         self.handed = []
         self.groups = []
         self.before = lambda recipient: None
 
     def hand_over(self, more, answered):
-        while group := more(self.connections):
+        while group := more(self.at_once):
             self.groups.append(len(group))
             for mail in group:
                 self.before(mail.recipient)

@@ -95,7 +95,7 @@ def test_nobody_there_means_that_nothing_was_handed_over(kind, tmp_path):
 
 def test_groups_share_as_many_connections_as_they_have_mails(world):
     with closing(world.mailer(connections=3)) as mailer:
-        assert mailer.connections == 3
+        assert mailer.at_once >= 3
         for first in (0, 3, 6):
             hand_over(mailer, first, first + 1, first + 2)
         assert len(world.taken) == 9

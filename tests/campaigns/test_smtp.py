@@ -86,7 +86,7 @@ def test_mails_go_out_on_a_connection_each_at_once_which_the_next_ones_find_open
     with ScriptedSmtp() as server, SmtpMailer(at(server.port, smtp_connections=3)) as mailer:
         for _ in range(2):
             assert hand_over_all(mailer, mails(9)) == ["250 2.0.0 taken"] * 9
-        assert mailer.connections == server.connections == 3
+        assert server.connections == 3
         assert len(server.messages) == 18
 
 
@@ -112,8 +112,9 @@ def test_while_half_of_the_connections_wait_the_others_go_on(at):
     assert isinstance(last, DeliveryUncertain)
 
 
-def test_a_connection_carries_so_many_mails_and_then_says_goodbye(at):
-    with ScriptedSmtp() as server:
+@pytest.mark.parametrize("offers", [(), ("PIPELINING",)], ids=["one by one", "pipelining"])
+def test_a_connection_carries_so_many_mails_and_then_says_goodbye(at, offers):
+    with ScriptedSmtp(extensions=offers) as server:
         settings = at(server.port, smtp_connections=1, smtp_mails_per_connection=3)
         with SmtpMailer(settings) as mailer:
             hand_over_all(mailer, mails(7))
@@ -241,6 +242,7 @@ OFFERS = (b"\r\n", b"250-mail.test\r\n250 PIPELINING\r\n")
 PLAIN_OFFERS = (b"\r\n", b"250 mail.test\r\n")
 TAKEN = (b"\r\n.\r\n", b"250 2.0.0 taken\r\n")
 ENVELOPE = b"MAIL FROM:<a@juniper.example>\r\nRCPT TO:<b0@example.com>\r\nDATA\r\n"
+SECOND = ENVELOPE.replace(b"b0@", b"b1@")
 
 
 @contextmanager
@@ -326,8 +328,7 @@ def test_a_message_asked_for_though_the_recipient_was_refused_ends_at_once_and_r
     assert isinstance(refused, DeliveryRefused)
     assert refused.is_about_person
     assert taken == "250 2.0.0 taken"
-    second = b"RSET\r\n" + ENVELOPE.replace(b"b0@", b"b1@")
-    assert heard[3:6] == [b".\r\n", second, MAIL + b".\r\n"]
+    assert heard[3:6] == [b".\r\n", b"RSET\r\n" + SECOND, MAIL + b".\r\n"]
 
 
 def test_a_message_asked_for_though_the_sender_was_refused_is_not_even_ended_since_that_would_send_it_empty(
@@ -358,7 +359,7 @@ def test_a_line_whose_envelope_cannot_be_cleared_is_left_for_a_new_one(at):
 
 def test_replies_that_nobody_waited_for_are_not_taken_for_those_to_the_next_mail(at):
     answers = b"250 a\r\n250 b\r\n354 go\r\n"
-    chatty = (b"\r\n.\r\n", b"250 taken\r\n250 a\r\n250 b\r\n354 go\r\n250 taken\r\n")
+    chatty = (b"\r\n.\r\n" + SECOND, b"250 taken\r\n250 a\r\n250 b\r\n354 go\r\n250 taken\r\n")
     with (
         server_of(GREETING, OFFERS, (b"DATA\r\n", answers), chatty) as (port, heard),
         SmtpMailer(at(port, smtp_connections=1), reply_seconds=1) as mailer,
@@ -367,6 +368,55 @@ def test_replies_that_nobody_waited_for_are_not_taken_for_those_to_the_next_mail
     assert first == "250 taken"
     assert isinstance(second, ServerUnreachable)
     assert heard[4:] == [b""]
+
+
+def test_the_next_envelope_stands_behind_a_message_and_its_message_waits_for_the_answer(at):
+    answers = b"250 a\r\n250 b\r\n354 go\r\n"
+    turns = [(b"DATA\r\n", answers), (b"\r\n.\r\n" + SECOND, b"250 first taken\r\n" + answers), TAKEN]
+    with (
+        server_of(GREETING, OFFERS, *turns) as (port, heard),
+        SmtpMailer(at(port, smtp_connections=1), reply_seconds=5) as mailer,
+    ):
+        assert hand_over_all(mailer, mails(2)) == ["250 first taken", "250 2.0.0 taken"]
+    assert heard[2:] == [ENVELOPE, MAIL + b".\r\n" + SECOND, MAIL + b".\r\n", b"QUIT\r\n"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "first"),
+    [("", DeliveryUncertain), ("250 2.0.0 taken, good night", str)],
+    ids=["drop", "goodbye"],
+)
+def test_a_mail_that_was_announced_on_a_line_that_is_lost_goes_out_on_another(at, reply, first):
+    fault = Fault(Stage.DOT, reply, closes=True, takes=True, times=1)
+    with (
+        ScriptedSmtp(fault, extensions=("PIPELINING",)) as server,
+        SmtpMailer(at(server.port, smtp_connections=1)) as mailer,
+    ):
+        answers = hand_over_all(mailer, mails(4))
+    assert [type(answer) for answer in answers] == [first, str, str, str]
+    assert server.connections == 2
+    assert [recipient for _, recipient, _ in server.messages] == [mail.recipient for mail in mails(4)]
+
+
+def test_a_mail_whose_address_cannot_be_said_is_not_announced_and_touches_no_other(at):
+    group = mails(3)
+    group[1] = Mail("a@juniper.example", "b1@example.com>\r\nDATA", MAIL)
+    with (
+        ScriptedSmtp(extensions=("PIPELINING",)) as server,
+        SmtpMailer(at(server.port, smtp_connections=1)) as mailer,
+    ):
+        answers = hand_over_all(mailer, group)
+    assert [type(answer) for answer in answers] == [str, DeliveryRefused, str]
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(("behind", "is_saying"), [(0, True), (8, True), (9, False)])
+def test_what_stands_behind_a_message_may_still_be_unsaid_when_it_is_answered(behind, is_saying):
+    with selectors.DefaultSelector() as selector:
+        line = Line(selector)
+        line._step = line._finish_connecting  # until then nothing leaves
+        line.say(b".\r\nMAIL\r\n", 1, behind=behind)
+        assert line.is_saying is is_saying
 
 
 def test_an_answer_before_the_end_of_the_message_is_its_answer_and_the_end_never_goes_out(at):

@@ -18,14 +18,18 @@ from campaigns.couriers import Couriers
 from campaigns.dispatch import Ready, make_ready, send_batch
 from campaigns.envelope import bare
 from campaigns.ledger import DueSend, Ledger
+from campaigns.mailers import smtp
 from campaigns.mailers.local_inbox import LocalInbox
-from campaigns.mailers.smtp import SmtpMailer, _on_the_wire
+from campaigns.mailers.smtp import SmtpMailer
+from campaigns.mailers.smtp_words import meaning_of, on_the_wire
 from campaigns.migrate import migrate
 from core.ledger_tables import open_ledger
 from core.settings import Settings
 from tests.faults.ledger_kit import DAY, MovableClock, message_of, planned
 
 CONNECTIONS = 4
+IN_FLIGHT = 2 * CONNECTIONS
+"""How many mails a sender has under way: on each connection one, and one announced."""
 """Few, so that the mails whose fate nobody knows after all the kills are few too."""
 
 
@@ -89,19 +93,20 @@ class DoomedMailer(SmtpMailer):
 
     killer: Killer
 
-    def _meaning(self, stage, reply):
-        self.killer.at("after the reply" if stage == "end of data" else f"after {stage}")
-        return super()._meaning(stage, reply)
-
-    def _say_message(self, line, message):
+    def _say_message(self, line, message, behind):
         if self.killer.comes_to("body half written"):
-            line.say(_on_the_wire(message)[: len(message) // 2], 1)
+            line.say(on_the_wire(message)[: len(message) // 2], 1)
             die()
-        super()._say_message(line, message)
+        super()._say_message(line, message, behind)
         self.killer.at("body written, no reply read")
 
 
 def send(settings: Settings, sends: int, killer: Killer) -> None:
+    def doomed_meaning(stage, reply):
+        killer.at("after the reply" if stage == "end of data" else f"after {stage}")
+        return meaning_of(stage, reply)
+
+    vars(smtp)["meaning_of"] = doomed_meaning
     migrate(settings.ledger)
     ledger = DoomedLedger(open_ledger(settings.ledger), MovableClock())
     ledger.killer = killer

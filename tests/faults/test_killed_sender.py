@@ -17,7 +17,7 @@ from campaigns.ledger import SendState
 from campaigns.mailers.local_inbox import LocalInbox, running_inbox
 from core.settings import Settings
 from tests.faults.ledger_kit import DAY, ledger_at, message_of, planned, send_id_of
-from tests.faults.sender_process import CONNECTIONS
+from tests.faults.sender_process import IN_FLIGHT
 from tests.faults.serving import serving
 
 CRASH_POINTS = [
@@ -110,11 +110,10 @@ def wait_for_some_mails(inbox, chance):
 
 @pytest.mark.slow
 def test_a_sender_killed_anywhere_repeats_no_mail_and_loses_none(senders):
-    in_flight = CONNECTIONS
     for point, count in CRASH_POINTS:
         assert senders.exit_code(senders.start(point, count)) == -signal.SIGKILL, f"{point} was not reached"
         states = senders.states()
-        assert states[SendState.SENDING] + states[SendState.UNCERTAIN] <= in_flight
+        assert states[SendState.SENDING] + states[SendState.UNCERTAIN] <= IN_FLIGHT
     inbox = LocalInbox(senders.settings.inbox)
     for seed in range(RANDOM_KILLS):
         pid = senders.start()
@@ -184,7 +183,7 @@ def test_of_several_senders_killed_at_any_moment_none_repeats_a_mail_and_none_is
     sent = {send_id for send_id, state in states.items() if state is SendState.SENT}
     assert sent <= received.counts.keys() <= states.keys()
     assert len(states) == MAILS
-    assert 0 < MAILS - len(sent) <= kills * CONNECTIONS
+    assert 0 < MAILS - len(sent) <= kills * IN_FLIGHT
 
 
 @pytest.mark.slow
@@ -210,7 +209,7 @@ def test_couriers_end_with_their_sender_and_no_mail_comes_twice_or_is_lost(ledge
     assert set(states.values()) == {SendState.SENT, SendState.UNCERTAIN}
     assert {send_id for send_id, state in states.items() if state is SendState.SENT} <= received.counts.keys()
     uncertain = sum(state is SendState.UNCERTAIN for state in states.values())
-    assert uncertain <= COURIER_KILLS * CONNECTIONS
+    assert uncertain <= COURIER_KILLS * IN_FLIGHT
 
 
 def wait_until(holds):
