@@ -17,6 +17,7 @@ from campaigns.ledger_view import LedgerView
 from campaigns.making import Messages
 from campaigns.plan import PLAN, build_plan, planned_count, release_plan
 from campaigns.render import LinkAddresses, render
+from campaigns.sends import SendState
 from campaigns.templates import compile_template
 from campaigns.today import plan_on, release_on
 from core.clock import replay_to
@@ -307,6 +308,25 @@ def test_what_a_run_that_died_has_published_the_next_one_gives_to_the_ledger(lat
             later.plan_on(HALF_PAST_THREE)
     assert ("cart_abandonment", later.left) in later.rows()
     assert later.plan_on(HALF_PAST_THREE) == 1
+
+
+@pytest.mark.parametrize(
+    ("approver", "state"), [("Ada, on duty", SendState.PLANNED), ("", SendState.AWAITING)]
+)
+def test_what_is_planned_within_the_day_waits_for_a_person_unless_one_approves_everything(
+    later, approver, state
+):
+    settings = later.settings.model_copy(update={"approver": approver})
+    assert replace(later, settings=settings).plan_on(HALF_PAST_THREE) == 1
+    send_id = later.rows()["cart_abandonment", later.left]["send_id"]
+    ledger = LedgerView(open_ledger(settings.ledger))
+    assert [send.state for send in ledger.of_day(corner_shop.DAY) if send.send_id == send_id] == [state]
+    (batch,) = [
+        each
+        for each in ledger.approvals(corner_shop.DAY)
+        if (each.campaign_id, each.step) == ("cart_abandonment", 1)
+    ]
+    assert batch.answered_by == (approver or None)
 
 
 def test_a_plan_that_was_made_anew_is_not_taken_for_one_that_has_grown(later):

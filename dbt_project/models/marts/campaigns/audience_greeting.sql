@@ -27,7 +27,10 @@ kept as (
         customers.customer_id,
         occasions.occasion
     from {{ ref("customers") }} as customers
-    inner join occasions on list_contains(occasions.languages, split_part(customers.locale, '_', 1))
+    left join {{ ref("stg_published__ledger_preferences") }} as preferences
+        on customers.customer_id = preferences.customer_id
+    inner join occasions
+        on list_contains(occasions.languages, split_part(coalesce(preferences.locale, customers.locale), '_', 1))
 ),
 
 lists as (
@@ -47,13 +50,15 @@ select
     ))::varchar as facts,
     {{ evidence(rule, {
         "recency_days": "features.recency_days",
-        "language": "split_part(customers.locale, '_', 1)",
+        "language": "split_part(coalesce(preferences.locale, customers.locale), '_', 1)",
     }) }} as evidence
 from kept
 inner join {{ ref("customers") }} as customers on kept.customer_id = customers.customer_id
 inner join {{ ref("customer_features") }} as features
     on customers.customer_id = features.customer_id and features.as_of_date = {{ as_of_date() }}
 left join lists on customers.customer_id = lists.customer_id
+left join {{ ref("stg_published__ledger_preferences") }} as preferences
+    on customers.customer_id = preferences.customer_id
 where features.recency_days <= 365
 qualify row_number() over (
     partition by customers.customer_id order by (kept.occasion = 'birthday') desc, kept.occasion
