@@ -15,7 +15,7 @@ from core.settings import Settings
 from tests.faults.ledger_kit import NOON, MovableClock, ledger_in, message_of, planned
 from tests.faults.scripted_smtp import Fault, ScriptedSmtp, Stage
 
-CONNECTIONS = 3
+CONNECTIONS, UNDER_WAY = 3, 6  # on each connection a mail and one announced
 GMAIL, OTHERS = 30, 12
 
 
@@ -70,7 +70,7 @@ def test_a_storm_of_one_domain_pauses_it_alone_suppresses_nobody_and_passes_by_i
     hit = 0 if state == "planned" else found["gmail.com", state]
     assert found["gmail.com", "planned"] == GMAIL - hit
     if hit:
-        assert IN_A_ROW <= hit < IN_A_ROW + CONNECTIONS  # what was under way when the fifth reply came
+        assert IN_A_ROW <= hit < IN_A_ROW + UNDER_WAY  # what was under way when the fifth reply came
     assert ledger.suppressed_before(NOON + timedelta(days=9)) == []
 
     clock.move(DOMAIN_PAUSE - timedelta(seconds=1))
@@ -103,7 +103,7 @@ def test_a_campaign_whose_content_is_refused_pauses_until_somebody_resumes_it(da
     send()
     found = ends(ledger)
     assert found["restock", "sent"] == 4
-    assert IN_A_ROW <= found["gmail.com", "refused"] < IN_A_ROW + CONNECTIONS
+    assert IN_A_ROW <= found["gmail.com", "refused"] < IN_A_ROW + UNDER_WAY
     assert found["gmail.com", "planned"] == GMAIL - found["gmail.com", "refused"]
     assert ledger.suppressed_before(NOON + timedelta(days=9)) == []
     assert ledger.resume("winback", actor="ada")
