@@ -178,7 +178,7 @@ class _Batch:
 
     def _next_group(self, limit: int) -> list[DueSend]:
         """Take from what was claimed, and claim; no person twice under way: the first answer decides about her second mail."""
-        if self._is_all_claimed and not self._claimed and not self._under_way:
+        if not self._claimed and not self._under_way:
             self._write()  # which may plan something again
             self._is_all_claimed = False
         if len(self._claimed) < (CLAIM_SIZE if self._makers else limit) and not self._is_all_claimed:

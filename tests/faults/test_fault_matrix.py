@@ -11,7 +11,7 @@ from campaigns.ledger import SendState
 from campaigns.mailers.smtp import SmtpMailer
 from core.errors import SendingPaused
 from core.settings import Settings
-from tests.faults.ledger_kit import DAY, NOON, ledger_in, message_of, planned
+from tests.faults.ledger_kit import DAY, NOON, ledger_in, message_of, planned, send_id_of
 from tests.faults.scripted_smtp import Fault, ScriptedSmtp, Stage
 
 PLANNED, DEFERRED, REFUSED, UNCERTAIN, SENT = (
@@ -59,7 +59,11 @@ PIPELINING = pytest.mark.parametrize("together", [(), ("PIPELINING",)], ids=["on
 
 def send_against(tmp_path, *faults, sends=1, size=2_000, extensions=(), people=None, pause=1, **more):
     """Send mail to a server with faults; return (ledger, server). A pause is what unreachable servers end in."""
-    stalls = {fault.stage for fault in faults if not (fault.reply or fault.closes or fault.half_closes)}
+    stalls = {
+        fault.stage
+        for fault in (*faults, *(people or {}).values())
+        if not (fault.reply or fault.closes or fault.half_closes)
+    }
     # Short only where the test waits for it to pass: a busy machine must not look like a silent server.
     patience: dict[str, Any] = {
         "reply_seconds": 0.5 if stalls - {Stage.BODY, Stage.DOT} else 20,
@@ -131,6 +135,28 @@ def test_what_one_person_meets_is_not_what_the_next_one_meets(together, tmp_path
     assert suppressed(ledger) == ["c2"]
     taken = sorted(recipient for _, recipient, _ in server.messages)
     assert taken == [planned(number).address for number, end in enumerate(ends) if end is SENT]
+
+
+@pytest.mark.parametrize("struck", range(4))
+@pytest.mark.parametrize(
+    ("stage", "fault", "end"),
+    [cell for cell in CELLS if cell.values[0] in (Stage.RCPT, Stage.DATA, Stage.BODY, Stage.DOT)],
+)
+def test_a_fault_that_strikes_one_of_several_mails_on_a_line_is_that_mail_s_alone(
+    stage, fault, end, struck, tmp_path
+):
+    order = sorted(range(4), key=send_id_of)  # all but the first are announced behind the one before
+    people = {planned(order[struck]).address: Fault(stage, **FAULTS[fault], times=1)}
+    ledger, server = send_against(
+        tmp_path, sends=4, extensions=("PIPELINING",), people=people, pause=9, smtp_connections=1
+    )
+    ends = dict.fromkeys(range(4), SENT)
+    if end is not PLANNED:  # which is tried again at once, and there is no fault any more
+        ends[order[struck]] = REFUSED if end == SUPPRESSED else end
+    assert {int(send.customer_id[1:]): send.state for send in ledger.of_day(DAY)} == ends
+    assert suppressed(ledger) == ([f"c{order[struck]}"] if end == SUPPRESSED else [])
+    taken = sorted(recipient for _, recipient, _ in server.messages)
+    assert taken == [planned(number).address for number, state in ends.items() if state is SENT]
 
 
 def test_a_server_that_stops_reading_a_large_mail_is_not_waited_for_for_ever(tmp_path):
