@@ -43,7 +43,10 @@ from tests.campaigns.signing import SEND_AT
 from tests.faults import scripted_smtp
 from tests.faults.scripted_smtp import ScriptedSmtp, Stage
 
-SECONDS = 0.5  # as long as a mailer of the kit waits for a silent server
+LONG_SECONDS = 30
+"""As long as a mailer of the kit waits for an answer that comes: a machine under load takes its time."""
+SHORT_SECONDS = 2
+"""As long as it waits for one that does not."""
 
 
 class Trouble(StrEnum):
@@ -101,7 +104,8 @@ class World(Protocol):
     def connections(self) -> int:
         """How many were opened."""
 
-    def mailer(self, connections: int = 4) -> Messenger: ...
+    def mailer(self, connections: int = 4, seconds: float = LONG_SECONDS) -> Messenger:
+        """Return a messenger that waits so long for an answer."""
 
     def strike(self, trouble: Trouble) -> None:
         """Let the next mail, and no other, meet a trouble."""
@@ -122,9 +126,9 @@ class SmtpWorld:
     def connections(self) -> int:
         return self._server.connections
 
-    def mailer(self, connections: int = 4) -> Messenger:
+    def mailer(self, connections: int = 4, seconds: float = LONG_SECONDS) -> Messenger:
         settings = _settings(self._folder, connections, smtp_port=self._server.port)
-        return SmtpMailer(settings, final_reply_seconds=SECONDS)
+        return SmtpMailer(settings, final_reply_seconds=seconds)
 
     def strike(self, trouble: Trouble) -> None:
         fault = scripted_smtp.Fault(**SMTP_FAULTS[trouble], times=1)
@@ -146,14 +150,12 @@ class ProviderWorld:
     def connections(self) -> int:
         return self._provider.connections
 
-    def mailer(self, connections: int = 4) -> Messenger:
+    def mailer(self, connections: int = 4, seconds: float = LONG_SECONDS) -> Messenger:
         if isinstance(self._provider, FakeSes):
-            return SesMailer(
-                ses_settings(self._folder, self._provider.url, connections), reply_seconds=SECONDS
-            )
-        return SendGridMailer(
-            sendgrid_settings(self._folder, self._provider.url, connections), reply_seconds=SECONDS
-        )
+            settings = ses_settings(self._folder, self._provider.url, connections)
+            return SesMailer(settings, reply_seconds=seconds)
+        settings = sendgrid_settings(self._folder, self._provider.url, connections)
+        return SendGridMailer(settings, reply_seconds=seconds)
 
     def strike(self, trouble: Trouble) -> None:
         self._provider.faults.append(HTTP_FAULTS[trouble])
@@ -174,9 +176,9 @@ class WebhookWorld:
     def connections(self) -> int:
         return self._receiver.connections
 
-    def mailer(self, connections: int = 4) -> Messenger:
+    def mailer(self, connections: int = 4, seconds: float = LONG_SECONDS) -> Messenger:
         settings = webhook_settings(self._folder, f"{self._receiver.url}/lapwing", connections)
-        return WebhookMessenger(settings, reply_seconds=SECONDS)
+        return WebhookMessenger(settings, reply_seconds=seconds)
 
     def strike(self, trouble: Trouble) -> None:
         self._receiver.faults.append(HTTP_FAULTS[trouble])

@@ -9,7 +9,9 @@ import pytest
 from campaigns.mailers import DeliveryRefused, Mail, MailerError, ServerUnreachable
 from tests.campaigns.mailer_kit import (
     HTML,
+    LONG_SECONDS,
     LOST,
+    SHORT_SECONDS,
     TEXT,
     Trouble,
     error_of,
@@ -35,8 +37,15 @@ def world(kind, tmp_path):
 
 
 @pytest.fixture
-def mailer(world):
-    with closing(world.mailer()) as mailer:
+def trouble():
+    """What the test lets happen; a test of several has a parameter of this name."""
+
+
+@pytest.fixture
+def mailer(world, trouble):
+    with closing(
+        world.mailer(seconds=SHORT_SECONDS if trouble is Trouble.SILENT else LONG_SECONDS)
+    ) as mailer:
         yield mailer
 
 
@@ -116,8 +125,9 @@ def test_a_stopped_sender_waits_for_what_is_in_flight(kind, world, mailer):
     assert len(answers) == len(world.taken) == 3
 
 
-def test_a_silent_server_is_waited_for_only_so_long(world, mailer):
-    world.strike(Trouble.SILENT)
+@pytest.mark.parametrize("trouble", [Trouble.SILENT])
+def test_a_silent_server_is_waited_for_only_so_long(world, mailer, trouble):
+    world.strike(trouble)
     began = time.monotonic()
     hand_over(mailer, 0)
     assert time.monotonic() - began < 10

@@ -32,7 +32,7 @@ def receiver():
 @pytest.fixture
 def messenger(receiver, tmp_path):
     settings = webhook_settings(tmp_path, f"{receiver.url}/lapwing?shop=juniper")
-    with closing(WebhookMessenger(settings, reply_seconds=0.5)) as messenger:
+    with closing(WebhookMessenger(settings)) as messenger:
         yield messenger
 
 
