@@ -67,6 +67,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class FeltAnswer:
+    """A proven reply of which the sentiment is known, -1 to 1, and of whom it is."""
+
+    reply_id: str
+    customer_id: str
+    sentiment: float
+    received_at: datetime
+    taken_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """A campaign, a domain (`@gmail.com`) or everything (`*`) of which no send begins, and why.
 
@@ -304,6 +315,21 @@ class LedgerView:
         )
         with self._engine.begin() as connection:
             return [Answer(**row._asdict()) for row in connection.execute(query)]
+
+    def felt_since(self, moment: datetime) -> list[FeltAnswer]:
+        """Return the proven replies of which the sentiment is known that were taken since a moment, in that order."""
+        columns = (
+            sends.c.customer_id,
+            *(replies.c[name] for name in FeltAnswer.__dataclass_fields__ if name != "customer_id"),
+        )
+        query = (
+            select(*columns)
+            .join_from(replies, sends, sends.c.send_id == replies.c.send_id)
+            .where(replies.c.is_proven, replies.c.sentiment.is_not(None), replies.c.taken_at >= moment)
+            .order_by(replies.c.taken_at, replies.c.reply_id)
+        )
+        with self._engine.begin() as connection:
+            return [FeltAnswer(**row._asdict()) for row in connection.execute(query)]
 
     def customers_of(self, send_ids: Collection[str]) -> dict[str, str]:
         """Return send_id → customer_id of those sends that are in the ledger."""

@@ -27,6 +27,21 @@ def train(as_of: Day, as_json: Json = False) -> None:
     answer(train_sentiment(settings, day), as_json=as_json)
 
 
+@sentiment.command("collect")
+def collect(as_json: Json = False) -> None:
+    """Ask the champion about every review that it was not asked about, and land that with the sentiment of replies.
+
+    What it says of a text stands: features of a day hold what was found by that day. `collect_feedback` does the same every 15 minutes.
+    """
+    from campaigns.outcomes import ledger_view
+    from ml.text.asking import sentiments
+    from sources.sentiments import collect_sentiments
+
+    settings = load_settings()
+    with ledger_view(settings) as ledger:
+        answer({"sentiments": collect_sentiments(settings, ledger, sentiments)}, as_json=as_json)
+
+
 @sentiment.command("ask")
 def ask(
     text: Annotated[str, typer.Argument(help="What somebody wrote; `-` reads it from stdin.")],

@@ -39,6 +39,7 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "_items": (0, None),
     "_stars": (1, 5),
     "_points": (0, 10),
+    "_sentiment": (-1, 1),
     "_entropy": (0, None),
     "_hour": (0, 23),
     "_weekday": (0, 6),

@@ -11,27 +11,25 @@ is kept, and a run that dies leaves nothing half-landed.
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice, takewhile
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
 from core.clock import clock_of
-from core.durable import locked, sync
+from core.durable import locked
 from core.logging import get_logger
 from core.settings import Settings
+from sources.landing_rows import BEGINNING, COMMITTED_WITHIN, land, line_of, stamp
 
 LANDED = re.compile(r"(?P<segment>.+)-(?P<start>\d+)-(?P<end>\d+)\.jsonl")
 LANDED_SENDS = re.compile(r"\d{8}T\d{12}-.+\.jsonl")
 MOMENT_OF_NAME = "%Y%m%dT%H%M%S%f"
 LINES_PER_FILE = 100_000  # about 20 MB
 ANSWER, SURVEY, POINTS_OF_A_STAR = "survey", "after_order", 2
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-COMMITTED_WITHIN = timedelta(hours=1)
-"""A send is stamped before it is committed, so one may appear behind another that is landed; seconds are usual."""
 
 
 class Answer(Protocol):
@@ -132,8 +130,9 @@ def _land_segments(settings: Settings, sends: Sends) -> int:
                 log.warning("unreadable events", segment=segment.name, count=block.unreadable)
             name, known_at = f"{segment.stem}-{block.start}-{block.end}.jsonl", clock()
             if block.answers and not (answers / name).exists():
-                _land(answers / name, _answers(block, customers, known_at))
-            _land(target / name, _rows(block, customers, known_at))  # last, for it says how far we are
+                land(answers / name, _answers(block, customers, known_at))
+            # Last, for it says how far we are; without a readable event an empty file, so that it is not warned of for ever.
+            land(target / name, _rows(block, customers, known_at))
             total += len(block.events)
     return total
 
@@ -170,7 +169,7 @@ def _rows(block: _Block, customers: Mapping[str, str], known_at: datetime) -> It
     for event in block.events:
         if event.get("kind") != ANSWER:
             customer_id = customers.get(str(event.get("send_id")))
-            yield {**event, "customer_id": customer_id, "known_at": _text(known_at)}
+            yield {**event, "customer_id": customer_id, "known_at": stamp(known_at)}
 
 
 def _answers(block: _Block, customers: Mapping[str, str], known_at: datetime) -> Iterator[dict[str, object]]:
@@ -183,7 +182,7 @@ def _answers(block: _Block, customers: Mapping[str, str], known_at: datetime) ->
                 "survey": SURVEY,
                 "score": POINTS_OF_A_STAR * int(str(event["link_id"])),
                 "answered_at": event["happened_at"],
-                "known_at": _text(known_at),
+                "known_at": stamp(known_at),
             }
 
 
@@ -201,7 +200,7 @@ def _land_sent(settings: Settings, sends: Sends) -> int:
     while found := sends.sent_after(*last, LINES_PER_FILE):
         last = (found[-1][3], found[-1][0])
         if new := [sent for sent in found if sent[0] not in landed]:
-            _land(target / f"{_name_of(new[-1][3])}-{new[-1][0]}.jsonl", map(_sent_row, new))
+            land(target / f"{_name_of(new[-1][3])}-{new[-1][0]}.jsonl", map(_sent_row, new))
             total += len(new)
     return total
 
@@ -228,8 +227,8 @@ def _sent_row(sent: tuple[str, str, datetime, datetime]) -> dict[str, object]:
         "customer_id": customer_id,
         "link_id": None,
         "is_machine": False,
-        "happened_at": _text(handed_over_at),
-        "known_at": _text(known_at),
+        "happened_at": stamp(handed_over_at),
+        "known_at": stamp(known_at),
     }
 
 
@@ -246,11 +245,11 @@ def _land_answers(settings: Settings, sends: Sends) -> int:
             line for file, end in ends.items() if end >= since for line in file.read_text().splitlines()
         }
         rows = [row for answer in sends.answers_since(since) for row in rows_of(answer)]
-        new = [row for row in rows if row["known_at"] >= _text(since) and _line(row) not in landed]
+        new = [row for row in rows if row["known_at"] >= stamp(since) and line_of(row) not in landed]
         if new:
             new.sort(key=itemgetter("known_at"))
             known_at = datetime.fromisoformat(new[-1]["known_at"])
-            _land(target / f"{_name_of(known_at)}-{next(iter(new[-1].values()))}.jsonl", new)
+            land(target / f"{_name_of(known_at)}-{next(iter(new[-1].values()))}.jsonl", new)
             total += len(new)
     return total
 
@@ -264,8 +263,8 @@ def _departure(answer: Answer) -> Iterator[dict[str, Any]]:
             "customer_id": answer.customer_id,
             "link_id": None,
             "is_machine": False,
-            "happened_at": _text(min(answer.received_at, answer.closed_at)),
-            "known_at": _text(answer.closed_at),
+            "happened_at": stamp(min(answer.received_at, answer.closed_at)),
+            "known_at": stamp(answer.closed_at),
         }
 
 
@@ -277,32 +276,7 @@ def _ticket(answer: Answer) -> Iterator[dict[str, Any]]:
                 "ticket_id": f"reply-{answer.reply_id}",
                 "customer_id": answer.customer_id,
                 "kind": "complaint",
-                "opened_at": _text(min(answer.received_at, answer.taken_at)),
-                "closed_at": _text(closed_at) if closed_at else None,
-                "known_at": _text(closed_at or answer.taken_at),
+                "opened_at": stamp(min(answer.received_at, answer.taken_at)),
+                "closed_at": stamp(closed_at) if closed_at else None,
+                "known_at": stamp(closed_at or answer.taken_at),
             }
-
-
-# --- all
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-
-
-def _line(row: Mapping[str, object]) -> str:
-    return json.dumps(row, separators=(",", ":"))
-
-
-def _land(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    """Write under a hidden name, then rename: a loader sees the whole file or none.
-
-    A block without a readable event lands as an empty file, so that it is not read, and warned of, for ever.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name("." + path.name)
-    with draft.open("w") as file:
-        for row in rows:
-            file.write(_line(row) + "\n")
-    sync(draft)
-    draft.replace(path)

@@ -71,7 +71,8 @@
     {%- set has = adapter.get_columns_in_relation(standing) | map(attribute="name") | sort -%}
     {%- if has != promised | sort -%}
         {%- do exceptions.raise_compiler_error(
-            this ~ " has not the columns of its model: build it with --full-refresh, all of its days"
+            this ~ " has not the columns of its model, which is newer: move the warehouse away"
+            ~ " (data/warehouse.duckdb) and build again; all of it is made of what was landed"
         ) -%}
     {%- endif -%}
 {%- endmacro %}

@@ -184,6 +184,15 @@
     ) }}
 {%- endmacro %}
 
+{#- Stops the model where the measures that stand were made by an earlier version, of which some were unknown. -#}
+{% macro require_measures(models) -%}
+    {%- set brought = [] -%}
+    {%- for model in models -%} {%- do brought.extend(measures_in(model)) -%} {%- endfor -%}
+    {%- do require_columns(
+        standing_measures(), brought + ["customer_id", "as_of_date", "load_number", "version"]
+    ) -%}
+{%- endmacro %}
+
 {#- Rows of a rollup known before each day that features are asked for, with the day as `as_of_date`; where the model
     goes on, of the customers who are due. One scan per day with the date written out: a join on "before" would sort
     the whole rollup. `back`: a column of days and how many days before that day it must lie at most. -#}

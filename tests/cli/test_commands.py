@@ -80,7 +80,7 @@ def test_the_commands_are_those_we_know_of():
         ("campaign", "list"), ("campaign", "plan"), ("campaign", "publish"), ("campaign", "preview"), ("campaign", "copy"),
         ("approval", "list"), ("approval", "show"), ("approval", "approve"), ("approval", "reject"),
         ("send", "run"), ("send", "status"), ("send", "show"), ("send", "resolve"), ("send", "withdraw"), ("send", "pause"), ("send", "resume"),
-        ("sentiment", "train"), ("sentiment", "ask"), ("replies", "list"), ("replies", "show"), ("replies", "honour"), ("replies", "close"),
+        ("sentiment", "train"), ("sentiment", "collect"), ("sentiment", "ask"), ("replies", "list"), ("replies", "show"), ("replies", "honour"), ("replies", "close"),
         ("bounces", "take"), ("bounces", "list"), ("feedback", "collect"), ("feedback", "simulate"), ("report", "build"), ("report", "show"),
         ("inbox", "serve"), ("tracking", "serve"), ("console", "serve"), ("ledger", "migrate"), ("doctor", "dns"), ("up",), ("demo",),
     } == LEAVES  # fmt: skip

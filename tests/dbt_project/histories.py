@@ -86,6 +86,10 @@ def _activities(draw: st.DrawFn) -> Row:
         },
         "reviews": {"review_id": key, "reviewed_at": happened_at, "product_id": "p1", "rating": draw(st.integers(1, 5))},
         "survey_answers": {"answer_id": key, "answered_at": happened_at, "survey": "s", "score": draw(st.integers(0, 10))},
+        "sentiments": {
+            "text_id": key, "written_at": happened_at, "kind": "review",
+            "sentiment": f"{draw(st.integers(-10_000, 10_000)) / 10_000:.4f}",
+        },
         "coupons": {
             "coupon_id": key, "issued_at": happened_at, "redeemed_at": draw(st.sampled_from([None, known_at])),
         },

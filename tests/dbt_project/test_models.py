@@ -15,7 +15,7 @@ from tests.campaigns.small_shop import DAY
 from tests.dbt_project import oracle
 from tests.dbt_project.conftest import CUTOFFS
 
-OF_OTHER_TABLES = 36
+OF_OTHER_TABLES = 38
 """Features of browsing, returns, service, reviews, answers, coupons and mail."""
 
 

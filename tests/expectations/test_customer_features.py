@@ -70,6 +70,7 @@ DOUBLES = [
     "usual_weekday",
     "review_mean_stars",
     "survey_mean_points",
+    "text_mean_sentiment",
     "active_spans_share",
     "long_pause_share",
 ]
@@ -135,6 +136,7 @@ OUT_OF_RANGE: dict[str, object] = {
     "active_weeks_84d_count": -1,
     "active_spans_share": 1.5,
     "long_pause_share": -0.5,
+    "text_mean_sentiment": -1.01,
 }
 """A value for each number that its name forbids; an acceleration may be anything."""
 SEEN_ELSEWHERE = {  # rows that cannot be, as some of those values are; by the customer
@@ -167,7 +169,12 @@ def feature(number: int, day: date = DAY) -> Row:
     row |= dict.fromkeys((name for name in BIGINTS if name.startswith(("spend_", "items_", "products_"))), 9)
     row |= {"spend_90d_cents": 100 * orders, "spend_acceleration": -900, "categories_lifetime_count": 2}
     row |= {"top_category": "GROCERY", "lifecycle_stage": "active"}
-    return row | {"review_mean_stars": None, "survey_mean_points": None, "gap_ratio": None}
+    return row | {
+        "review_mean_stars": None,
+        "survey_mean_points": None,
+        "text_mean_sentiment": None,
+        "gap_ratio": None,
+    }
 
 
 def features(count: int, day: date = DAY) -> list[Row]:

@@ -3,15 +3,18 @@
 import csv
 import json
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
+from core.dbt import build
 from core.published import Published
 from core.settings import Settings
+from core.warehouse import reading
 from ml.text.asking import sentiments
+from sources.landing import load_landing
 from tests.arch.kit import ROOT
 from tests.ml.test_sentiment import made_up
 
@@ -38,7 +41,8 @@ def shop(tmp_path_factory, empty_store):
         own = [("Lovely,\nand soft.", 5), ("Lovely! Write to ada@example.com", 5)]
         texts = [*zip(reviews.texts, reviews.stars.tolist(), strict=True), *own]
         for number, (text, rating) in enumerate(texts):
-            lines.writerow([f"v{number:04}", f"c{number % 300}", "p1", rating, text, KNOWN, KNOWN])
+            writer = f"c{number % 300}" if number % 300 else "edges"
+            lines.writerow([f"v{number:04}", writer, "p1", rating, text, KNOWN, KNOWN])
     return folder
 
 
@@ -79,3 +83,29 @@ def test_texts_are_asked_of_the_champion_and_of_nobody_where_there_is_none(shop,
     shutil.copy(empty_store, tmp_path / "mlflow.sqlite")
     none_yet = Settings(_env_file=None, data_dir=tmp_path, token_key="k" * 40)
     assert sentiments(none_yet, ["lovely soft great"]) == [None]
+
+
+def test_what_the_champion_says_of_reviews_is_a_feature_from_the_next_day_on(shop, lapwing):
+    assert lapwing("collect") == {"sentiments": 901}
+    assert lapwing("collect") == {"sentiments": 0}
+    with (shop / "landing" / "shop" / "reviews" / "a.csv").open(newline="") as file:
+        texts = {row["review_id"]: row["body"] for row in csv.DictReader(file)}
+    settings = Settings(_env_file=None, data_dir=shop, token_key="k" * 40)
+    load_landing(settings)
+    asked = sentiments(settings, [texts[f"v{number:04}"] for number in (0, 300, 600, 900)])
+    said = [sentiment for sentiment in asked if sentiment is not None]
+    assert len(said) == 4
+    today = datetime.now(UTC).date()
+    for day, is_known in ((today, False), (today + timedelta(days=1), True)):
+        build(settings, "+customer_features", as_of=day)
+        with reading(settings) as warehouse:
+            rows = warehouse.execute(
+                "select customer_id, texts_lifetime_count, text_mean_sentiment from ml.customer_features"
+                " where as_of_date = ?",
+                [day],
+            ).fetchall()
+        found = {customer_id: figures for customer_id, *figures in rows}
+        count, mean = found.pop("edges")
+        assert {tuple(figures) for figures in found.values()} == {(0 if is_known else None, None)}
+        assert count == (4 if is_known else None)
+        assert mean == (pytest.approx(sum(said) / 4, abs=1e-4) if is_known else None)

@@ -14,7 +14,7 @@ from sources.contract import CONTRACTS, Column, contract_of, contracts
 # Design section 5 names them; mail_events come from our own tracking.
 TABLES = {
     "customers", "orders", "order_lines", "products", "stock_levels", "prices", "events", "returns", "support_tickets",
-    "reviews", "survey_answers", "coupons", "consents", "mail_events",
+    "reviews", "survey_answers", "sentiments", "coupons", "consents", "mail_events",
 }  # fmt: skip
 COLUMNS = [
     pytest.param(column, id=f"{contract.table}.{column.name}")

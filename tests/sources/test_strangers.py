@@ -31,6 +31,7 @@ REFERENCES = {
     ("returns", "product_id"),
     ("reviews", "customer_id"),
     ("reviews", "product_id"),
+    ("sentiments", "customer_id"),
     ("stock_levels", "product_id"),
     ("support_tickets", "customer_id"),
     ("survey_answers", "customer_id"),

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert
 from structlog.testing import capture_logs
 
+import sources.landing_rows
 import sources.tracking
 from campaigns.migrate import migrate
 from campaigns.outcomes import ledger_view
@@ -340,7 +341,7 @@ def test_a_collection_that_dies_over_the_sends_lands_each_once_all_the_same(sett
             raise KeyboardInterrupt
 
     with monkeypatch.context() as crash:
-        crash.setattr(sources.tracking, "sync", die_at_the_second)
+        crash.setattr(sources.landing_rows, "sync", die_at_the_second)
         with pytest.raises(KeyboardInterrupt):
             collect(settings)
     assert drafts[1].exists()

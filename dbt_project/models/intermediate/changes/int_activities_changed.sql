@@ -1,5 +1,6 @@
 -- One row per thing a customer did besides ordering (or had done to them) and day its knowledge changed: browsing,
--- returns, tickets, reviews, answers, coupons, mail. `value` is cents, stars or points, by kind.
+-- returns, tickets, reviews, answers, texts, coupons, mail. `value` is cents, stars, points or ten-thousandths of a
+-- sentiment, by kind.
 {% set columns = ["source", "row_id", "customer_id", "kind", "happened_date", "value"] %}
 {% set sources = [
     ("stg_shop__events", "event_id", "kind", "happened_at", "0", "true"),
@@ -8,6 +9,7 @@
     ("stg_shop__support_tickets", "ticket_id", "'open_ticket'", "opened_at", "0", "closed_at is null"),
     ("stg_shop__reviews", "review_id", "'review'", "reviewed_at", "rating", "true"),
     ("stg_shop__survey_answers", "answer_id", "'survey_answer'", "answered_at", "score", "true"),
+    ("stg_shop__sentiments", "text_id", "'text'", "written_at", "sentiment * 10000", "true"),
     ("stg_shop__coupons", "coupon_id", "'coupon_given'", "issued_at", "0", "true"),
     ("stg_shop__coupons", "coupon_id", "'coupon_used'", "redeemed_at", "0", "redeemed_at is not null"),
     ("stg_mail__events", "event_id", "'mail_' || kind", "happened_at", "0", "not is_machine"),

@@ -1,4 +1,5 @@
--- One row per customer and day features are asked for: browsing, returns, service, reviews, answers, coupons, mail.
+-- One row per customer and day features are asked for: browsing, returns, service, reviews, answers, texts, coupons,
+-- mail.
 {% set rollup = ref("int_customer_activities_rolled") %}
 {% set windows = [7, 30, 90] %}
 {% set counted = {
@@ -13,6 +14,7 @@
     "open_tickets": ("= 'open_ticket'", ["lifetime"]),
     "reviews": ("= 'review'", ["lifetime"]),
     "survey_answers": ("= 'survey_answer'", ["lifetime"]),
+    "texts": ("= 'text'", ["lifetime"]),
     "coupons": ("= 'coupon_given'", ["lifetime"]),
     "coupons_used": ("= 'coupon_used'", ["lifetime"]),
     "mails": ("= 'mail_sent'", ["30d", "90d"]),
@@ -50,6 +52,7 @@ measured as (
         coalesce(sum(value) filter (kind = 'return'), 0)::bigint as refunds_lifetime_cents,
         coalesce(sum(value) filter (kind = 'review'), 0)::bigint as stars_sum,
         coalesce(sum(value) filter (kind = 'survey_answer'), 0)::bigint as points_sum,
+        coalesce(sum(value) filter (kind = 'text'), 0)::bigint as sentiments_sum,
         max(last_date) filter (
             kind in ('view', 'search', 'add_to_cart', 'remove_from_cart', 'checkout_started')
         ) as last_visit_date,

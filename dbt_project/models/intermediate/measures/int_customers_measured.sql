@@ -10,6 +10,7 @@
 ] %}
 
 {% if goes_on() %}
+{{ require_measures(sums + others) }}
 -- noqa: disable=RF02
 -- What was measured is put together before it meets what stood: that has many columns, and each join would carry them on.
 with measured as (

@@ -8,6 +8,7 @@
     "service": ["question_ticket", "complaint_ticket", "other_ticket"],
     "reviews": ["review"],
     "surveys": ["survey_answer"],
+    "texts": ["text"],
     "coupons": ["coupon_given"],
     "mail": ["mail_sent", "mail_open", "mail_click"],
 } %}
@@ -166,6 +167,8 @@ select
     measured.stars_sum / nullif(measured.reviews_lifetime_count, 0) as review_mean_stars,
     {{ zero_where_brought("surveys", "measured.survey_answers_lifetime_count") }} as survey_answers_lifetime_count,
     measured.points_sum / nullif(measured.survey_answers_lifetime_count, 0) as survey_mean_points,
+    {{ zero_where_brought("texts", "measured.texts_lifetime_count") }} as texts_lifetime_count,
+    measured.sentiments_sum / (10000 * nullif(measured.texts_lifetime_count, 0)) as text_mean_sentiment,
     {{ zero_where_brought("coupons", "measured.coupons_lifetime_count") }} as coupons_lifetime_count,
     {{ zero_where_brought("coupons", "measured.coupons_used_lifetime_count") }} as coupons_used_lifetime_count,
     measured.coupons_used_lifetime_count / nullif(measured.coupons_lifetime_count, 0) as coupons_used_share,

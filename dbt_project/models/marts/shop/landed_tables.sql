@@ -1,6 +1,6 @@
 {% set tables = [
     "consents", "coupons", "customers", "events", "mail_events", "order_lines", "orders", "prices",
-    "products", "returns", "reviews", "stock_levels", "support_tickets", "survey_answers",
+    "products", "returns", "reviews", "sentiments", "stock_levels", "support_tickets", "survey_answers",
 ] %}
 
 with arrivals as (
