@@ -5,6 +5,7 @@ part of it; everything else goes without a person.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -70,10 +71,24 @@ def answer_for_absent(settings: Settings, ledger: Ledger, as_of: date) -> None:
                 ledger.answer(batch, 100, actor=actor, why="LAPWING_APPROVER says so")
 
 
-def questions(settings: Settings, as_of: date) -> list[dict[str, str]]:
-    """Return `subject` and `body` (Markdown, no address in it) of what a person is to answer about a day."""
+def asked_runs(settings: Settings, as_of: date) -> list[dict[str, str]]:
+    """Return what starts the DAG `approval` for each batch of a day that waits: the run is called like it, so none is asked about twice."""
+    return [
+        {
+            "trigger_run_id": re.sub(r"[^A-Za-z0-9_-]+", ".", batch.name),
+            "conf": json.dumps({"as_of_date": str(as_of), "batch": batch.name}),
+        }
+        for batch in _ledger(settings).approvals(as_of)
+        if batch.answer is None
+    ]
+
+
+def questions(settings: Settings, as_of: date, name: str | None = None) -> list[dict[str, str]]:
+    """Return `subject` and `body` (Markdown, no address in it) of what a person is to answer about a day, or about one batch of it."""
     ledger = _ledger(settings)
-    waiting = [batch for batch in ledger.approvals(as_of) if batch.answer is None]
+    waiting = [
+        batch for batch in ledger.approvals(as_of) if batch.answer is None and name in (None, batch.name)
+    ]
     if not waiting:
         return []
     columns = ["send_id", "verdict", "campaign_id", "step", "locale"]

@@ -12,7 +12,9 @@ MOMENT = "{{ dag_run.run_after | ts }}"
 WAREHOUSE_POOL = "warehouse"  # one slot: while one process writes a DuckDB file, no other opens it
 
 APPROVE, REJECT = "Approve", "Reject"
-ANSWER_WITHIN = timedelta(hours=12)  # the next day's run waits for this one, so it ends before that begins
+ANSWER_WITHIN = timedelta(hours=12)
+ASKED_AT_ONCE = 1000
+"""Runs of `approval` at a time: one for each batch that waits for a person."""
 
 TASK_DEFAULTS = {
     "owner": "lifecycle",

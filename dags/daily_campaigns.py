@@ -3,7 +3,7 @@
 
 One day of campaigns, for everything known before 00:00 UTC of `as_of_date`: load what landed, build features, let a
 gate judge them, score every customer, decide who gets which mail and why, let a gate judge the plan, send, report.
-Large batches, new templates and generated copy wait at `approve` for a person ([approval](docs/approval.md)); everything
+Large batches, new templates and generated copy wait for a person, whom the DAG `approval` asks ([approval](docs/approval.md)); everything
 else does not wait for them, and `send_due` sends what was approved. Without an answer in time they are rejected.
 
 Running a day again is safe: tables are replaced per `as_of_date`, and the ledger never hands over a send twice. A day
@@ -15,22 +15,16 @@ whose plan the ledger holds keeps that plan.
 - `score`: [scores](docs/runbooks/score.md)
 - `build_plan`, `publish_plan`: [plan](docs/runbooks/plan.md)
 - `send`: [sending](docs/runbooks/send.md); run `lapwing send status --as-of DATE` before clearing
-- `ask`, `approve`, `record_answer`: [approval](docs/runbooks/approve.md); nothing that waits is sent meanwhile
+- `what_waits`, `ask`: [approval](docs/runbooks/approve.md); nothing that waits is sent meanwhile
 - `report`: [report](docs/runbooks/report.md)
 """
 
 from datetime import UTC, datetime
-from typing import Any
 
-from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import Param, dag, literal, task
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import Param, dag, task
 
-from core.orchestration import ANSWER_WITHIN, APPROVE, AS_OF, REJECT, TASK_DEFAULTS, WAREHOUSE_POOL, Tier
-
-
-def as_they_are(question: dict[str, str]) -> dict[str, Any]:
-    """Keep Airflow from rendering words of ours that show templates."""
-    return {name: literal(words) for name, words in question.items()}
+from core.orchestration import AS_OF, TASK_DEFAULTS, WAREHOUSE_POOL, Tier
 
 
 @dag(
@@ -125,48 +119,26 @@ def daily_campaigns():
             return publish(settings, REPORT, day)
 
     @task
-    def ask(as_of: str) -> list[dict[str, str]]:
+    def what_waits(as_of: str) -> list[dict[str, str]]:
         from core.stages import stage_of
 
-        with stage_of("ask", as_of) as (settings, day):
-            from campaigns.approvals import questions
+        with stage_of("what_waits", as_of) as (settings, day):
+            from campaigns.approvals import asked_runs
 
-            return questions(settings, day)
+            return asked_runs(settings, day)
 
-    @task
-    def record_answer(as_of: str, answered: tuple[dict[str, str], dict[str, Any]]) -> dict[str, int]:
-        from core.stages import stage_of
-
-        with stage_of("record_answer", as_of) as (settings, day):
-            from campaigns.approvals import record_answer
-
-            return record_answer(settings, day, answered[0]["subject"], answered[1])
-
-    asked = ask(AS_OF)
-    approve = HITLOperator.partial(
-        task_id="approve",
-        options=[APPROVE, REJECT],
-        defaults=REJECT,
-        params={
-            "share_percent": Param(
-                100,
-                type="integer",
-                minimum=1,
-                maximum=100,
-                title="Share",
-                description="Percent of the mails that may go.",
-            ),
-            "why": Param("", type="string", title="Why", description="Goes to the ledger's audit log."),
-        },
-        response_timeout=ANSWER_WITHIN,
-        retries=0,
-        map_index_template="{{ task.subject }}",
-    ).expand_kwargs(asked.map(as_they_are))
-    record_answer.partial(as_of=AS_OF).expand(answered=asked.zip(approve.output))
-
+    ask = TriggerDagRunOperator.partial(
+        task_id="ask",
+        trigger_dag_id="approval",
+        logical_date=None,
+        skip_when_already_exists=True,
+        fail_when_dag_is_paused=True,
+    )
     planned = publish_plan(AS_OF)
     build_features(AS_OF) >> publish_features(AS_OF) >> score(AS_OF) >> build_plan(AS_OF) >> planned
-    planned >> asked
+    waiting = what_waits(AS_OF)
+    planned >> waiting
+    ask.expand_kwargs(waiting)
     planned >> send(AS_OF) >> report(AS_OF)
 
 

@@ -3,7 +3,8 @@
 
 Every hour between two days of `daily_campaigns`: what landed since is loaded, and the day's plan goes on with customers who have become
 candidates of a campaign that answers within the day (`campaigns_of_today` in `dbt_project.yml`), such as a cart left an hour ago. What the plan
-holds stays as it is; a customer gets one mail a day, whichever hour planned it. `send_due` sends it.
+holds stays as it is; a customer gets one mail a day, whichever hour planned it. `send_due` sends it. Where a batch begins to wait for a
+person, the DAG `approval` asks.
 
 Before the day's plan is published there is nothing to go on with, and nothing happens. Running it twice is safe: a customer is judged for
 a campaign once a day.
@@ -12,10 +13,12 @@ a campaign once a day.
 
 - `plan_on` (docs/runbooks/plan.md): the next hour plans what this one has not
 - `publish_on` (docs/runbooks/plan.md): nothing of this hour is sent
+- `what_waits`, `ask` (docs/runbooks/approve.md): nothing that began to wait is sent; the next hour asks about it
 """
 
 from datetime import UTC, datetime
 
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import dag, task
 
 from core.orchestration import MOMENT, RUN_DAY, TASK_DEFAULTS, WAREHOUSE_POOL, Tier
@@ -56,7 +59,27 @@ def plan_within_day():
 
             return release_on(settings, date.fromisoformat(day), pass_gate).verdicts
 
-    plan_on(RUN_DAY, MOMENT) >> publish_on(RUN_DAY)
+    @task
+    def what_waits(day: str) -> list[dict[str, str]]:
+        from core.stages import stage_without_replay
+
+        with stage_without_replay("what_waits", day) as settings:
+            from datetime import date
+
+            from campaigns.approvals import asked_runs
+
+            return asked_runs(settings, date.fromisoformat(day))
+
+    ask = TriggerDagRunOperator.partial(
+        task_id="ask",
+        trigger_dag_id="approval",
+        logical_date=None,
+        skip_when_already_exists=True,
+        fail_when_dag_is_paused=True,
+    )
+    waiting = what_waits(RUN_DAY)
+    plan_on(RUN_DAY, MOMENT) >> publish_on(RUN_DAY) >> waiting
+    ask.expand_kwargs(waiting)
 
 
 plan_within_day()

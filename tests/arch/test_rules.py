@@ -43,6 +43,7 @@ def test_the_dags_are_those_we_know_of() -> None:
         "collect_feedback",
         "churn_watch",
         "plan_within_day",
+        "approval",
     }
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 
+from campaigns.approvals import asked_runs
 from campaigns.definitions import load_campaigns
 from campaigns.ledger import Ledger
 from campaigns.ledger_view import LedgerView
@@ -327,6 +328,8 @@ def test_what_is_planned_within_the_day_waits_for_a_person_unless_one_approves_e
         if (each.campaign_id, each.step) == ("cart_abandonment", 1)
     ]
     assert batch.answered_by == (approver or None)
+    asked = [run["trigger_run_id"] for run in asked_runs(settings, corner_shop.DAY)]
+    assert asked.count(f"cart_abandonment.1.{corner_shop.DAY}") == (0 if approver else 1)
 
 
 def test_a_plan_that_was_made_anew_is_not_taken_for_one_that_has_grown(later):

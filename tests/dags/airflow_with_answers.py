@@ -1,4 +1,4 @@
-"""Runs `daily_campaigns` of a day behind its plan, and answers what it asks: `python -m tests.dags.airflow_with_answers DAY ANSWERS`.
+"""Runs `daily_campaigns` of a day behind its plan, then `approval` for what waits, and answers what it asks: `python -m tests.dags.airflow_with_answers DAY ANSWERS`.
 
 ANSWERS, as JSON: subject → an order for Airflow's HITL API, or null: nobody answers, and time runs out. Answers go over that
 API, time-outs through the scheduler's own sweep. Prints what was asked, as JSON. A process of its own: Airflow reads its
@@ -74,26 +74,65 @@ def run_out_of_time(task_instance: str) -> None:
         SchedulerJobRunner(Job()).check_awaiting_input_timeouts(session=session)
 
 
+def sync_approval() -> Any:
+    """Let Airflow's database know the DAG `approval`, as its DAG processor would; return the DAG."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+
+    DagBundlesManager().sync_bundles_to_db()
+    file = Path(__file__).parents[2] / "dags" / "approval.py"
+    bag = DagBag(str(file), bundle_name="dags-folder", bundle_path=file.parent)
+    sync_bag_to_db(bag, "dags-folder", bundle_version=None)
+    return bag.dags["approval"]
+
+
+def triggered() -> dict[str, Any]:
+    """Return the runs of `approval` that were started, by name, with what they are to ask about."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        runs = session.scalars(select(DagRun).where(DagRun.dag_id == "approval")).all()
+        return {run.run_id: run.conf for run in runs}
+
+
+def states_of(run: Any) -> dict[str, Any]:
+    tasks = {f"{task.task_id} {task.map_index}": task.state for task in run.get_task_instances()}
+    return {"state": run.state, "tasks": tasks}
+
+
 def main() -> None:
-    """Run the DAG, with somebody who answers beside it."""
+    """Run the DAG of a day twice, then `approval` twice for each batch that it asks about, with somebody who answers beside it."""
     day, answers = sys.argv[1], json.loads(sys.argv[2])
     from cli.airflow_home import prepare
 
     prepare(fail_leftovers=False)
-    asked: dict[str, str] = {}
-    dag = import_module("dags.daily_campaigns").daily_campaigns()
-    person = threading.Thread(target=answer_all, args=(answers, asked), daemon=True)
-    person.start()
+    approval = sync_approval()
+    daily = import_module("dags.daily_campaigns").daily_campaigns()
     ran = []
-    for hour in (5, 6):  # the second run of the day finds everything answered
-        run = dag.test(
+    for hour in (5, 6):  # the second run of the day asks about nothing that is asked about
+        run = daily.test(
             run_conf={"as_of_date": day},
             logical_date=datetime.fromisoformat(day).replace(hour=hour, tzinfo=UTC),
             mark_success_pattern=BEFORE_ASKING,
         )
-        states = {f"{task.task_id} {task.map_index}": task.state for task in run.get_task_instances()}
-        ran.append({"state": run.state, "tasks": states})
-    sys.stdout.write("\n" + json.dumps({"ran": ran, "asked": asked}) + "\n")
+        ran.append(states_of(run))
+    started = triggered()
+    asked: dict[str, str] = {}
+    person = threading.Thread(target=answer_all, args=(answers, asked), daemon=True)
+    person.start()
+    answered = [
+        {
+            name: states_of(
+                approval.test(run_conf=conf, logical_date=datetime(2020, turn, number, tzinfo=UTC))
+            )
+            for number, (name, conf) in enumerate(sorted(started.items()), 1)
+        }
+        for turn in (1, 2)  # of what has an answer nobody is asked again
+    ]
+    said = {"ran": ran, "started": started, "answered": answered, "asked": asked}
+    sys.stdout.write("\n" + json.dumps(said) + "\n")
 
 
 if __name__ == "__main__":

@@ -63,10 +63,23 @@ def test_answers_given_in_airflow_and_time_outs_reach_the_ledger_once(settings, 
     said = json.loads(done.stdout.splitlines()[-1])
     first, second = said["ran"]
     assert first["state"] == second["state"] == "success"
-    assert {name for name, state in first["tasks"].items() if name.startswith(("approve", "record"))} == {
-        f"{task} {number}" for task in ("approve", "record_answer") for number in range(3)
+    asks = [
+        {task: state for task, state in run["tasks"].items() if task.startswith("ask")}
+        for run in (first, second)
+    ]
+    assert asks == [{f"ask {number}": state for number in range(3)} for state in ("success", "skipped")]
+    assert said["started"] == {
+        f"{campaign_id}.1.{DAY}": {"as_of_date": str(DAY), "batch": f"{campaign_id} 1, {DAY}"}
+        for campaign_id in CAMPAIGNS
     }
-    assert second["tasks"]["approve -1"] == second["tasks"]["record_answer -1"] == "skipped"
+    for run in said["answered"][0].values():
+        assert run == {
+            "state": "success",
+            "tasks": dict.fromkeys(("ask -1", "approve 0", "record_answer 0"), "success"),
+        }
+    for run in said["answered"][1].values():
+        assert run["state"] == "success"
+        assert run["tasks"]["approve -1"] == run["tasks"]["record_answer -1"] == "skipped"
     assert said["asked"].keys() == ANSWERS.keys()
     assert all("{{ 7 * 7 }}" in body and "| de | 10 |" in body for body in said["asked"].values())
 
