@@ -191,13 +191,18 @@ compared as not materialized (
     select
         shown.*,
         {% for about, products in {"all": "", "first": "[1:1]", "second": "[2:2]"}.items() %}
-        {{ divergence(
-            "tastes.categories", "tastes.category_shares", "tastes.category_shop_shares", "tastes.divergence_from_nothing",
-            "shown.shown_categories" ~ products, var("copy_smoothing")
-        ) }} as divergence_{{ about }}{% if not loop.last %},{% endif %}
+        case
+            when shown.shown_categories is not null
+                then {{ divergence(
+                    "tastes.categories", "tastes.category_shares", "tastes.category_shop_shares",
+                    "tastes.divergence_from_nothing", "shown.shown_categories" ~ products, var("copy_smoothing")
+                ) }}
+        end as divergence_{{ about }}{% if not loop.last %},{% endif %}
         {% endfor %}
     from shown
-    left join {{ ref("copy_tastes") }} as tastes on shown.customer_id = tastes.customer_id
+    -- Only of mails that go: the lists of all the others would be copied too.
+    left join {{ ref("copy_tastes") }} as tastes
+        on case when shown.shown_categories is not null then shown.customer_id end = tastes.customer_id
 ),
 
 -- noqa: disable=LT02,LT05
@@ -223,7 +228,10 @@ able as not materialized (
             {% endfor %}
         ),
         {% for about in ["all", "first", "second"] %}
-        exp(-coalesce(divergence_{{ about }}, 0) / {{ var("copy_temperature") }}) as pull_{{ about }}{% if not loop.last %},{% endif %}
+        case
+            when shown_categories is not null
+                then exp(-coalesce(divergence_{{ about }}, 0) / {{ var("copy_temperature") }})
+        end as pull_{{ about }}{% if not loop.last %},{% endif %}
         {% endfor %}
     from compared
 ),
@@ -232,9 +240,12 @@ weighed as not materialized (
     select
         *,
         {% for slot in copy_slots() %}
-        list_transform(
-            {{ slot }}_options, lambda option: option.attraction * {{ of_products("pull", "option.about") }}
-        ) as {{ slot }}_weights{% if not loop.last %},{% endif %}
+        case
+            when {{ slot }}_options is not null
+                then list_transform(
+                    {{ slot }}_options, lambda option: option.attraction * {{ of_products("pull", "option.about") }}
+                )
+        end as {{ slot }}_weights{% if not loop.last %},{% endif %}
         {% endfor %}
     from able
 ),
@@ -243,8 +254,10 @@ drawn as not materialized (
     select
         *,
         {% for slot in copy_slots() %}
-        {{ propensities(slot ~ "_weights", var("copy_even_share")) }} as {{ slot }}_propensities,
-        {{ keyed_share("'" ~ slot ~ "'", "send_id") }} as {{ slot }}_draw{% if not loop.last %},{% endif %}
+        case
+            when {{ slot }}_weights is not null then {{ propensities(slot ~ "_weights", var("copy_even_share")) }}
+        end as {{ slot }}_propensities,
+        case when {{ slot }}_options is not null then {{ keyed_share("'" ~ slot ~ "'", "send_id") }} end as {{ slot }}_draw{% if not loop.last %},{% endif %}
         {% endfor %}
     from weighed
 ),
@@ -253,7 +266,9 @@ chosen as not materialized (
     select
         *,
         {% for slot in copy_slots() %}
-        {{ place_of(slot ~ "_draw", slot ~ "_propensities") }} as {{ slot }}_place{% if not loop.last %},{% endif %}
+        case
+            when {{ slot }}_propensities is not null then {{ place_of(slot ~ "_draw", slot ~ "_propensities") }}
+        end as {{ slot }}_place{% if not loop.last %},{% endif %}
         {% endfor %}
     from drawn
 ),
@@ -263,19 +278,22 @@ chosen as not materialized (
 worded as not materialized (
     select
         *,
-        list_filter([
-            {% for slot in copy_slots() %}
-            struct_pack(
-                slot := '{{ slot }}',
-                candidate_id := {{ slot }}_options[{{ slot }}_place].candidate_id,
-                origin := {{ slot }}_options[{{ slot }}_place].origin,
-                propensity := {{ slot }}_propensities[{{ slot }}_place],
-                divergence := {{ of_products("divergence", slot ~ "_options[" ~ slot ~ "_place].about") }},
-                response := {{ slot }}_options[{{ slot }}_place].response,
-                said := {{ slot }}_options[{{ slot }}_place].text
-            ){% if not loop.last %},{% endif %}
-            {% endfor %}
-        ], lambda word: word.candidate_id is not null) as words
+        case
+            when shown_categories is not null
+                then list_filter([
+                    {% for slot in copy_slots() %}
+                    struct_pack(
+                        slot := '{{ slot }}',
+                        candidate_id := {{ slot }}_options[{{ slot }}_place].candidate_id,
+                        origin := {{ slot }}_options[{{ slot }}_place].origin,
+                        propensity := {{ slot }}_propensities[{{ slot }}_place],
+                        divergence := {{ of_products("divergence", slot ~ "_options[" ~ slot ~ "_place].about") }},
+                        response := {{ slot }}_options[{{ slot }}_place].response,
+                        said := {{ slot }}_options[{{ slot }}_place].text
+                    ){% if not loop.last %},{% endif %}
+                    {% endfor %}
+                ], lambda word: word.candidate_id is not null)
+        end as words
     from chosen
 )
 
