@@ -55,7 +55,10 @@ class Preference:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a proven reply wants, and of whom it is. `closed_at`: when it was done; None: it waits for a person."""
+    """What a proven reply wants, and of whom it is.
+
+    `closed_at`: when it was done; None: it waits for a person. `judged_at`: when a person said what it wants; None: its words did.
+    """
 
     reply_id: str
     intent: str
@@ -64,6 +67,7 @@ class Answer:
     received_at: datetime
     taken_at: datetime
     closed_at: datetime | None
+    judged_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +302,7 @@ class LedgerView:
             return valid_coupons(connection, moment)
 
     def answers_since(self, moment: datetime) -> list[Answer]:
-        """Return the proven complaints and wishes for no more mail that were taken or closed since a moment, in that order."""
+        """Return the proven complaints and wishes for no more mail that were taken, judged or closed since a moment, as they were taken."""
         columns = (
             sends.c.customer_id,
             *(replies.c[name] for name in Answer.__dataclass_fields__ if name != "customer_id"),
@@ -309,7 +313,7 @@ class LedgerView:
             .where(
                 replies.c.is_proven,
                 replies.c.intent.in_(["complaint", "unsubscribe"]),
-                or_(replies.c.taken_at >= moment, replies.c.closed_at >= moment),
+                or_(*(replies.c[name] >= moment for name in ("taken_at", "judged_at", "closed_at"))),
             )
             .order_by(replies.c.taken_at, replies.c.reply_id)
         )

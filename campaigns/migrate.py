@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.errors import LedgerBroken
 from core.ledger_tables import open_ledger
 
-HEAD = "0011"
+HEAD = "0012"
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _ONE_AT_A_TIME = 5_401_771_200_207  # any number: the key under which PostgreSQL lets one process migrate
 

@@ -216,6 +216,7 @@ replies = Table(
     Column("received_at", UtcDateTime, nullable=False, doc="When it came into the mailbox."),
     Column("taken_at", UtcDateTime, nullable=False),
     Column("closed_at", UtcDateTime, doc="Null: it waits for a person."),
+    Column("judged_at", UtcDateTime, doc="When a person said what it wants; null: its words were enough."),
 )
 """One row per answer of a person to a mail of ours. One that is open is the ticket of whoever looks after customers."""
 

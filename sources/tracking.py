@@ -53,6 +53,10 @@ class Answer(Protocol):
     def closed_at(self) -> datetime | None:
         """When it was done; None while it waits for a person."""
 
+    @property
+    def judged_at(self) -> datetime | None:
+        """When a person said that this is what it wants; None where its words did."""
+
 
 class Sends(Protocol):
     """What the ledger says of sends. The ledger is another part's: whoever collects is handed it."""
@@ -66,7 +70,7 @@ class Sends(Protocol):
         """Return (send_id, customer_id, handed over at, known at) of sent sends, in the order of (known at, send_id)."""
 
     def answers_since(self, moment: datetime) -> Sequence[Answer]:
-        """Return proven complaints and wishes for no more mail that were taken or closed since a moment."""
+        """Return proven complaints and wishes for no more mail that were taken, judged or closed since a moment."""
 
 
 @dataclass(frozen=True)
@@ -264,7 +268,7 @@ def _departure(answer: Answer) -> Iterator[dict[str, Any]]:
             "link_id": None,
             "is_machine": False,
             "happened_at": stamp(min(answer.received_at, answer.closed_at)),
-            "known_at": stamp(answer.closed_at),
+            "known_at": stamp(max(answer.closed_at, answer.judged_at or BEGINNING)),
         }
 
 
@@ -278,5 +282,5 @@ def _ticket(answer: Answer) -> Iterator[dict[str, Any]]:
                 "kind": "complaint",
                 "opened_at": stamp(min(answer.received_at, answer.taken_at)),
                 "closed_at": stamp(closed_at) if closed_at else None,
-                "known_at": stamp(closed_at or answer.taken_at),
+                "known_at": stamp(max(closed_at or answer.taken_at, answer.judged_at or BEGINNING)),
             }

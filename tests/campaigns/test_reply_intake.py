@@ -25,12 +25,14 @@ from campaigns.message import author_of
 from campaigns.outcomes import ledger_view
 from campaigns.replies.reply import Intent
 from cli.app import app
+from core.clock import clock_of
 from core.errors import LedgerBroken
 from core.ledger_tables import audit_log, open_ledger, replies, suppressions
 from core.settings import Settings
 from core.tokens import TokenKind, Tokens
 from simulation.shop import simulate_shop
 from sources.landing import load_landing
+from sources.landing_rows import stamp
 from sources.tracking import collect
 from tests.campaigns.returned import (
     BOUNCES,
@@ -509,6 +511,38 @@ def test_a_complaint_that_waited_for_long_lands_once_more_when_it_is_closed(shop
     assert collect_answers(shop) == 1
     rows = [(row["customer_id"], row["closed_at"] is not None) for row in landed(shop, "support_tickets")]
     assert rows == [("c0", False), ("c1", False), ("c0", True)]
+
+
+@pytest.mark.parametrize(
+    ("intent", "table", "customer_id"),
+    [(Intent.COMPLAINT, "support_tickets", "c0"), (Intent.UNSUBSCRIBE, "mail_events", "c0")],
+)
+def test_what_a_person_saw_in_a_reply_is_known_since_she_did_and_lands_however_old_it_is(
+    shop, maildir, intent, table, customer_id
+):
+    sent_by(shop, SENT, SENT)
+    deliver(maildir, letter(f"To: {answers_to(0)}", "Thank you, I love it!"))  # praise: closed as it is taken
+    take_notices(shop)
+    [reply] = kept(shop)
+    engine = open_ledger(shop.ledger)
+    old = reply["taken_at"] - timedelta(days=3)
+    with engine.begin() as connection:
+        connection.execute(update(replies).values(taken_at=old, received_at=old, closed_at=old))
+    engine.dispose()
+    deliver(maildir, letter(f"To: {answers_to(1)}", "My coat arrived torn. Please unsubscribe me."))
+    take_notices(shop)
+    collect_answers(shop)
+    assert customer_id not in {row["customer_id"] for row in landed(shop, table)}
+    before = clock_of(shop)()
+    with closing(open_replies(shop)) as ledger:
+        ledger.honour(reply["reply_id"], intent, actor="ann")
+    collect_answers(shop)
+    assert collect_answers(shop) == 0
+    rows = [row for row in landed(shop, table) if row["customer_id"] == customer_id]
+    assert rows
+    assert {row["known_at"] >= stamp(before) for row in rows} == {True}
+    happened = "opened_at" if table == "support_tickets" else "happened_at"
+    assert {row[happened] for row in rows} == {stamp(old)}
 
 
 def test_what_people_answered_is_loaded_like_any_other_table_without_a_reject(tmp_path, maildir):
