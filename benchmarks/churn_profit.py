@@ -140,8 +140,9 @@ def experiment(shop: Shop, seed: int) -> Experiment:
     quiet = np.flatnonzero(past.age - past.last > HORIZON_DAYS)
     treated, held_out = quiet[::2], quiet[1::2]
     return Experiment(
+        assigned=len(treated),
         treated=len(treated),
-        treated_bought=int((~past.has_lapsed | pilot.is_kept)[treated].sum()),
+        assigned_bought=int((~past.has_lapsed | pilot.is_kept)[treated].sum()),
         held_out=len(held_out),
         held_out_bought=int((~past.has_lapsed)[held_out].sum()),
     )

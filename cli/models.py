@@ -95,7 +95,11 @@ def warnings(as_of: Day, as_json: Json = False) -> None:
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of a band, step and treatment as a line for people."""
-    kept, margin = row["value_kept_cents"], row["value_kept_margin_cents"]
+
+    def amount(name: str) -> str | None:
+        kept, margin = row.get(f"{name}_cents"), row.get(f"{name}_margin_cents")
+        return None if kept is None or margin is None else f"{kept / 100:,.0f} ± {margin / 100:,.0f}"
+
     return {
         "band": row["churn_band"],
         "step": row["ladder_step"],
@@ -103,11 +107,13 @@ def _line(row: dict[str, Any]) -> dict[str, Any]:
         "open": row["open_count"],
         "at stake": f"{row['open_value_cents'] / 100:,.0f}",
         "closed": row["closed_count"],
+        "mailed": row.get("mailed_share"),  # days reported before have none
         "lapsed": row["lapsed_share"],
         "precision": row["precision"],
         "recall": row["recall"],
         "f1": row["f1"],
-        "kept": None if kept is None or margin is None else f"{kept / 100:,.0f} ± {margin / 100:,.0f}",
+        "kept": amount("value_kept"),
+        "kept per mailed": amount("value_kept_mailed"),
     }
 
 

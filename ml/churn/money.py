@@ -54,10 +54,14 @@ class Terms:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Customers who were treated and who were held out at random, and how many of each bought in the horizon."""
+    """Customers who were assigned to treatment and who were held out, at random, and how many of each bought in the horizon.
 
+    `treated`: of those assigned, who really were. What kept the others from it need not have been chance.
+    """
+
+    assigned: int
     treated: int
-    treated_bought: int
+    assigned_bought: int
     held_out: int
     held_out_bought: int
 
@@ -67,21 +71,27 @@ def chance_to_keep(
 ) -> float:
     """Return the mean chance that an incentive keeps a would-be lapser: a beta prior, and what an experiment showed.
 
-    Without treatment a share b buys, with it b + (1 - b) g: who would have bought still does. The mean of g is taken over a
-    grid of both, b being uniform beforehand.
+    Without treatment a share b buys, with it b + (1 - b) g: who would have bought still does. Where only a share c of those assigned
+    was treated, b + (1 - b) g c of all assigned do, would-be lapsers being as often treated as others. That is the effect of
+    the assignment divided by compliance, without leaving out whom somebody else chose to leave out. The mean of g is taken over
+    a grid of both, b being uniform beforehand.
 
     >>> chance_to_keep(0.1)
     0.1
-    >>> round(chance_to_keep(0.1, Experiment(40_000, 16_000, 40_000, 10_000)), 2)  # 25 % become 40 %: (0.4 - 0.25) / 0.75
+    >>> round(chance_to_keep(0.1, Experiment(40_000, 40_000, 16_000, 40_000, 10_000)), 2)  # 25 % become 40 %: 0.15 / 0.75
     0.2
+    >>> round(chance_to_keep(0.1, Experiment(40_000, 20_000, 13_000, 40_000, 10_000)), 2)  # half were treated: 0.075 / 0.75 / 0.5
+    0.2
+
+    Source: Bloom, "Accounting for No-Shows in Experimental Evaluation Designs", Evaluation Review 8(2), 1984.
     """
     if experiment is None:
         return prior_mean
-    kept, buys = GRID[:, None], GRID[None, :]
+    kept, buys, complied = GRID[:, None], GRID[None, :], experiment.treated / experiment.assigned
     log_density = (
         _log_beta(kept, prior_mean * strength, (1.0 - prior_mean) * strength)
         + _log_chance(experiment.held_out_bought, experiment.held_out, buys)
-        + _log_chance(experiment.treated_bought, experiment.treated, buys + (1.0 - buys) * kept)
+        + _log_chance(experiment.assigned_bought, experiment.assigned, buys + (1.0 - buys) * kept * complied)
     )
     weights = np.exp(log_density - log_density.max())
     return float((weights * kept).sum() / weights.sum())

@@ -12,8 +12,8 @@ from ml.churn.money import Experiment, Terms, chance_to_keep
 from ml.tables import CHURN_WARNING_FIGURES
 
 log = get_logger(__name__)
-COLUMNS = ["churn_band", "ladder_step", "treatment", "closed_count", "bought_count"]
-ANY = "any"
+COLUMNS = ["churn_band", "ladder_step", "treatment", "closed_count", "mailed_count", "bought_count"]
+ANY, ASSIGNED, HELD_OUT = "any", "assigned", "held_out"
 
 
 def terms_of(settings: Settings, published: Published, as_of: date) -> Terms:
@@ -33,14 +33,22 @@ def day_of_figures(published: Published, as_of: date) -> date | None:
 
 
 def experiment(figures: pa.Table) -> Experiment | None:
-    """Return who was treated and who was held out at random among closed warnings, and how many bought; None: not both.
+    """Return who was to be treated and who was held out, by one draw, among closed warnings, and what came of it; None: not both.
 
     `figures`: `churn_warning_figures`, of which the rows over all bands and steps of the ladder count.
     """
-    counts = {
-        row["treatment"]: (row["closed_count"], row["bought_count"])
+    rows = {
+        row["treatment"]: row
         for row in figures.to_pylist()
-        if row["churn_band"] == ANY and row["ladder_step"] == ANY
+        if row["churn_band"] == ANY and row["ladder_step"] == ANY and row["closed_count"]
     }
-    treated, held_out = counts.get("planned", (0, 0)), counts.get("held_out", (0, 0))
-    return Experiment(*treated, *held_out) if treated[0] and held_out[0] else None
+    if not {ASSIGNED, HELD_OUT} <= rows.keys() or not rows[ASSIGNED]["mailed_count"]:
+        return None
+    assigned, held_out = rows[ASSIGNED], rows[HELD_OUT]
+    return Experiment(
+        assigned=assigned["closed_count"],
+        treated=assigned["mailed_count"],
+        assigned_bought=assigned["bought_count"],
+        held_out=held_out["closed_count"],
+        held_out_bought=held_out["bought_count"],
+    )

@@ -70,6 +70,47 @@ def test_what_drifted_is_named_and_what_did_not_is_not(console, settings, serve)
     assert "usual hour" not in words
 
 
+OF_A_WARNING = dict.fromkeys(["precision", "recall", "f1"]) | {
+    "churn_band": "any",
+    "ladder_step": "any",
+    "open_count": 3,
+    "open_value_cents": 90_000,
+}
+
+
+def words_with_figures(settings, serve, rows) -> str:
+    from tests.console.shop import open_shop
+
+    open_shop(settings)
+    published = Published(settings.published)
+    published.write_candidate("churn_warning_figures", DAY, pa.Table.from_pylist(rows))
+    published.release("churn_warning_figures", DAY)
+    return serve(settings).words(f"/report/{DAY}").replace("\N{EN DASH}", "-")
+
+
+def test_warnings_say_how_many_of_those_drawn_for_mail_were_mailed_and_what_each_of_them_owes_to_it(
+    settings, serve
+):
+    kept = {"mailed_share": 0.25, "value_kept_cents": 40_000.0, "value_kept_margin_cents": 10_000.0}
+    kept |= {"value_kept_mailed_cents": 4_000.0, "value_kept_mailed_margin_cents": 1_000.0}
+    rows = [
+        OF_A_WARNING | kept | {"treatment": "assigned", "closed_count": 40, "lapsed_share": 0.5},
+        OF_A_WARNING
+        | dict.fromkeys(kept)
+        | {"treatment": "held_out", "closed_count": 7, "lapsed_share": 0.75},
+    ]
+    words = words_with_figures(settings, serve, rows)
+    assert "Any drawn for mail 3 900 40 25% 50% - - - 400 ± 100 40 ± 10" in words
+    assert "Any held out, to compare 3 900 7 - 75% - - - - -" in words
+    assert "by intention to treat: all whom chance drew for mail, also those whose mail a person" in words
+
+
+def test_a_day_that_was_reported_before_mailed_customers_were_counted_is_shown_without_them(settings, serve):
+    kept = {"value_kept_cents": 40_000.0, "value_kept_margin_cents": 10_000.0}
+    rows = [OF_A_WARNING | kept | {"treatment": "planned", "closed_count": 5, "lapsed_share": 0.5}]
+    assert "Any a mail 3 900 5 - 50% - - - 400 ± 100 -" in words_with_figures(settings, serve, rows)
+
+
 def test_each_stage_shows_its_last_time(console):
     words = console.words(f"/report/{DAY}")
     assert "Features 11.4 s" in words

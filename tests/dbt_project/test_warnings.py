@@ -6,8 +6,12 @@ from datetime import date, timedelta
 import duckdb
 import pyarrow as pa
 import pytest
+from sqlalchemy import select, update
 
+from campaigns.outcomes import publish_ledger_state
+from campaigns.sends import SendState
 from core.dbt import build
+from core.ledger_tables import open_ledger, sends
 from core.published import Published
 from core.settings import Settings
 from expectations.publish import RAISED, TOUCHED, publish
@@ -81,6 +85,41 @@ def test_every_customer_likely_to_lapse_is_warned_of_and_the_plan_is_how_they_we
     # Nobody had been warned of before, so nothing was missed.
     assert together["cutoff_lapsed_count"] > 0
     assert {together[name] for name in ("precision", "recall", "f1")} == {None}
+
+
+def test_whom_a_person_kept_from_being_mailed_stays_in_the_arm_that_chance_drew_and_is_not_called_mailed(
+    reported, tmp_path
+):
+    settings = small_shop.copy_of(reported, tmp_path)
+    with open_ledger(settings.ledger).begin() as ledger:
+        of_winback = select(sends.c.send_id, sends.c.customer_id).where(
+            sends.c.campaign_id == "winback", sends.c.state == SendState.SENT
+        )
+        customer_of = {row.send_id: row.customer_id for row in ledger.execute(of_winback)}
+        beyond_the_share = sorted(customer_of)[len(customer_of) // 2 :]
+        ledger.execute(
+            update(sends).where(sends.c.send_id.in_(beyond_the_share)).values(state=SendState.REJECTED)
+        )
+    publish_ledger_state(settings, NEXT, {})
+    build(settings, "stg_published__ledger_sends churn_warnings churn_warning_figures", as_of=NEXT)
+    with duckdb.connect(str(settings.warehouse), read_only=True) as db:
+        query = "select customer_id, arm, is_mailed, treatment from warnings.churn_warnings"
+        found = {row[0]: row[1:] for row in db.execute(query).fetchall()}
+        counted = db.execute(
+            "select treatment, open_count from warnings.churn_warning_figures"
+            " where churn_band = 'any' and ladder_step = 'any'"
+        ).fetchall()
+    rejected = {customer_of[send_id] for send_id in beyond_the_share}
+    mailed = set(customer_of.values()) - rejected
+    assert rejected & found.keys()
+    assert mailed & found.keys()
+    for customer_id in rejected & found.keys():
+        assert found[customer_id] == ("treatment", False, "planned")
+    assert {customer_id for customer_id, row in found.items() if row[1]} == mailed & found.keys()
+    assert {row for row in found.values() if row[2] == "held_out"} == {("holdout", False, "held_out")}
+    arms = [row[0] for row in found.values()]
+    assert dict(counted)["assigned"] <= arms.count("treatment")
+    assert dict(counted)["held_out"] <= arms.count("holdout")
 
 
 def test_the_watch_raises_warnings_of_customers_with_news_and_the_day_raises_its_own(reported, tmp_path):

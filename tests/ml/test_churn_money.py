@@ -70,18 +70,27 @@ def test_where_nothing_can_be_kept_treating_never_pays():
 
 def test_where_nobody_buys_without_it_the_chance_is_that_of_a_beta_prior_with_counts():
     """With b known to be 0 the posterior is beta (mean * strength + kept, … + not kept)."""
-    found = chance_to_keep(0.1, Experiment(treated=200, treated_bought=60, held_out=10**6, held_out_bought=0))
+    shown = Experiment(assigned=200, treated=200, assigned_bought=60, held_out=10**6, held_out_bought=0)
+    found = chance_to_keep(0.1, shown)
     assert found == pytest.approx((0.1 * PRIOR_STRENGTH + 60) / (PRIOR_STRENGTH + 200), abs=2e-3)
 
 
 def test_few_customers_hardly_move_the_prior_and_many_replace_it():
     """The held-out buy in half of all cases; 6 in 10 of the treated do, so one in five was kept."""
     few, many = (
-        chance_to_keep(0.1, Experiment(size, 6 * size // 10, size, size // 2)) for size in (10, 100_000)
+        chance_to_keep(0.1, Experiment(size, size, 6 * size // 10, size, size // 2)) for size in (10, 100_000)
     )
     assert 0.1 < few < 0.12
     assert many == pytest.approx(0.2, abs=0.005)
-    assert chance_to_keep(0.1, Experiment(2_000, 900, 2_000, 1_000)) < 0.03  # it seems to do harm
+    assert chance_to_keep(0.1, Experiment(2_000, 2_000, 900, 2_000, 1_000)) < 0.03  # it seems to do harm
+
+
+def test_what_a_person_kept_from_being_mailed_does_not_make_the_mails_look_weaker():
+    """Mail keeps 3 in 10 would-be lapsers, half of all. Of the assigned, a person let the mail of one in four go."""
+    size, mailed = 400_000, 100_000
+    kept = mailed * 3 // 20
+    shown = Experiment(size, mailed, size // 2 + kept, size, size // 2)
+    assert chance_to_keep(0.1, shown) == pytest.approx(0.3, abs=0.01)
 
 
 def test_what_is_at_stake_is_what_customers_spend_who_order_at_least_once():

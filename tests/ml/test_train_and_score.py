@@ -371,20 +371,20 @@ def test_training_compares_a_cut_off_with_what_was_published_on_its_own_day(shop
 def test_what_warnings_have_shown_replaces_the_stated_chance_to_keep_and_the_days_own_figures_do_not_count(
     trained, tmp_path
 ):
-    """40 % of the treated bought, 25 % of those held out: (0.4 - 0.25) / 0.75 = 0.2 of the would-be lapsers were kept."""
+    """25 % of those held out bought, of the assigned 32.5 %, half of them mailed: 0.075 / 0.5 / 0.75 = 0.2 of the would-be lapsers were kept."""
     settings = trained(tmp_path / "shop")
     published = Published(settings.published)
-    shown = {AS_OF - timedelta(days=1): (16_000, 10_000), AS_OF: (40_000, 0)}
-    for day, (treated, held_out) in shown.items():
+    shown = {AS_OF - timedelta(days=1): (13_000, 10_000), AS_OF: (40_000, 0)}
+    for day, (assigned, held_out) in shown.items():
         rows = [
-            ("any", "any", "planned", 40_000, treated),
-            ("any", "any", "held_out", 40_000, held_out),
-            ("high", "any", "planned", 9, 9),
-            ("any", "winback first", "held_out", 9, 9),
+            ("any", "any", "assigned", 40_000, 20_000, assigned),
+            ("any", "any", "held_out", 40_000, 0, held_out),
+            ("high", "any", "assigned", 9, 9, 9),
+            ("any", "winback first", "held_out", 9, 0, 9),
         ]
         table = pa.table(
             [*zip(*rows, strict=True)],
-            names=["churn_band", "ladder_step", "treatment", "closed_count", "bought_count"],
+            names=["churn_band", "ladder_step", "treatment", "closed_count", "mailed_count", "bought_count"],
         )
         published.write_candidate("churn_warning_figures", day, table)
         published.release("churn_warning_figures", day)
@@ -396,7 +396,19 @@ def test_what_warnings_have_shown_replaces_the_stated_chance_to_keep_and_the_day
         assert row["expected_profit_cents"] == pytest.approx(expected, rel=0.02, abs=2)
 
 
-@pytest.mark.parametrize("counts", [{"planned": (50, 5)}, {"planned": (50, 5), "held_out": (0, 0)}, {}])
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"assigned": (50, 40, 5)},
+        {"assigned": (50, 40, 5), "held_out": (0, 0, 0)},
+        {"assigned": (50, 0, 5), "held_out": (9, 0, 2)},  # nobody was mailed
+        {
+            "planned": (50, None, 5),
+            "held_out": (9, None, 2),
+        },  # as before assigned customers were told from mailed ones
+        {},
+    ],
+)
 def test_without_both_treated_and_held_out_the_stated_chance_stays(counts):
     rows = [
         {
@@ -406,6 +418,7 @@ def test_without_both_treated_and_held_out_the_stated_chance_stays(counts):
             "closed_count": closed,
             "bought_count": bought,
         }
-        for each, (closed, bought) in counts.items()
+        | ({} if mailed is None else {"mailed_count": mailed})
+        for each, (closed, mailed, bought) in counts.items()
     ]
     assert experiment(pa.Table.from_pylist(rows)) is None

@@ -6,7 +6,8 @@ with recent as (
     select
         churn_band,
         coalesce(treatment_campaign_id || ' ' || treatment_step, 'none') as ladder_step,
-        case when treatment in ('planned', 'held_out') then treatment else 'untreated' end as treatment,
+        case arm when 'treatment' then 'assigned' when 'holdout' then 'held_out' else 'untreated' end as treatment,
+        is_mailed,
         outcome,
         spent_cents,
         value_at_stake_cents,
@@ -23,6 +24,7 @@ grouped as (
         count(*) filter (outcome is null) as open_count,
         coalesce(sum(value_at_stake_cents) filter (outcome is null), 0)::bigint as open_value_cents,
         count(*) filter (is_closed) as closed_count,
+        count(*) filter (is_closed and is_mailed) as mailed_count,
         count(*) filter (is_closed and outcome = 'bought') as bought_count,
         count(*) filter (is_closed and outcome = 'lapsed') as lapsed_count,
         count(*) filter (is_closed and outcome = 'lapsed') / nullif(count(*) filter (is_closed), 0) as lapsed_share,
@@ -84,18 +86,28 @@ select
     grouped.open_count,
     grouped.open_value_cents,
     grouped.closed_count,
+    grouped.mailed_count,
     grouped.bought_count,
     grouped.lapsed_count,
     grouped.lapsed_share,
     grouped.spent_mean_cents,
-    -- Against those held back at random of the same band and step: what the mail caused.
+    -- By intention to treat: all whom the draw gave to mail against all whom it held out, of the same band. Leaving
+    -- out whose mail was rejected would compare those whom a person chose with those whom chance did.
     held_out.closed_count as held_out_count,
+    case
+        when grouped.treatment = 'assigned' then grouped.mailed_count / nullif(grouped.closed_count, 0)
+    end as mailed_share,
     held_out.lapsed_share - grouped.lapsed_share as kept_share,
     grouped.closed_count * (grouped.spent_mean_cents - held_out.spent_mean_cents) as value_kept_cents,
     -- Half the width of its 95 % interval: two means, each with its own variance.
     1.959964 * grouped.closed_count * sqrt(
         grouped.spent_variance / grouped.closed_count + held_out.spent_variance / held_out.closed_count
     ) as value_kept_margin_cents,
+    -- Per customer who was mailed: as nobody else was moved, all of it is theirs. Source: Bloom, "Accounting for
+    -- No-Shows in Experimental Evaluation Designs", Evaluation Review 8(2), 1984; it is Wald's estimator.
+    kept_share * grouped.closed_count / nullif(grouped.mailed_count, 0) as kept_mailed_share,
+    value_kept_cents / nullif(grouped.mailed_count, 0) as value_kept_mailed_cents,
+    value_kept_margin_cents / nullif(grouped.mailed_count, 0) as value_kept_mailed_margin_cents,
     caught.warned_count as cutoff_warned_count,
     case when caught.warned_count is not null then lapsed.lapsed_count end as cutoff_lapsed_count,
     caught.caught_count / nullif(caught.warned_count, 0) as precision,
@@ -110,7 +122,9 @@ left join grouped as held_out
     on
         grouped.churn_band = held_out.churn_band
         and grouped.ladder_step = held_out.ladder_step
-        and grouped.treatment = 'planned'
+        and grouped.treatment = 'assigned'
         and held_out.treatment = 'held_out'
+        -- Steps have no arms: who is held out stands before the first one for ever.
+        and grouped.ladder_step = 'any'
 left join caught
     on grouped.churn_band = caught.churn_band and grouped.treatment = 'any' and grouped.ladder_step = 'any'

@@ -24,6 +24,8 @@ bought as (
 ),
 
 -- The first mail, or the first decision to hold one back for comparison; else the last of other reasons not to write.
+-- The arm is what the draw said, from the first day on which the customer could have had a mail: whatever kept the mail
+-- away after the draw, a person at approval among it, happens in one arm only and must not choose who is compared.
 treated as (
     select
         raised.warning_id,
@@ -39,12 +41,18 @@ treated as (
                 else raised.raised_date - treatments.as_of_date
             end,
             send_id := treatments.send_id
-        )) as first_one
+        )) as first_one,
+        arg_min(
+            case when treatments.verdict = 'held_out' then 'holdout' else 'treatment' end,
+            struct_pack(treatments.as_of_date, treatments.send_id)
+        ) filter (treatments.verdict not in ('no_consent', 'suppressed', 'not_reachable')) as arm,
+        bool_or(sends.send_id is not null) as is_mailed
     from raised
     inner join {{ ref("warning_treatments") }} as treatments
         on
             raised.customer_id = treatments.customer_id
             and treatments.as_of_date between raised.raised_date and least(raised.closes_date - 1, {{ as_of_date() }})
+    left join {{ ref("stg_published__ledger_sends") }} as sends on treatments.send_id = sends.send_id
     left join bought on raised.warning_id = bought.warning_id
     where bought.bought_date is null or treatments.as_of_date <= bought.bought_date
     group by raised.warning_id
@@ -62,6 +70,8 @@ select
     treated.first_one.campaign_id as treatment_campaign_id,
     treated.first_one.step as treatment_step,
     treated.first_one.as_of_date as treated_date,
+    treated.arm,
+    coalesce(treated.is_mailed, false) as is_mailed,
     case
         when bought.bought_date is not null then 'bought'
         when raised.closes_date <= {{ as_of_date() }} then 'lapsed'
