@@ -87,10 +87,9 @@ class ReplyLedger(NoticeLedger):
             if found.customer_id is None:
                 raise LedgerBroken(f"reply '{reply_id}' is about a send that the ledger does not know")
             has_stopped = self._stop(connection, intent, found.send_id)
-            this = replies.c.reply_id == reply_id
-            connection.execute(
-                update(replies).where(this).values(intent=str(intent), topic=None, judged_at=self._clock())
-            )
+            if found.intent != intent:  # else its words had said so
+                judged = {"intent": str(intent), "topic": None, "judged_at": self._clock()}
+                connection.execute(update(replies).where(replies.c.reply_id == reply_id).values(judged))
             if intent is Intent.UNSUBSCRIBE:
                 self._close(connection, reply_id)
             self._audit(connection, actor, "reply honoured", reply_id, {"intent": str(intent)})
