@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Engine, TextClause, and_, func, not_, or_, select, tuple_
 
@@ -79,6 +80,9 @@ class FeltAnswer:
     sentiment: float
     received_at: datetime
     taken_at: datetime
+
+
+OfReply = TypeVar("OfReply", Answer, FeltAnswer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,37 +307,24 @@ class LedgerView:
 
     def answers_since(self, moment: datetime) -> list[Answer]:
         """Return the proven complaints and wishes for no more mail that were taken, judged or closed since a moment, as they were taken."""
-        columns = (
-            sends.c.customer_id,
-            *(replies.c[name] for name in Answer.__dataclass_fields__ if name != "customer_id"),
-        )
-        query = (
-            select(*columns)
-            .join_from(replies, sends, sends.c.send_id == replies.c.send_id)
-            .where(
-                replies.c.is_proven,
-                replies.c.intent.in_(["complaint", "unsubscribe"]),
-                or_(*(replies.c[name] >= moment for name in ("taken_at", "judged_at", "closed_at"))),
-            )
-            .order_by(replies.c.taken_at, replies.c.reply_id)
-        )
-        with self._engine.begin() as connection:
-            return [Answer(**row._asdict()) for row in connection.execute(query)]
+        is_new = or_(*(replies.c[name] >= moment for name in ("taken_at", "judged_at", "closed_at")))
+        return self._proven(Answer, replies.c.intent.in_(["complaint", "unsubscribe"]), is_new)
 
     def felt_since(self, moment: datetime) -> list[FeltAnswer]:
         """Return the proven replies of which the sentiment is known that were taken since a moment, in that order."""
-        columns = (
-            sends.c.customer_id,
-            *(replies.c[name] for name in FeltAnswer.__dataclass_fields__ if name != "customer_id"),
-        )
+        return self._proven(FeltAnswer, replies.c.sentiment.is_not(None), replies.c.taken_at >= moment)
+
+    def _proven(self, kind: type[OfReply], *conditions: ColumnElement[bool]) -> list[OfReply]:
+        names = kind.__dataclass_fields__
+        columns = [sends.c[name] if name == "customer_id" else replies.c[name] for name in names]
         query = (
             select(*columns)
             .join_from(replies, sends, sends.c.send_id == replies.c.send_id)
-            .where(replies.c.is_proven, replies.c.sentiment.is_not(None), replies.c.taken_at >= moment)
+            .where(replies.c.is_proven, *conditions)
             .order_by(replies.c.taken_at, replies.c.reply_id)
         )
         with self._engine.begin() as connection:
-            return [FeltAnswer(**row._asdict()) for row in connection.execute(query)]
+            return [kind(**row._asdict()) for row in connection.execute(query)]
 
     def customers_of(self, send_ids: Collection[str]) -> dict[str, str]:
         """Return send_id → customer_id of those sends that are in the ledger."""

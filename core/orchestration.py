@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
 # logical_date is None for runs started without one (by hand, by an asset); run_after never is.
 AS_OF = "{{ params.as_of_date or ((dag_run.logical_date or dag_run.run_after) | ds) }}"
@@ -15,6 +16,13 @@ APPROVE, REJECT = "Approve", "Reject"
 ANSWER_WITHIN = timedelta(hours=12)
 ASKED_AT_ONCE = 1000
 """Runs of `approval` at a time: one for each batch that waits for a person."""
+ASKING: dict[str, Any] = {
+    "trigger_dag_id": "approval",
+    "logical_date": None,
+    "skip_when_already_exists": True,
+    "fail_when_dag_is_paused": True,
+}
+"""How such a run is started: once, and never where nobody would be asked."""
 
 TASK_DEFAULTS = {
     "owner": "lifecycle",

@@ -51,21 +51,25 @@ def as_they_are(question: dict[str, str]) -> dict[str, Any]:
 def approval():
     @task
     def ask(as_of: str, batch: str) -> list[dict[str, str]]:
-        from core.stages import stage_of
+        from core.stages import stage_without_replay
 
-        with stage_of("ask", as_of) as (settings, day):
+        with stage_without_replay("ask", as_of) as settings:
+            from datetime import date
+
             from campaigns.approvals import questions
 
-            return questions(settings, day, batch)
+            return questions(settings, date.fromisoformat(as_of), batch)
 
     @task
     def record_answer(as_of: str, answered: tuple[dict[str, str], dict[str, Any]]) -> dict[str, int]:
-        from core.stages import stage_of
+        from core.stages import stage_without_replay
 
-        with stage_of("record_answer", as_of) as (settings, day):
+        with stage_without_replay("record_answer", as_of) as settings:
+            from datetime import date
+
             from campaigns.approvals import record_answer
 
-            return record_answer(settings, day, answered[0]["subject"], answered[1])
+            return record_answer(settings, date.fromisoformat(as_of), answered[0]["subject"], answered[1])
 
     asked = ask(DAY, BATCH)
     approve = HITLOperator.partial(

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Param, dag, task
 
-from core.orchestration import AS_OF, TASK_DEFAULTS, WAREHOUSE_POOL, Tier
+from core.orchestration import AS_OF, ASKING, TASK_DEFAULTS, WAREHOUSE_POOL, Tier
 
 
 @dag(
@@ -127,18 +127,11 @@ def daily_campaigns():
 
             return asked_runs(settings, day)
 
-    ask = TriggerDagRunOperator.partial(
-        task_id="ask",
-        trigger_dag_id="approval",
-        logical_date=None,
-        skip_when_already_exists=True,
-        fail_when_dag_is_paused=True,
-    )
     planned = publish_plan(AS_OF)
     build_features(AS_OF) >> publish_features(AS_OF) >> score(AS_OF) >> build_plan(AS_OF) >> planned
     waiting = what_waits(AS_OF)
     planned >> waiting
-    ask.expand_kwargs(waiting)
+    TriggerDagRunOperator.partial(task_id="ask", **ASKING).expand_kwargs(waiting)
     planned >> send(AS_OF) >> report(AS_OF)
 
 

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import dag, task
 
-from core.orchestration import MOMENT, RUN_DAY, TASK_DEFAULTS, WAREHOUSE_POOL, Tier
+from core.orchestration import ASKING, MOMENT, RUN_DAY, TASK_DEFAULTS, WAREHOUSE_POOL, Tier
 
 
 @dag(
@@ -70,16 +70,9 @@ def plan_within_day():
 
             return asked_runs(settings, date.fromisoformat(day))
 
-    ask = TriggerDagRunOperator.partial(
-        task_id="ask",
-        trigger_dag_id="approval",
-        logical_date=None,
-        skip_when_already_exists=True,
-        fail_when_dag_is_paused=True,
-    )
     waiting = what_waits(RUN_DAY)
     plan_on(RUN_DAY, MOMENT) >> publish_on(RUN_DAY) >> waiting
-    ask.expand_kwargs(waiting)
+    TriggerDagRunOperator.partial(task_id="ask", **ASKING).expand_kwargs(waiting)
 
 
 plan_within_day()

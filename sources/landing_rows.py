@@ -10,6 +10,12 @@ from core.durable import sync
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 COMMITTED_WITHIN = timedelta(hours=1)
 """What the ledger stamps is stamped before it is committed, so a row may appear behind another that is landed; seconds are usual."""
+MOMENT_OF_NAME = "%Y%m%dT%H%M%S%f"
+
+
+def name_of(moment: datetime) -> str:
+    """Return how the name of a landing file begins that lands what was known by a moment."""
+    return moment.astimezone(UTC).strftime(MOMENT_OF_NAME)
 
 
 def stamp(moment: datetime) -> str:

@@ -14,7 +14,7 @@ from core.logging import get_logger
 from core.settings import Settings
 from core.warehouse import reading
 from sources.landing import load_landing
-from sources.landing_rows import BEGINNING, COMMITTED_WITHIN, land, stamp
+from sources.landing_rows import BEGINNING, COMMITTED_WITHIN, land, name_of, stamp
 
 TEXTS_AT_ONCE = 20_000
 """Reviews asked about by one run; the rest waits for the next."""
@@ -47,7 +47,7 @@ _UNASKED = """
         newest.known_at
     from newest
     left join asked on asked.text_id = 'review-' || newest.review_id
-    where trim(newest.body) <> '' and (asked.known_at is null or asked.known_at < newest.known_at)
+    where regexp_matches(newest.body, '\\S') and (asked.known_at is null or asked.known_at < newest.known_at)
     order by newest.known_at, newest.review_id
     limit ?
 """
@@ -101,7 +101,7 @@ def collect_sentiments(settings: Settings, answers: Answers, ask: Ask) -> int:
         since = last - COMMITTED_WITHIN
         rows += (row for row in map(_of_answer, answers.felt_since(since)) if row["text_id"] not in landed)
         if rows:
-            land(settings.landing / "texts" / "sentiments" / f"{now:%Y%m%dT%H%M%S%f}.jsonl", rows)
+            land(settings.landing / "texts" / "sentiments" / f"{name_of(now)}.jsonl", rows)
     get_logger(__name__).info("sentiments collected", reviews=reviews, answers=len(rows) - reviews)
     return len(rows)
 

@@ -23,11 +23,18 @@ from core.clock import clock_of
 from core.durable import locked
 from core.logging import get_logger
 from core.settings import Settings
-from sources.landing_rows import BEGINNING, COMMITTED_WITHIN, land, line_of, stamp
+from sources.landing_rows import (
+    BEGINNING,
+    COMMITTED_WITHIN,
+    MOMENT_OF_NAME,
+    land,
+    line_of,
+    name_of,
+    stamp,
+)
 
 LANDED = re.compile(r"(?P<segment>.+)-(?P<start>\d+)-(?P<end>\d+)\.jsonl")
 LANDED_SENDS = re.compile(r"\d{8}T\d{12}-.+\.jsonl")
-MOMENT_OF_NAME = "%Y%m%dT%H%M%S%f"
 LINES_PER_FILE = 100_000  # about 20 MB
 ANSWER, SURVEY, POINTS_OF_A_STAR = "survey", "after_order", 2
 
@@ -204,13 +211,9 @@ def _land_sent(settings: Settings, sends: Sends) -> int:
     while found := sends.sent_after(*last, LINES_PER_FILE):
         last = (found[-1][3], found[-1][0])
         if new := [sent for sent in found if sent[0] not in landed]:
-            land(target / f"{_name_of(new[-1][3])}-{new[-1][0]}.jsonl", map(_sent_row, new))
+            land(target / f"{name_of(new[-1][3])}-{new[-1][0]}.jsonl", map(_sent_row, new))
             total += len(new)
     return total
-
-
-def _name_of(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime(MOMENT_OF_NAME)
 
 
 def _end_of(file: Path) -> datetime:
@@ -253,7 +256,7 @@ def _land_answers(settings: Settings, sends: Sends) -> int:
         if new:
             new.sort(key=itemgetter("known_at"))
             known_at = datetime.fromisoformat(new[-1]["known_at"])
-            land(target / f"{_name_of(known_at)}-{next(iter(new[-1].values()))}.jsonl", new)
+            land(target / f"{name_of(known_at)}-{next(iter(new[-1].values()))}.jsonl", new)
             total += len(new)
     return total
 
