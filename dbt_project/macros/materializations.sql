@@ -71,8 +71,8 @@
     {%- set has = adapter.get_columns_in_relation(standing) | map(attribute="name") | sort -%}
     {%- if has != promised | sort -%}
         {%- do exceptions.raise_compiler_error(
-            this ~ " has not the columns of its model, which is newer: move the warehouse away"
-            ~ " (data/warehouse.duckdb) and build again; all of it is made of what was landed"
+            standing ~ " has not the columns of its model, which another release made: drop it, as"
+            ~ " docs/runbooks/features.md says, and build again"
         ) -%}
     {%- endif -%}
 {%- endmacro %}
