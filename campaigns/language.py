@@ -40,6 +40,7 @@ RIGHT_TO_LEFT_MARK = "\u200f"
 GAPLESS = {"ja", "zh"}
 """Languages that set no space after a stop."""
 _GETTEXT = ("_", "gettext", "ngettext")
+_FIRST = re.compile(r"\b1 (?=[^\W\d])")
 
 Message = str | tuple[str, str]
 """A text, or (singular, plural)."""
@@ -158,9 +159,10 @@ def environment(speech: NullTranslations, formats: Locale, *, html: bool) -> Imm
         return format_currency(amount, currency, locale=formats).replace(RIGHT_TO_LEFT_MARK, "")
 
     def day(value: date | str, form: str = "long") -> str:
-        return format_date(
-            value if isinstance(value, date) else date.fromisoformat(value), form, locale=formats
-        )
+        given = value if isinstance(value, date) else date.fromisoformat(value)
+        text = format_date(given, form, locale=formats)
+        # French counts the first of a month only by its rank, which no pattern of CLDR says
+        return _FIRST.sub("1er ", text) if given.day == 1 and formats.language == "fr" else text
 
     @lru_cache(maxsize=4096)
     def of_year(first: str, with_year: bool) -> str:

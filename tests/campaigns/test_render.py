@@ -2,11 +2,13 @@
 import difflib
 import json
 import re
+from gettext import NullTranslations
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from babel import Locale
 from pydantic import SecretStr
 
 from campaigns.definitions import TEMPLATES, load_campaigns
@@ -439,3 +441,17 @@ def test_half_a_character_is_dropped_and_the_mail_goes_out():
 def test_an_encoded_word_in_a_product_name_is_shown_as_it_was_typed_but_for_a_space():
     rendered = mail("restock", with_product("restock", name="=?utf-8?q?free?="))
     assert rendered.subject == "Running low on = ?utf-8?q?free?= ?"
+
+
+@pytest.mark.parametrize(
+    ("day", "said"),
+    [
+        ("2026-12-01", "1er décembre 2026"),
+        ("2026-12-02", "2 décembre 2026"),
+        ("2026-12-11", "11 décembre 2026"),
+        ("2026-12-21", "21 décembre 2026"),
+    ],
+)
+def test_french_counts_the_first_of_a_month_only_by_its_rank(day: str, said: str) -> None:
+    env = environment(NullTranslations(), Locale("fr"), html=False)
+    assert env.from_string("{{ day | day }}").render(day=day) == said
