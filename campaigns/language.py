@@ -17,7 +17,7 @@ from gettext import GNUTranslations, NullTranslations, c2py  # as gettext itself
 from io import BytesIO
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_skeleton
+from babel.dates import format_skeleton
 from babel.messages.catalog import Catalog
 from babel.messages.catalog import Message as TranslatedMessage
 from babel.messages.mofile import write_mo
@@ -26,6 +26,7 @@ from babel.numbers import format_currency, format_decimal, format_percent, get_c
 from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from core.dates import day_text
 from core.errors import CampaignInvalid
 
 SOURCE_LOCALE = "en"
@@ -40,7 +41,6 @@ RIGHT_TO_LEFT_MARK = "\u200f"
 GAPLESS = {"ja", "zh"}
 """Languages that set no space after a stop."""
 _GETTEXT = ("_", "gettext", "ngettext")
-_FIRST = re.compile(r"\b1 (?=[^\W\d])")
 
 Message = str | tuple[str, str]
 """A text, or (singular, plural)."""
@@ -159,10 +159,7 @@ def environment(speech: NullTranslations, formats: Locale, *, html: bool) -> Imm
         return format_currency(amount, currency, locale=formats).replace(RIGHT_TO_LEFT_MARK, "")
 
     def day(value: date | str, form: str = "long") -> str:
-        given = value if isinstance(value, date) else date.fromisoformat(value)
-        text = format_date(given, form, locale=formats)
-        # French counts the first of a month only by its rank, which no pattern of CLDR says
-        return _FIRST.sub("1er ", text) if given.day == 1 and formats.language == "fr" else text
+        return day_text(value if isinstance(value, date) else date.fromisoformat(value), formats, form)
 
     @lru_cache(maxsize=4096)
     def of_year(first: str, with_year: bool) -> str:

@@ -4,9 +4,10 @@
 from collections.abc import Mapping
 from html import escape
 
-from babel.dates import format_date
+from babel import Locale
 from fastapi.responses import HTMLResponse
 
+from core.dates import day_text
 from core.preferences import MailKind
 from tracking.pages import BUTTON, LANGUAGES, NO_SENDER, ONE_CLICK_FIELD, ONE_CLICK_VALUE, document
 from tracking.preferences import SAVE_FIELD, SAVE_VALUE, Preferences
@@ -48,7 +49,7 @@ def preferences_page(
 def _form(held: Preferences, language: str, shop: str) -> str:
     say, pause = WORDS[language], WORDS[language]["pause"]
     if held.paused_until:
-        day = format_date(held.paused_until, "long", locale=LANGUAGES[language].replace("-", "_"))
+        day = day_text(held.paused_until, Locale.parse(LANGUAGES[language], sep="-"))
         pause = say["paused"].format(day=day)
     kinds = [
         _choice("checkbox", kind, "on", text, is_chosen=kind not in held.kinds_off)

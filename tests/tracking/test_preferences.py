@@ -21,6 +21,8 @@ from tests.tracking.kit import (
 )
 from tracking.app import create_app
 from tracking.pages import LANGUAGES
+from tracking.preferences import Preferences
+from tracking.preferences_page import preferences_page
 
 EVERY_KIND = ("reminders", "alerts", "orders", "suggestions", "offers", "greetings")
 AS_IT_WAS = {"save": "preferences", "pace": "usual", "locale": "", **dict.fromkeys(EVERY_KIND, "on")}
@@ -201,3 +203,10 @@ def test_each_language_has_every_word_of_its_own(client, path):
     assert len(seen) == 7
     words = [word for language in seen for word in set(seen[language])]
     assert len(words) == len(set(words)), "two languages share a sentence: one was not translated"
+
+
+@pytest.mark.parametrize(("language", "day"), [("fr", "1er décembre 2026"), ("zh", "2026年12月1日")])
+def test_a_pause_ends_on_a_day_as_the_reader_writes_it(language, day):
+    held = Preferences("a…@example.com", False, frozenset(), False, datetime(2026, 12, 1, tzinfo=UTC), None)
+    page = preferences_page(held, language, shop="Juniper", token="t", is_saved=False)
+    assert day in bytes(page.body).decode()
