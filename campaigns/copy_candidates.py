@@ -11,24 +11,50 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from campaigns.definitions import TEMPLATES, Checked, Identifier, Line, checked
-from campaigns.facts import SLOTS, clean_facts
+from campaigns.facts import SLOTS, Slot, clean_facts
 from campaigns.language import GAPLESS, environment, formats_of, locale_chain, translations
 from campaigns.render import without_gaps_in_text
 from core.errors import CampaignInvalid
 
+
+class Value(NamedTuple):
+    """What a sentence may name: the Jinja for it, and what a mail must have for that."""
+
+    source: str
+    fact: str | None = None
+    """Of the mail, where not every mail has it."""
+    product_facts: tuple[str, ...] = ()
+    """Of each of its products: any of them can be the first."""
+    least_products: int = 0
+
+
+# What has a former price has a price today; of any other product it may not be known.
+_FORMER = "previous_price_cents"
 VALUES = {
-    "name": "first_name",
-    "product": "products[0].name | clip(50)",
-    "other": "products[1].name | clip(50)",
-    "more": "products | length - 1",
-    "days": "days_since_last_order",
+    "name": Value("first_name"),
+    "product": Value("products[0].name | clip(50)", least_products=1),
+    "other": Value("products[1].name | clip(50)", least_products=2),
+    "more": Value("products | length - 1", least_products=2),
+    "price": Value(
+        "products[0].price_cents | money(products[0].currency)",
+        product_facts=("price_cents", _FORMER),
+        least_products=1,
+    ),
+    "previous": Value(
+        f"products[0].{_FORMER} | money(products[0].currency)", product_facts=(_FORMER,), least_products=1
+    ),
+    "units": Value("products[0].units_left", product_facts=("units_left",), least_products=1),
+    "days": Value("days_since_last_order", "days_since_last_order"),
+    "left_day": Value("left_date | day", "left_date"),
+    "looked_day": Value("looked_date | day", "looked_date"),
 }
 """What a sentence may name as `%(product)s` → the fact it stands for."""
+_OF_THE_FIRST = {"product", "price", "previous", "units"}
 MOST = 40
 """Candidates of a slot: each needs readers before anything is known of it."""
 _BETWEEN = "\x1e"  # which no fact holds, and no template
@@ -62,7 +88,7 @@ class Sentence(Checked):
     """What it is instead where the customer's name is known."""
     plural: Text | None = None
     """`text` is for one; in both forms the number is `%(count)s`."""
-    count: Literal["more", "days"] | None = None
+    count: Literal["more", "days", "units"] | None = None
     """Which number that is."""
 
     @model_validator(mode="after")
@@ -74,8 +100,9 @@ class Sentence(Checked):
         for text, fits in ((self.text, self.plural is not None), (self.to_name or "", False)):
             if "count" in _NAMED.findall(text) and not fits:
                 raise ValueError(f"{text!r} names 'count', which needs plural and count")
-        if "name" in _NAMED.findall(self.text):
-            raise ValueError(f"{self.text!r} names 'name', which not every customer has; put it into to_name")
+        for text in (self.text, self.plural or ""):
+            if "name" in _NAMED.findall(text):
+                raise ValueError(f"{text!r} names 'name', which not every customer has; put it into to_name")
         return self
 
     @property
@@ -89,10 +116,10 @@ class Sentence(Checked):
     def source(self) -> str:
         """Jinja that says it."""
         if self.plural is not None and self.count is not None:
-            number = VALUES[self.count]
-            return (
-                f"{{{{ ngettext({_quoted(self.text)}, {_quoted(self.plural)}, {number}, count={number}) }}}}"
-            )
+            number = VALUES[self.count].source
+            forms = f"{_quoted(self.text)}, {_quoted(self.plural)}"
+            values = _values(f"{self.text} {self.plural}")
+            return f"{{{{ ngettext({forms}, {number}, count={number}{values}) }}}}"
         if self.to_name is None:
             return _message(self.text)
         return f"{{% if first_name %}}{_message(self.to_name)}{{% else %}}{_message(self.text)}{{% endif %}}"
@@ -114,6 +141,15 @@ class Copy(Checked):
     call_to_action: Productions = Field(default_factory=dict)
     parts: dict[Identifier, Productions] = Field(default_factory=dict)
     """Symbols that the slots are made of."""
+    generated: list[Slot] = Field(default_factory=list)
+    """Slots that a language model may write for too: none in which a mail says what its reader has to know."""
+
+    @model_validator(mode="after")
+    def _generates_only_beside_what_was_authored(self) -> Self:
+        for slot in SLOTS:
+            if slot in self.generated and not getattr(self, slot):
+                raise ValueError(f"generated names {slot!r}, which has no candidates here")
+        return self
 
 
 @dataclass(frozen=True)
@@ -133,21 +169,43 @@ class Candidate:
     @property
     def about(self) -> str:
         """Say which of the mail's products it speaks of: the first, the second, or all of them alike."""
-        values = self._values
-        return "second" if "other" in values else "first" if "product" in values else "all"
+        values = self.values
+        return "second" if "other" in values else "first" if _OF_THE_FIRST & values else "all"
 
     @property
     def least_products(self) -> int:
         """Products that the mail must show for it to be so."""
-        return 2 if {"other", "more"} & self._values else 1 if "product" in self._values else 0
+        return max((VALUES[name].least_products for name in self.values), default=0)
 
     @property
     def source(self) -> str:
         return " ".join(sentence.source for sentence in self.sentences)
 
     @property
-    def _values(self) -> frozenset[str]:
+    def values(self) -> frozenset[str]:
+        """Names of the facts that it states."""
         return frozenset().union(*(sentence.values for sentence in self.sentences))
+
+
+def generated_slots(place: str, folder: Path = TEMPLATES) -> frozenset[str]:
+    """Return the slots of a mail that has `copy.yml` for which a language model may write."""
+    return frozenset(checked(Copy, folder / place / "copy.yml").generated)
+
+
+def require_facts(candidates: Sequence[Candidate], facts: Mapping[str, Any], place: str) -> None:
+    """Raise CampaignInvalid for the first candidate that states what a mail with these facts cannot know."""
+    for candidate in candidates:
+        for name in sorted(candidate.values):
+            fact, of_products = VALUES[name].fact, VALUES[name].product_facts
+            lacks = [fact] if fact and facts.get(fact) is None else []
+            lacks += [
+                f"products.{key}"
+                for key in of_products
+                if any(product.get(key) is None for product in facts.get("products", []))
+            ]
+            if lacks:
+                said = f"{place}/copy.yml, {candidate.slot}: {candidate.candidate_id} names %({name})s"
+                raise CampaignInvalid(f"{said}, which needs {lacks[0]!r}; example.json lacks it")
 
 
 def load_candidates(place: str, folder: Path = TEMPLATES) -> list[Candidate]:
@@ -201,16 +259,23 @@ def said(
 
 
 def _chooser(slot: str, candidates: Sequence[Candidate]) -> str:
-    first, *others = candidates
-    rest = next((each for each in candidates if not each.least_products), None)
     asked = [f"{{% if copy.{slot}.text %}}{{{{ copy.{slot}.text }}}}"]
-    for each in others:
+    for each in candidates[1:]:
         needs = f" and products | length >= {each.least_products}" if each.least_products else ""
         asked.append(f"{{% elif copy.{slot}.id == '{each.candidate_id}'{needs} %}}{each.source}")
-    if first.least_products and rest is not None:
-        asked.append(f"{{% elif products | length >= {first.least_products} %}}{first.source}")
-        first = rest
-    return "".join([*asked, f"{{% else %}}{first.source}{{% endif +%}}"])
+    *defaults, last = _defaults(candidates)
+    for each in defaults:
+        asked.append(f"{{% elif products | length >= {each.least_products} %}}{each.source}")
+    return "".join([*asked, f"{{% else %}}{last.source}{{% endif +%}}"])
+
+
+def _defaults(candidates: Sequence[Candidate]) -> Iterator[Candidate]:
+    """Yield the first candidate, and after it each that can be said with fewer products than those before it."""
+    fewest = None
+    for each in candidates:
+        if fewest is None or each.least_products < fewest:
+            yield each
+            fewest = each.least_products
 
 
 def _expanded(
@@ -238,8 +303,12 @@ def _expanded(
 
 
 def _message(text: str) -> str:
-    values = "".join(f", {name}={VALUES[name]}" for name in dict.fromkeys(_NAMED.findall(text)))
-    return f"{{{{ _({_quoted(text)}{values}) }}}}"
+    return f"{{{{ _({_quoted(text)}{_values(text)}) }}}}"
+
+
+def _values(text: str) -> str:
+    names = dict.fromkeys(_NAMED.findall(text))
+    return "".join(f", {name}={VALUES[name].source}" for name in names if name != "count")
 
 
 def _quoted(text: str) -> str:

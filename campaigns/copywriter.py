@@ -7,7 +7,7 @@ the reason where it is rejected, and asked for once: the next days take what was
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ class Profile(NamedTuple):
 
 
 class Mail(NamedTuple):
-    """A mail for which copy can be asked: what it is for, and its slots that have candidates."""
+    """A mail for which copy can be asked: what it is for, and the slots that a model may write for."""
 
     campaign_id: str
     step: int
@@ -67,9 +67,10 @@ class Copywriter:
             trust_env=False,
         )
 
-    def ask(self, profile: Profile, purpose: str) -> dict[str, str] | None:
+    def ask(self, profile: Profile, purpose: str, wanted: Collection[str] = SLOTS) -> dict[str, str] | None:
         """Return slot → text for a profile; None where the endpoint fails, says something else or takes too long."""
-        lengths = {slot: f"at most {LONGEST_SHOWN[slot] // 2} characters" for slot in SLOTS}
+        slots = [slot for slot in SLOTS if slot in wanted]
+        lengths = {slot: f"at most {LONGEST_SHOWN[slot] // 2} characters" for slot in slots}
         wish = {
             "purpose": purpose,
             "language": profile.locale,
@@ -80,14 +81,14 @@ class Copywriter:
             "model": self._model,
             "response_format": {"type": "json_object"},
             "messages": [
-                {"role": "system", "content": ASK.format(slots=", ".join(SLOTS))},
+                {"role": "system", "content": ASK.format(slots=", ".join(slots))},
                 {"role": "user", "content": json.dumps(wish, ensure_ascii=False)},
             ],
         }
         try:
             answer = self._client.post("/v1/chat/completions", json=body).raise_for_status().json()
             said = json.loads(answer["choices"][0]["message"]["content"])
-            return {slot: one_line(said[slot]) for slot in SLOTS if isinstance(said.get(slot), str)}
+            return {slot: one_line(said[slot]) for slot in slots if isinstance(said.get(slot), str)}
         except (httpx.HTTPError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             get_logger(__name__).warning(
                 "no copy was written", error=type(error).__name__, **profile._asdict()
@@ -128,7 +129,7 @@ def _new(
 ) -> Iterator[Row]:
     failures = 0
     for mail, profile in wanted:
-        texts = writer.ask(profile, mail.purpose)
+        texts = writer.ask(profile, mail.purpose, mail.slots)
         failures = failures + 1 if texts is None else 0
         if failures == MOST_FAILURES:
             return

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired, get_args
 
 from pydantic import (
     AfterValidator,
@@ -28,7 +28,8 @@ from core.errors import CampaignInvalid
 
 LONGEST = 2000  # characters of one fact; longer ones are cut
 LONGEST_NAME = 40
-SLOTS = ("subject", "preheader", "headline", "lead", "call_to_action")
+Slot = Literal["subject", "preheader", "headline", "lead", "call_to_action"]
+SLOTS: tuple[Slot, ...] = get_args(Slot)
 """The parts of a mail of which there may be several candidates."""
 
 _DROPPED = {"Cf", "Cs"}  # invisible (direction overrides, zero-width characters); half a character
@@ -90,7 +91,7 @@ class Facts(TypedDict, extra_items=Value):  # type: ignore[call-arg]  # PEP 728,
 
     first_name: NotRequired[Text | None]
     products: NotRequired[list[Product]]
-    copy: NotRequired[dict[Literal["subject", "preheader", "headline", "lead", "call_to_action"], Said]]
+    copy: NotRequired[dict[Slot, Said]]
 
 
 ALWAYS = frozenset({"first_name", "products", "copy"})

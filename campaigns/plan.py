@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from campaigns.approvals import answer_for_absent, batches_of
-from campaigns.copy_candidates import Candidate, load_candidates
+from campaigns.copy_candidates import Candidate, generated_slots, load_candidates
 from campaigns.copywriter import Mail, written
 from campaigns.coupons import coupon_of
 from campaigns.definitions import Campaign, Step, load_campaigns
@@ -163,9 +163,9 @@ def _publish_definitions(settings: Settings, as_of: date) -> None:
             rows.append(about | _of_step(campaign, number, step) | {"template_version": template.version})
             place = f"{campaign.campaign_id}/{step.name}".rstrip("/")
             if step.channel == MAIL and (candidates := load_candidates(place)):
-                slots = frozenset(each.slot for each in candidates)
-                mails.append(Mail(campaign.campaign_id, number, campaign.description, slots))
-                words += [_candidate_row(mails[-1], *each) for each in enumerate(candidates)]
+                mail = Mail(campaign.campaign_id, number, campaign.description, generated_slots(place))
+                words += [_candidate_row(mail, *each) for each in enumerate(candidates)]
+                mails += [mail] if mail.slots else []
     if languages := _written_languages(settings):
         words += written(settings, as_of, mails, languages)
     tables = {

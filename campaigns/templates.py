@@ -19,7 +19,7 @@ from typing import Any
 
 from jinja2 import meta
 
-from campaigns.copy_candidates import Candidate, load_candidates, said, slot_sources
+from campaigns.copy_candidates import Candidate, load_candidates, require_facts, said, slot_sources
 from campaigns.definitions import TEMPLATES, Brand, load_brand, load_campaign
 from campaigns.facts import ALWAYS
 from campaigns.guard import faults, faults_of_slot, too_long
@@ -248,6 +248,7 @@ def _check(template: Template, place: str, file: Path, channel: str, candidates:
         raise CampaignInvalid(f"{place}/example.json is not JSON: {error}") from None
     if not isinstance(facts, dict):
         raise CampaignInvalid(f"{place}/example.json must hold one object, the facts of a mail")
+    require_facts(candidates, facts, place)
     messages = list(_checked_messages(template, place, set(facts)))
     for locale, text in template.catalogues:
         catalogue = read_catalogue(locale, text)

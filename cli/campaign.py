@@ -109,7 +109,7 @@ def copy(
 ) -> None:
     """List what each slot of a mail may say for the customer of its example.json, and why a candidate is rejected."""
     from campaigns import gallery
-    from campaigns.copy_candidates import load_candidates, said
+    from campaigns.copy_candidates import load_candidates, require_facts, said
     from campaigns.definitions import load_brand
     from campaigns.guard import faults_of_slot
     from campaigns.language import require_locale
@@ -118,6 +118,9 @@ def copy(
     step = _step_of(campaign_id, step)
     facts, texts = gallery.example(campaign_id, step), catalogues()
     require_locale(locale, list(texts))
+    place = f"{campaign_id}/{step}".rstrip("/")
+    candidates = load_candidates(place)
+    require_facts(candidates, facts, place)
     rows = [
         {
             "slot": candidate.slot,
@@ -126,8 +129,6 @@ def copy(
             "text": text,
             "rejected": "; ".join(faults_of_slot(candidate.slot, text, facts, locale, load_brand())) or None,
         }
-        for candidate, text in said(
-            load_candidates(f"{campaign_id}/{step}".rstrip("/")), facts, locale, texts
-        )
+        for candidate, text in said(candidates, facts, locale, texts)
     ]
     answer(rows, as_json=as_json)

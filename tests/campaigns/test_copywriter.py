@@ -131,6 +131,13 @@ def test_a_request_and_its_answer_are_as_the_reference_says(model, tmp_path):
     assert set(told) == {"lengths"}
 
 
+def test_only_the_slots_that_a_mail_leaves_to_a_model_are_asked_for(model, shop):
+    written(shop, DAY, [MAIL], ["en"])
+    system, wish = json.loads(model.asked[0].body)["messages"]
+    assert "with the keys subject, lead;" in system["content"]
+    assert list(json.loads(wish["content"])["lengths"]) == ["subject", "lead"]
+
+
 @pytest.mark.parametrize(
     "answer",
     [500, 401, 429, b"<html>", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"content": null}}]}', b"[]", ["a"], "hello"],
@@ -237,15 +244,19 @@ def test_a_plan_says_what_was_written_and_tells_the_model_nothing_of_a_customer(
         said = json.loads(row["facts"])["copy"][word["slot"]]
         assert said == {"id": word["candidate_id"], "text": model.answers[0][word["slot"]]}
     purposes = {campaign.description for campaign in load_campaigns().values()}
+    asked_for = set()
     for asked in model.asked:
         instructions, wish = json.loads(asked.body)["messages"]
         said = json.loads(wish["content"])
         assert said.pop("purpose") in purposes
         assert said.pop("language") in {"ar", "de", "en", "es", "fr", "ja", "zh"}
         assert said.pop("products") in categories
-        assert said.pop("lengths") == LENGTHS  # and nothing else
+        slots = list(said.pop("lengths").items())
+        assert slots == [each for each in LENGTHS.items() if each in slots]  # and nothing else
         assert said == {}
-        assert instructions == {"role": "system", "content": ASK.format(slots=", ".join(LENGTHS))}
+        assert instructions == {"role": "system", "content": ASK.format(slots=", ".join(dict(slots)))}
+        asked_for.add(frozenset(dict(slots)))
+    assert asked_for == {frozenset(LENGTHS), frozenset({"headline", "call_to_action"})}
     people = small_shop.landing_rows(settings, "customers")
     known = {person["email"] for person in people} | {person["first_name"] for person in people} - {"", None}
     assert len(known) > 100
