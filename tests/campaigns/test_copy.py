@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 
 from campaigns import gallery
-from campaigns.copy_candidates import load_candidates, said
-from campaigns.definitions import TEMPLATES
+from campaigns.copy_candidates import generated_slots, load_candidates, said
+from campaigns.definitions import TEMPLATES, load_campaigns
 from campaigns.facts import SLOTS
 from campaigns.render import render
 from campaigns.templates import NOWHERE, compile_template
@@ -28,7 +28,8 @@ from core.dbt import DBT_PROJECT
 from core.errors import CampaignInvalid
 from tests.campaigns import small_shop
 
-WITH_COPY = ["picked_for_you", "winback/care"]
+WITH_COPY = sorted(str(file.parent.relative_to(TEMPLATES)) for file in TEMPLATES.rglob("copy.yml"))
+OF_PRODUCTS = {"product", "other", "more"}
 LOCALES = ["ar", "de", "en", "es", "fr", "ja", "zh"]
 MACROS: Any = jinja2.Environment().from_string((DBT_PROJECT / "macros/copy.sql").read_text()).module
 SMOOTHING = 0.2
@@ -62,14 +63,53 @@ def slot_of(mail, slot):
 # --- candidates
 
 
-def test_the_mails_with_candidates_are_those_we_know_and_each_slot_has_some_to_choose_from():
-    found = sorted(str(file.parent.relative_to(TEMPLATES)) for file in TEMPLATES.rglob("copy.yml"))
-    assert found == WITH_COPY
+def test_each_slot_of_a_mail_with_candidates_has_some_to_choose_from():
+    assert len(WITH_COPY) >= 12
     for place in WITH_COPY:
         counts = Counter(candidate.slot for candidate in load_candidates(place))
         assert list(counts) == list(SLOTS)
         assert min(counts.values()) >= 2
-        assert {candidate.origin for candidate in load_candidates(place)} == {"authored", "grammar"}
+    origins = {candidate.origin for place in WITH_COPY for candidate in load_candidates(place)}
+    assert origins == {"authored", "grammar"}
+
+
+def test_a_model_writes_only_where_the_mail_can_do_without_a_fact():
+    written = {place: generated_slots(place) for place in WITH_COPY}
+    assert written["winback/care"] == set(SLOTS)
+    assert written["cart_abandonment/third_day"] == written["price_drop"] == set()
+    for place, slots in written.items():
+        for slot in slots:
+            stated = [each.values - OF_PRODUCTS for each in load_candidates(place) if each.slot == slot]
+            assert not all(stated), f"{place}: each {slot} states a fact"
+
+
+KEPT = {
+    "cart_abandonment/third_day": {
+        "en": "we will not bring it up again",
+        "de": "Wir erinnern Sie nicht noch einmal daran",
+        "fr": "nous n’en reparlerons plus",
+        "es": "no volveremos a recordártelo",
+        "zh": "我们不会再提起",
+        "ja": "今後このご案内はいたしません",
+        "ar": "ولن نذكّركم به مرة أخرى",
+    },
+    "restock": {"en": "Then there is nothing to do.", "de": "Dann gibt es nichts zu tun."},
+}
+"""What a mail promises, whatever is chosen for its slots."""
+
+
+@pytest.mark.parametrize("place", KEPT)
+def test_a_promise_is_kept_by_whatever_a_mail_says(place):
+    template, facts = template_of(place), example(place)
+    choices = [{"id": each.candidate_id, "text": None, "slot": each.slot} for each in load_candidates(place)]
+    choices += [{"id": "w1", "text": "Something else.", "slot": slot} for slot in SLOTS]
+    assert len(choices) > 14
+    for locale, promise in KEPT[place].items():
+        for choice in choices:
+            copy = {choice["slot"]: {"id": choice["id"], "text": choice["text"]}}
+            mail = render(template, facts | {"copy": copy}, locale, NOWHERE)
+            assert promise in plain(mail.text)
+            assert promise in plain(mail.html)
 
 
 @pytest.mark.parametrize("place", WITH_COPY)
@@ -109,6 +149,23 @@ def test_with_one_product_no_candidate_speaks_of_a_second():
     assert render(template, facts, "en", NOWHERE).subject == "Have you tried Sourdough Bread?"
 
 
+def test_the_fewer_products_the_less_a_slot_says():
+    template, facts = template_of("cart_abandonment/first_hour"), example("cart_abandonment/first_hour")
+    preheaders = []
+    for product_count in (3, 2, 1):
+        facts["products"] = facts["products"][:product_count]
+        for chosen in ({}, {"preheader": {"id": "and_more", "text": None}}):
+            preheaders.append(render(template, facts | {"copy": chosen}, "en", NOWHERE).preheader)
+    assert preheaders == [
+        "Ground Coffee and 2 more things are still in it.",
+        "Ground Coffee and 2 more things are still in it.",
+        "Ground Coffee and one more thing are still in it.",
+        "Ground Coffee and one more thing are still in it.",
+        "Ground Coffee is still in it.",
+        "Ground Coffee is still in it.",
+    ]
+
+
 def test_a_slot_that_nothing_of_the_mail_shows_is_named(folder):
     for body in ("body.mjml", "body.txt"):
         file = folder / "picked_for_you" / body
@@ -129,7 +186,14 @@ def test_a_slot_that_nothing_of_the_mail_shows_is_named(folder):
         ("{not_yet} {yours}", "{not_yet} {theirs}", r"{theirs} is no part; parts: not_yet, yours"),
         ("{not_yet} {yours}", "{not_yet}", r"nothing uses the part 'yours'"),
         ("perhaps: Perhaps there is something for your next order.", "perhaps: \"{yours}\"", r"{yours} is made of itself"),
-        ("count: more", "count: points", r"count is 'points'; input should be 'more' or 'days'"),
+        ("count: more", "count: points", r"count is 'points'; input should be 'more', 'days' or 'units'"),
+        ("    count: more", "    count: units", r"preheader: and_more names %\(units\)s, which needs 'products.units_left'; example"),
+        ("Have a look", "For %(previous)s, look", r"call_to_action: look names %\(previous\)s, which needs 'products.previous_price_cents'"),
+        ("Have a look", "For %(price)s, look", r"copy.yml, call_to_action: look names %\(price\)s, which needs 'products.price_cents'"),
+        ("Have a look", "Since %(left_day)s, look", r"look names %\(left_day\)s, which needs 'left_date'; example.json lacks it"),
+        ("Have a look", "Since %(looked_day)s, look", r"look names %\(looked_day\)s, which needs 'looked_date'"),
+        ("And %(count)s more things", "And %(name)s, more things", r"names 'name', which not every customer has"),
+        ("headline, lead, call_to_action]", "headline, footer]", r"generated.*footer.*should be 'subject', 'preheader', 'headline', 'lead' or"),
         ("A few ideas for you, %(name)s", "Only for you, %(name)s", "lacks a translation of 'Only for you, %\\(name\\)s'"),
         ("Have a look in the shop", "Unsubscribe", None),
         ("You decide what is worth a try.", "Unsubscribe", None),
@@ -144,6 +208,14 @@ def test_a_mistake_in_a_grammar_is_named(folder, old, new, problem):
     else:
         with pytest.raises(CampaignInvalid, match=problem):
             compile_template("picked_for_you", folder)
+
+
+def test_a_model_writes_for_no_slot_that_has_no_candidates(folder):
+    (folder / "picked_for_you/copy.yml").write_text(
+        "subject:\n  new: New to your basket\ngenerated: [lead]\n"
+    )
+    with pytest.raises(CampaignInvalid, match="generated names 'lead', which has no candidates here"):
+        load_candidates("picked_for_you", folder)
 
 
 # --- the choice
@@ -203,10 +275,8 @@ def test_each_candidate_is_drawn_as_often_as_its_propensity_says(weights):
 def test_a_plan_row_says_what_was_chosen_and_how_probable_it_was(planned):
     rows: list[Any] = [row for row in small_shop.plan(planned) if row["verdict"] == "planned"]
     chosen = [row for row in rows if row["copy"]]
-    assert {row["campaign_id"] for row in chosen} == {"winback", "picked_for_you"}
-    assert not [
-        row for row in rows if row["campaign_id"] in ("winback", "picked_for_you") and not row["copy"]
-    ]
+    assert {row["campaign_id"] for row in chosen} == {"winback", "picked_for_you", "restock"}
+    assert not [row for row in rows if (place_of(row) in WITH_COPY) != bool(row["copy"])]
     with duckdb.connect(str(planned.warehouse), read_only=True) as db:
         tastes = {row[0]: row[1:] for row in db.execute(TASTES).fetchall()}
     for row in chosen:
@@ -224,9 +294,14 @@ def test_a_plan_row_says_what_was_chosen_and_how_probable_it_was(planned):
 TASTES = "select customer_id, categories, category_shares, category_shop_shares from campaigns.copy_tastes"
 
 
+def place_of(row):
+    step = load_campaigns()[row["campaign_id"]].steps[row["step"] - 1]
+    return f"{row['campaign_id']}/{step.name}".rstrip("/")
+
+
 def expected_words(row, facts, tastes):
     """Yield slot, propensity and divergence of what a plan row says: the drawn candidate by its place in copy.yml."""
-    place = "winback/care" if row["campaign_id"] == "winback" else row["campaign_id"]
+    place = place_of(row)
     categories, shares, shop_shares = tastes[row["customer_id"]]
     shown = [product["category"] for product in facts["products"]]
     for slot in SLOTS:
